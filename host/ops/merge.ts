@@ -1,0 +1,50 @@
+import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
+
+/** The sum of several workers' snapshots, by name. The snapshots stay as they are. */
+export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
+  const sum = (of: (snapshot: MeterSnapshot) => number): number => snapshots.reduce((total, snapshot) => total + of(snapshot), 0);
+  return {
+    exchangesInFlight: sum((snapshot) => snapshot.exchangesInFlight),
+    connectionsOpen: sum((snapshot) => snapshot.connectionsOpen),
+    logLinesDropped: sum((snapshot) => snapshot.logLinesDropped),
+    routes: byName(snapshots.flatMap((snapshot) => snapshot.routes), addRoutes),
+    filters: byName(snapshots.flatMap((snapshot) => snapshot.filters), addFilters),
+    failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
+  };
+}
+
+function byName<Item extends { readonly name: string }>(items: readonly Item[], add: (one: Item, other: Item) => Item): Item[] {
+  const found = new Map<string, Item>();
+  for (const item of items) {
+    const other = found.get(item.name);
+    found.set(item.name, other === undefined ? item : add(other, item));
+  }
+  return [...found.values()];
+}
+
+function addRoutes(one: RouteSnapshot, other: RouteSnapshot): RouteSnapshot {
+  return {
+    name: one.name,
+    statuses: addCounts([...one.statuses, ...other.statuses]),
+    durations: addCells(one.durations, other.durations),
+  };
+}
+
+function addFilters(one: FilterSnapshot, other: FilterSnapshot): FilterSnapshot {
+  return {
+    name: one.name,
+    calls: addCells(one.calls, other.calls),
+    failures: addCells(one.failures, other.failures),
+    instances: one.instances + other.instances,
+  };
+}
+
+function addCounts<Key>(counts: readonly (readonly [Key, number])[]): (readonly [Key, number])[] {
+  const found = new Map<Key, number>();
+  for (const [key, count] of counts) found.set(key, (found.get(key) ?? 0) + count);
+  return [...found];
+}
+
+function addCells(one: Float64Array, other: Float64Array): Float64Array {
+  return one.map((value, cell) => value + other[cell]!);
+}

@@ -1,0 +1,184 @@
+import { FAILURES, type FailureCode } from "../failure.ts";
+
+/** Upper bounds of `sluice_exchange_duration_seconds`: OpenTelemetry's for http.server.request.duration. */
+export const EXCHANGE_BOUNDS: readonly number[] = [
+  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+];
+
+/** Upper bounds of `sluice_filter_call_duration_seconds`: from one microsecond, a call that does nothing, to a tenth of a second. */
+export const CALL_BOUNDS: readonly number[] = [
+  1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1,
+];
+
+/** The phases of a filter as `FilterMeter.called` takes them: small integers, so that a call is an index and no lookup. */
+export const PHASE = {
+  configure: 0,
+  request: 1,
+  "request-body": 2,
+  "request-trailers": 3,
+  response: 4,
+  "response-body": 5,
+  "response-trailers": 6,
+  end: 7,
+} as const;
+
+export type FilterPhase = (typeof PHASE)[keyof typeof PHASE];
+
+/** Why a call of a filter failed: the cases of "Failures" in `wit/filter.wit`. */
+export const FILTER_FAILURE_REASONS = [
+  /** The code trapped: a panic, an out-of-bounds access, an exhausted stack. */
+  "trap",
+  "fuel",
+  "memory",
+  "time",
+  /** It returned what the contract refuses, or called the host against its rules. */
+  "contract",
+  /** The host's own code threw. */
+  "host",
+  /** No instance became free in time. */
+  "busy",
+] as const;
+
+export type FilterFailureReason = (typeof FILTER_FAILURE_REASONS)[number];
+
+/** Names beyond these share the name `other`: names of removed routes stay until the process ends, and memory must not grow with every reload. */
+export const ROUTES_MAX = 4_096;
+export const FILTERS_MAX = 1_024;
+export const OVERFLOW = "other";
+
+/** What a worker has counted since it started. Plain data: it crosses threads by structured clone. */
+export interface MeterSnapshot {
+  readonly exchangesInFlight: number;
+  readonly connectionsOpen: number;
+  readonly logLinesDropped: number;
+  readonly routes: readonly RouteSnapshot[];
+  readonly filters: readonly FilterSnapshot[];
+  /** Every code of the failure table, also those that have not happened: `increase()` cannot see the first of a new series. */
+  readonly failures: readonly (readonly [code: FailureCode, count: number])[];
+}
+
+export interface RouteSnapshot {
+  readonly name: string;
+  /** Only the statuses that were seen; 0 is an exchange whose client was sent no head. */
+  readonly statuses: readonly (readonly [status: number, count: number])[];
+  /** One cell per bound of `EXCHANGE_BOUNDS`, one for what is longer, then the sum in seconds. */
+  readonly durations: Float64Array;
+}
+
+export interface FilterSnapshot {
+  readonly name: string;
+  /** For each phase, in the order of `PHASE`: one cell per bound of `CALL_BOUNDS`, one for what is longer, then the sum in seconds. */
+  readonly calls: Float64Array;
+  /** In the order of `FILTER_FAILURE_REASONS`. */
+  readonly failures: Float64Array;
+  readonly instances: number;
+}
+
+/**
+ * The counters of one worker. They belong to names, not to generations, so a swap does not reset them.
+ *
+ * The path increments and decrements the public fields itself.
+ */
+export class WorkerMeter {
+  exchangesInFlight = 0;
+  connectionsOpen = 0;
+  logLinesDropped = 0;
+  readonly #routes = new Map<string, RouteMeter>();
+  readonly #filters = new Map<string, FilterMeter>();
+  readonly #failures = new Map((Object.keys(FAILURES) as FailureCode[]).map((code) => [code, 0]));
+
+  /** Not for the path: a generation asks once and keeps what it gets. */
+  route(name: string): RouteMeter {
+    return named(this.#routes, name, ROUTES_MAX, () => new RouteMeter());
+  }
+
+  /** Not for the path: a generation asks once and keeps what it gets. */
+  filter(name: string): FilterMeter {
+    return named(this.#filters, name, FILTERS_MAX, () => new FilterMeter());
+  }
+
+  /** An exchange ended in a failure. */
+  failed(code: FailureCode): void {
+    this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
+  }
+
+  snapshot(): MeterSnapshot {
+    return {
+      exchangesInFlight: this.exchangesInFlight,
+      connectionsOpen: this.connectionsOpen,
+      logLinesDropped: this.logLinesDropped,
+      routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
+      filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),
+      failures: Array.from(this.#failures),
+    };
+  }
+}
+
+/** Status codes have three digits and begin with 1 to 5; cell 0 is for everything else. */
+const STATUS_FIRST = 100;
+const STATUS_LAST = 599;
+
+/** What one route has done. */
+export class RouteMeter {
+  readonly #statuses = new Float64Array(STATUS_LAST - STATUS_FIRST + 2);
+  readonly #durations = new Float64Array(EXCHANGE_BOUNDS.length + 2);
+
+  /** Counts an exchange that has ended. `status` 0: the client was sent no head. */
+  record(status: number, seconds: number): void {
+    const cell = status >= STATUS_FIRST && status <= STATUS_LAST ? status - STATUS_FIRST + 1 : 0;
+    this.#statuses[cell]! += 1;
+    observe(this.#durations, 0, EXCHANGE_BOUNDS, seconds);
+  }
+
+  snapshot(name: string): RouteSnapshot {
+    const statuses: [number, number][] = [];
+    this.#statuses.forEach((count, cell) => {
+      if (count > 0) statuses.push([cell === 0 ? 0 : cell + STATUS_FIRST - 1, count]);
+    });
+    return { name, statuses, durations: this.#durations.slice() };
+  }
+}
+
+/** Cells of one phase in `FilterSnapshot.calls`. */
+export const CALL_CELLS: number = CALL_BOUNDS.length + 2;
+
+/** What one filter has done, in all generations together. */
+export class FilterMeter {
+  /** Instances alive now; the pool counts them up and down. */
+  instances = 0;
+  readonly #calls = new Float64Array(Object.keys(PHASE).length * CALL_CELLS);
+  readonly #failures = new Float64Array(FILTER_FAILURE_REASONS.length);
+
+  /** Counts a call that has returned or failed. */
+  called(phase: FilterPhase, seconds: number): void {
+    observe(this.#calls, phase * CALL_CELLS, CALL_BOUNDS, seconds);
+  }
+
+  failed(reason: FilterFailureReason): void {
+    this.#failures[FILTER_FAILURE_REASONS.indexOf(reason)]! += 1;
+  }
+
+  snapshot(name: string): FilterSnapshot {
+    return { name, calls: this.#calls.slice(), failures: this.#failures.slice(), instances: this.instances };
+  }
+}
+
+/** Counts one value in the histogram that begins at `start`. A scan beats a binary search here: most values fall into the first buckets. */
+function observe(cells: Float64Array, start: number, bounds: readonly number[], seconds: number): void {
+  // A clock that stood still or went back must not poison the sum, which would stay NaN for good.
+  const value = seconds > 0 ? seconds : 0;
+  let bucket = 0;
+  while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1;
+  cells[start + bucket]! += 1;
+  cells[start + bounds.length + 1]! += value;
+}
+
+function named<Meter>(meters: Map<string, Meter>, name: string, most: number, make: () => Meter): Meter {
+  const bounded = meters.has(name) || meters.size < most ? name : OVERFLOW;
+  let meter = meters.get(bounded);
+  if (meter === undefined) {
+    meter = make();
+    meters.set(bounded, meter);
+  }
+  return meter;
+}

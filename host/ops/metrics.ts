@@ -1,0 +1,135 @@
+import { Registry } from "@prometheus-io/client";
+import { merged } from "./merge.ts";
+import type { MeterSnapshot } from "./meter.ts";
+import { samples } from "./samples.ts";
+
+/** Every metric that the host exports. A name is public: dashboards and alerts hold it. docs/metrics.md explains each. */
+export const METRICS = {
+  sluice_exchanges_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["route", "status"],
+    help: "Exchanges that have ended, by route and by the status that the client was sent.",
+  },
+  sluice_exchange_duration_seconds: {
+    type: "histogram",
+    unit: "seconds",
+    labels: ["route"],
+    help: "Time from the first byte of a request to the end of its exchange.",
+  },
+  sluice_exchanges_in_flight: {
+    type: "gauge",
+    unit: "exchanges",
+    labels: [],
+    help: "Exchanges that have begun and not ended.",
+  },
+  sluice_connections_open: {
+    type: "gauge",
+    unit: "connections",
+    labels: [],
+    help: "Open connections of clients.",
+  },
+  sluice_failures_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["code"],
+    help: "Exchanges that ended in a failure, by its code.",
+  },
+  sluice_filter_calls_total: {
+    type: "counter",
+    unit: "calls",
+    labels: ["filter", "phase"],
+    help: "Calls of a filter, by phase, also those that failed.",
+  },
+  sluice_filter_call_duration_seconds: {
+    type: "histogram",
+    unit: "seconds",
+    labels: ["filter", "phase"],
+    help: "Time that a call of a filter took, by phase.",
+  },
+  sluice_filter_failures_total: {
+    type: "counter",
+    unit: "failures",
+    labels: ["filter", "reason"],
+    help: "Calls of a filter that failed, by reason.",
+  },
+  sluice_filter_instances: {
+    type: "gauge",
+    unit: "instances",
+    labels: ["filter"],
+    help: "Live instances of a filter, in all workers and generations.",
+  },
+  sluice_swaps_total: {
+    type: "counter",
+    unit: "swaps",
+    labels: ["result"],
+    help: "Swaps that were asked for, by result.",
+  },
+  sluice_generation: {
+    type: "gauge",
+    unit: "number",
+    labels: [],
+    help: "Number of the generation that serves new exchanges.",
+  },
+  sluice_build_info: {
+    type: "gauge",
+    unit: "1",
+    labels: ["version", "node"],
+    help: "Always 1; the labels tell the versions of sluice and of Node.",
+  },
+  sluice_log_lines_dropped_total: {
+    type: "counter",
+    unit: "lines",
+    labels: [],
+    help: "Log lines that were not written: the destination was too slow, or a filter wrote more than its limits allow.",
+  },
+} as const;
+
+export type MetricName = keyof typeof METRICS;
+
+/** What the main thread knows itself. */
+export interface MainFacts {
+  readonly version: string;
+  readonly generation: number;
+  readonly swapsOk: number;
+  readonly swapsRefused: number;
+  /** The main thread's own; the workers' come with their snapshots. */
+  readonly logLinesDropped: number;
+}
+
+/** Adds the workers up and writes Prometheus' text format. Lives in the main thread. */
+export class Exposition {
+  /** What workers that are no more had counted, so that a replacement never makes a counter go back. */
+  #retired: MeterSnapshot | undefined;
+
+  /**
+   * Keeps the counts of a worker that has ended; its gauges end with it. To be called once per worker, with its last
+   * snapshot that was rendered or a later one, and before a `render` without it.
+   */
+  retire(snapshot: MeterSnapshot): void {
+    this.#retired = withoutGauges(this.#retired === undefined ? merged([snapshot]) : merged([this.#retired, snapshot]));
+  }
+
+  /** One snapshot per living worker; of one that does not answer, its last. */
+  async render(snapshots: readonly MeterSnapshot[], main: MainFacts): Promise<{ contentType: string; body: string }> {
+    const all = this.#retired === undefined ? snapshots : [this.#retired, ...snapshots];
+    const values = samples(merged(all), main);
+    const metrics = (Object.keys(METRICS) as MetricName[]).map((name) => {
+      const { type, help } = METRICS[name];
+      // "first": the library must not add anything up again.
+      return { name, type, help, aggregator: "first", values: values[name] };
+    });
+    // The library's own histograms take one observation at a time; its aggregation takes finished values.
+    const registry = Registry.aggregate([metrics]);
+    return { contentType: registry.contentType, body: await registry.metrics() };
+  }
+}
+
+function withoutGauges(snapshot: MeterSnapshot): MeterSnapshot {
+  return {
+    ...snapshot,
+    exchangesInFlight: 0,
+    connectionsOpen: 0,
+    filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0 })),
+  };
+}

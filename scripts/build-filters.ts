@@ -1,0 +1,148 @@
+/**
+ * Builds the filters of this repository into `.sluice/filters/<name>.wasm`, where the examples' configurations and the
+ * tests look for them:
+ *
+ *   node scripts/build-filters.ts
+ *
+ * What cargo finds unchanged is not built again, and a file whose bytes would be the same is not touched: a running
+ * proxy watches that directory, and would swap.
+ */
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..");
+const TARGET = "wasm32-wasip2";
+
+/** Where the built filters are. */
+export const FILTERS_DIRECTORY: string = join(ROOT, ".sluice", "filters");
+
+export interface BuildOptions {
+  /** Also the filters that only tests use. A newcomer's first start need not wait for them. */
+  readonly fixtures: boolean;
+}
+
+/**
+ * Brings the filters up to date, with cargo's own progress on the terminal. Gives their names; throws a `BuildError`.
+ *
+ * Blocks, as nothing can go on without them; an interrupt from the terminal ends cargo and this process alike.
+ */
+export function buildFilters(options: BuildOptions): string[] {
+  const started = performance.now();
+  const { crates, targetDirectory } = filterCrates(options.fixtures);
+  run(
+    join(ROOT, "scripts", "wasm-targets.sh"),
+    [TARGET],
+    "The wasm target of Rust is missing; why is said above.",
+  );
+
+  const packages = crates.flatMap((crate) => ["--package", crate.package]);
+  run(
+    "cargo",
+    ["build", "--release", "--target", TARGET, ...packages],
+    "The filters did not build; why is said above.",
+  );
+
+  mkdirSync(FILTERS_DIRECTORY, { recursive: true });
+  const names = crates.map((crate) => crate.name);
+  const output = join(targetDirectory, TARGET, "release");
+  const changed = names.filter((name) =>
+    refresh(join(output, `${name}.wasm`), join(FILTERS_DIRECTORY, `${name}.wasm`)),
+  );
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(
+    `filters: ${names.length} in ${relative(ROOT, FILTERS_DIRECTORY)}, ${changed.length} changed (${seconds} s)`,
+  );
+  return names;
+}
+
+/** Its message is a sentence for a person at a terminal, who needs no stack. */
+export class BuildError extends Error {
+  override readonly name = "BuildError";
+}
+
+interface FilterCrate {
+  readonly package: string;
+  /** Of the artifact: underscores, as rustc names it. */
+  readonly name: string;
+}
+
+/** The workspace's crates that become components: a filter is whatever builds a `cdylib`. */
+function filterCrates(fixtures: boolean): { crates: FilterCrate[]; targetDirectory: string } {
+  const { stdout } = run(
+    "cargo",
+    ["metadata", "--no-deps", "--format-version", "1"],
+    "Cargo.toml is refused; see above.",
+    "read",
+  );
+  const metadata = JSON.parse(stdout) as CargoMetadata;
+  const crates = metadata.packages
+    .filter(
+      (found) => fixtures || !relative(ROOT, found.manifest_path).startsWith(join("filters", "fixtures")),
+    )
+    .flatMap((found) =>
+      found.targets
+        .filter((target) => target.crate_types.includes("cdylib"))
+        .map((target) => ({ package: found.name, name: target.name.replaceAll("-", "_") })),
+    );
+  return { crates, targetDirectory: metadata.target_directory };
+}
+
+interface CargoMetadata {
+  readonly target_directory: string;
+  readonly packages: readonly {
+    readonly name: string;
+    readonly manifest_path: string;
+    readonly targets: readonly { readonly name: string; readonly crate_types: readonly string[] }[];
+  }[];
+}
+
+function run(
+  command: string,
+  args: string[],
+  failed: string,
+  output: "show" | "read" = "show",
+): SpawnSyncReturns<string> {
+  const result = spawnSync(command, args, {
+    cwd: ROOT,
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+    stdio: ["ignore", output === "read" ? "pipe" : "inherit", "inherit"],
+  });
+  if (result.error !== undefined && "code" in result.error && result.error.code === "ENOENT") {
+    throw new BuildError(
+      `${command} is not in PATH, and the filters are built with Rust. Install it as https://rustup.rs says, or open a new shell if you just have.`,
+    );
+  }
+  if (result.error !== undefined) throw new BuildError(failed, { cause: result.error });
+  if (result.status !== 0) throw new BuildError(failed);
+  return result;
+}
+
+/** Copies a file whose bytes differ; renamed into place, so that nobody reads a half-written one. */
+function refresh(from: string, to: string): boolean {
+  const bytes = readFileSync(from);
+  if (bytes.equals(existing(to))) return false;
+  const staged = `${to}.${process.pid}.staged`;
+  writeFileSync(staged, bytes);
+  renameSync(staged, to);
+  return true;
+}
+
+function existing(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    buildFilters({ fixtures: true });
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -8,7 +8,7 @@ export interface ExchangeEntry {
   /** The matched route's name; undefined when none matched. */
   readonly routeName: string | undefined;
   readonly method: string;
-  /** The request target as it came; everything from `?` on stays out of the log. */
+  /** The request target as it came; only its path is logged. */
   readonly target: string;
   /** What the client was sent; 0 when no head went out. */
   readonly status: number;
@@ -25,6 +25,9 @@ export interface ExchangeEntry {
 /** A longer path, or a longer detail, is cut: one line must not fill a batch. */
 const TEXT_LENGTH_MAX = 2_048;
 
+const SLASH = 0x2f;
+const QUERY = /[?#]/;
+
 /**
  * One line per exchange, in pino's shape, built by hand: a sixth of what a logger's call costs.
  *
@@ -38,7 +41,7 @@ export class ExchangeLog {
   constructor(batch: LineBatch, worker: number, enabled: boolean) {
     this.enabled = enabled;
     this.#batch = batch;
-    this.#origin = `,"pid":${process.pid},"worker":${worker},"msg":"exchange","requestId":`;
+    this.#origin = `,"pid":${process.pid},"worker":${worker},"msg":"exchange","request_id":`;
   }
 
   write(entry: ExchangeEntry): void {
@@ -47,24 +50,24 @@ export class ExchangeLog {
     if (entry.routeName !== undefined) line += `,"route":${quoted(entry.routeName)}`;
     line +=
       `,"method":${quoted(entry.method)},"path":${quoted(bounded(pathOf(entry.target)))}` +
-      `,"status":${entry.status},"durationMs":${milliseconds(entry.durationMs)}` +
-      `,"requestBytes":${entry.requestBytes},"responseBytes":${entry.responseBytes},"generation":${entry.generation}`;
-    if (entry.failure !== undefined) line += `,"failure":"${entry.failure.code}","detail":${quoted(bounded(entry.failure.detail))}`;
-    if (entry.repliedBy !== undefined) line += `,"repliedBy":${quoted(entry.repliedBy)}`;
+      `,"status":${entry.status},"duration_ms":${milliseconds(entry.durationMs)}` +
+      `,"request_bytes":${entry.requestBytes},"response_bytes":${entry.responseBytes},"generation":${entry.generation}`;
+    if (entry.failure !== undefined)
+      line += `,"failure":"${entry.failure.code}","detail":${quoted(bounded(entry.failure.detail))}`;
+    if (entry.repliedBy !== undefined) line += `,"replied_by":${quoted(entry.repliedBy)}`;
     this.#batch.add(`${line}}\n`);
   }
 }
 
-/** The path of a request target. An absolute target loses its authority too: it may carry a password. */
+/** The path of a request target, and nothing else of it: queries hold tokens, and the authority of an absolute target may hold a password. */
 function pathOf(target: string): string {
-  let start = 0;
-  if (target.charCodeAt(0) !== 0x2f) {
-    const scheme = target.indexOf("://");
-    if (scheme >= 0) start = target.indexOf("/", scheme + 3);
-    if (start < 0) return "/";
-  }
-  const query = target.indexOf("?");
-  return query < 0 ? target.slice(start) : target.slice(start, query);
+  const end = target.search(QUERY);
+  const kept = end < 0 ? target : target.slice(0, end);
+  if (kept.charCodeAt(0) === SLASH || kept === "*") return kept;
+  const scheme = kept.indexOf("://");
+  if (scheme < 0) return "";
+  const start = kept.indexOf("/", scheme + 3);
+  return start < 0 ? "/" : kept.slice(start);
 }
 
 function bounded(text: string): string {

@@ -31,7 +31,7 @@ export class FilterLog {
   ): void {
     if (!this.enabled(level)) return;
     let line = `{"level":${severity(level)},"time":${Date.now()}${this.#origin}${quoted(filter)}`;
-    if (requestId !== undefined) line += `,"requestId":${quoted(requestId)}`;
+    if (requestId !== undefined) line += `,"request_id":${quoted(requestId)}`;
     if (attributes.length > 0) line += `,"attributes":${object(attributes)}`;
     this.#batch.add(`${line},"msg":${quoted(message)}}\n`);
   }
@@ -42,7 +42,7 @@ function severity(level: Level): number {
   return (LEVELS.indexOf(level) + 1) * 10;
 }
 
-/** Attributes stay in an object of their own, so that none can pose as the host's `requestId` or `level`. The last of equal names wins. */
+/** Attributes stay in an object of their own, so that none can pose as the host's `request_id` or `level`. The last of equal names wins. */
 function object(attributes: readonly (readonly [name: string, value: string])[]): string {
   const members = Array.from(new Map(attributes), ([name, value]) => `${quoted(name)}:${quoted(value)}`);
   return `{${members.join(",")}}`;

@@ -44,7 +44,12 @@ class Sink {
 
   constructor(destination: number | string) {
     // Without a minimum length flush() would not wait for the write under way. One byte holds no line back.
-    this.#stream = pino.destination({ dest: destination, sync: false, minLength: 1, maxLength: LOG_BYTES_MAX });
+    this.#stream = pino.destination({
+      dest: destination,
+      sync: false,
+      minLength: 1,
+      maxLength: LOG_BYTES_MAX,
+    });
     this.#stream.on("drop", (lines: string) => {
       this.dropped += count(lines);
     });

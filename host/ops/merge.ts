@@ -2,18 +2,28 @@ import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
 
 /** The sum of several workers' snapshots, by name. The snapshots stay as they are. */
 export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
-  const sum = (of: (snapshot: MeterSnapshot) => number): number => snapshots.reduce((total, snapshot) => total + of(snapshot), 0);
+  const sum = (of: (snapshot: MeterSnapshot) => number): number =>
+    snapshots.reduce((total, snapshot) => total + of(snapshot), 0);
   return {
     exchangesInFlight: sum((snapshot) => snapshot.exchangesInFlight),
     connectionsOpen: sum((snapshot) => snapshot.connectionsOpen),
     logLinesDropped: sum((snapshot) => snapshot.logLinesDropped),
-    routes: byName(snapshots.flatMap((snapshot) => snapshot.routes), addRoutes),
-    filters: byName(snapshots.flatMap((snapshot) => snapshot.filters), addFilters),
+    routes: byName(
+      snapshots.flatMap((snapshot) => snapshot.routes),
+      addRoutes,
+    ),
+    filters: byName(
+      snapshots.flatMap((snapshot) => snapshot.filters),
+      addFilters,
+    ),
     failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
   };
 }
 
-function byName<Item extends { readonly name: string }>(items: readonly Item[], add: (one: Item, other: Item) => Item): Item[] {
+function byName<Item extends { readonly name: string }>(
+  items: readonly Item[],
+  add: (one: Item, other: Item) => Item,
+): Item[] {
   const found = new Map<string, Item>();
   for (const item of items) {
     const other = found.get(item.name);

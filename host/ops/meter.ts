@@ -46,6 +46,9 @@ export const ROUTES_MAX = 4_096;
 export const FILTERS_MAX = 1_024;
 export const OVERFLOW = "other";
 
+/** The name under which exchanges are counted that matched no route. */
+export const NO_ROUTE = "none";
+
 /** What a worker has counted since it started. Plain data: it crosses threads by structured clone. */
 export interface MeterSnapshot {
   readonly exchangesInFlight: number;

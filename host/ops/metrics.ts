@@ -107,11 +107,16 @@ export class Exposition {
    * snapshot that was rendered or a later one, and before a `render` without it.
    */
   retire(snapshot: MeterSnapshot): void {
-    this.#retired = withoutGauges(this.#retired === undefined ? merged([snapshot]) : merged([this.#retired, snapshot]));
+    this.#retired = withoutGauges(
+      this.#retired === undefined ? merged([snapshot]) : merged([this.#retired, snapshot]),
+    );
   }
 
   /** One snapshot per living worker; of one that does not answer, its last. */
-  async render(snapshots: readonly MeterSnapshot[], main: MainFacts): Promise<{ contentType: string; body: string }> {
+  async render(
+    snapshots: readonly MeterSnapshot[],
+    main: MainFacts,
+  ): Promise<{ contentType: string; body: string }> {
     const all = this.#retired === undefined ? snapshots : [this.#retired, ...snapshots];
     const values = samples(merged(all), main);
     const metrics = (Object.keys(METRICS) as MetricName[]).map((name) => {

@@ -1,4 +1,11 @@
-import { CALL_BOUNDS, CALL_CELLS, EXCHANGE_BOUNDS, FILTER_FAILURE_REASONS, type MeterSnapshot, PHASE } from "./meter.ts";
+import {
+  CALL_BOUNDS,
+  CALL_CELLS,
+  EXCHANGE_BOUNDS,
+  FILTER_FAILURE_REASONS,
+  type MeterSnapshot,
+  PHASE,
+} from "./meter.ts";
 import type { MainFacts, MetricName } from "./metrics.ts";
 
 /** One sample, in the shape that the client library aggregates. */
@@ -27,7 +34,10 @@ function exchangeSamples(
 > {
   return {
     sluice_exchanges_total: all.routes.flatMap(({ name: route, statuses }) =>
-      statuses.map(([status, value]) => ({ value, labels: { route, status: status === 0 ? "none" : status } })),
+      statuses.map(([status, value]) => ({
+        value,
+        labels: { route, status: status === 0 ? "none" : status },
+      })),
     ),
     sluice_exchange_duration_seconds: all.routes.flatMap(({ name: route, durations }) =>
       histogram("sluice_exchange_duration_seconds", { route }, EXCHANGE_BOUNDS, durations),
@@ -41,12 +51,18 @@ function exchangeSamples(
 function filterSamples(
   all: MeterSnapshot,
 ): Samples<
-  "sluice_filter_calls_total" | "sluice_filter_call_duration_seconds" | "sluice_filter_failures_total" | "sluice_filter_instances"
+  | "sluice_filter_calls_total"
+  | "sluice_filter_call_duration_seconds"
+  | "sluice_filter_failures_total"
+  | "sluice_filter_instances"
 > {
   // Most filters want one or two phases: the others would be rows of zeros.
   const phases = all.filters.flatMap(({ name: filter, calls }) =>
     Object.entries(PHASE)
-      .map(([phase, index]) => ({ labels: { filter, phase }, cells: calls.subarray(index * CALL_CELLS, (index + 1) * CALL_CELLS) }))
+      .map(([phase, index]) => ({
+        labels: { filter, phase },
+        cells: calls.subarray(index * CALL_CELLS, (index + 1) * CALL_CELLS),
+      }))
       .filter(({ cells }) => observations(cells) > 0),
   );
   return {
@@ -55,16 +71,24 @@ function filterSamples(
       histogram("sluice_filter_call_duration_seconds", labels, CALL_BOUNDS, cells),
     ),
     sluice_filter_failures_total: all.filters.flatMap(({ name: filter, failures }) =>
-      FILTER_FAILURE_REASONS.map((reason, index) => ({ value: failures[index] ?? 0, labels: { filter, reason } })),
+      FILTER_FAILURE_REASONS.map((reason, index) => ({
+        value: failures[index] ?? 0,
+        labels: { filter, reason },
+      })),
     ),
-    sluice_filter_instances: all.filters.map(({ name: filter, instances }) => ({ value: instances, labels: { filter } })),
+    sluice_filter_instances: all.filters.map(({ name: filter, instances }) => ({
+      value: instances,
+      labels: { filter },
+    })),
   };
 }
 
 function mainSamples(
   all: MeterSnapshot,
   main: MainFacts,
-): Samples<"sluice_swaps_total" | "sluice_generation" | "sluice_build_info" | "sluice_log_lines_dropped_total"> {
+): Samples<
+  "sluice_swaps_total" | "sluice_generation" | "sluice_build_info" | "sluice_log_lines_dropped_total"
+> {
   return {
     sluice_swaps_total: [
       { value: main.swapsOk, labels: { result: "ok" } },
@@ -81,7 +105,12 @@ function single(value: number): Sample {
 }
 
 /** Cells count each bucket alone; the format wants each bucket to contain those before it. */
-function histogram(name: MetricName, labels: Record<string, string>, bounds: readonly number[], cells: Float64Array): Sample[] {
+function histogram(
+  name: MetricName,
+  labels: Record<string, string>,
+  bounds: readonly number[],
+  cells: Float64Array,
+): Sample[] {
   let count = 0;
   const buckets = [...bounds, "+Inf"].map((le, bucket) => {
     count += cells[bucket] ?? 0;

@@ -1,0 +1,40 @@
+import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { resolve } from "node:path";
+import { parseAdminAddress } from "../config/address.ts";
+import type { AdminAddress } from "../config/config.ts";
+
+/** The admin API could not be asked, or said no: one sentence for the operator, and the API's code when it gave one. */
+export class AdminError extends Error {
+  override readonly name = "AdminError";
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Reads `host:port`, `[::1]:port` or `unix:/path`, as an operator types it. */
+export function readAdminAddress(text: string): AdminAddress {
+  const address = parseAdminAddress(text);
+  if (address === undefined) {
+    throw new AdminError(`"${text}" is no admin address: it is host:port, [::1]:port or unix:/path.`);
+  }
+  return address.kind === "unix" ? { kind: "unix", path: resolve(address.path) } : address;
+}
+
+export function formatAdminAddress(address: AdminAddress): string {
+  if (address.kind === "unix") return `unix:${address.path}`;
+  return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** Whether only this machine can reach the host by this name. */
+export function isLoopback(host: string): boolean {
+  if (isIPv4(host)) return LOOPBACK.check(host, "ipv4");
+  if (isIPv6(host)) return LOOPBACK.check(host, "ipv6");
+  return host.toLowerCase() === "localhost";
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");

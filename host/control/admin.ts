@@ -1,0 +1,267 @@
+import { lstatSync, unlinkSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import { connect } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { OpenAPIHono, type z } from "@hono/zod-openapi";
+import type { Context, MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { Logger } from "pino";
+import type { AdminAddress } from "../config/config.ts";
+import { AdminError, formatAdminAddress, isLoopback } from "./admin-address.ts";
+import { addRoutes } from "./admin-routes.ts";
+import { type Control, Refusal, type RefusalCode } from "./control.ts";
+
+export interface Admin {
+  /** Where it listens, with the actual port. */
+  readonly address: string;
+  /** Stops accepting at once, lets requests end for a while, and then cuts them off. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the admin API. Whoever reaches it may change what runs, and it asks
+ * nobody for a name: so it listens on loopback or a socket file only, and answers no web page.
+ */
+export async function startAdmin(control: Control, at: AdminAddress, log: Logger): Promise<Admin> {
+  if (at.kind === "tcp" && !isLoopback(at.host)) {
+    throw new AdminError(
+      `The admin address ${formatAdminAddress(at)} can be reached from other machines, and the admin API asks nobody for a name: ` +
+        "it listens on 127.0.0.1, [::1] or unix:/path.",
+    );
+  }
+  const app = buildApp(control, at, log);
+  const listener = getRequestListener(app.fetch, {
+    // Otherwise every Request and Response of the process would be Hono's.
+    overrideGlobalObjects: false,
+    errorHandler: () =>
+      problem({ status: 400, code: "REQUEST_REFUSED", detail: "The request's target or Host is malformed." }),
+  });
+  const server = createServer(
+    { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX },
+    (incoming, outgoing) => {
+      outgoing.setHeader("cache-control", "no-store");
+      outgoing.setHeader("x-content-type-options", "nosniff");
+      // A connection that becomes idle after close() has begun would hold it up.
+      outgoing.once("finish", () => setImmediate(() => !server.listening && server.closeIdleConnections()));
+      void listener(incoming, outgoing);
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  await listen(server, at);
+  return { address: actualAddress(server, at), close: () => close(server) };
+}
+
+const BODY_BYTES_MAX = 1_048_576;
+const CONNECTIONS_MAX = 256;
+const REQUEST_MS_MAX = 10_000;
+const CLOSE_MS_MAX = 2_000;
+const PROBE_MS_MAX = 1_000;
+
+interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly headers?: Record<string, string>;
+}
+
+const REFUSAL_STATUS: Readonly<Record<RefusalCode, number>> = {
+  FILTER_UNKNOWN: 404,
+  ARTIFACT_REFUSED: 422,
+  CONFIGURE_REFUSED: 422,
+  HOST_UNAVAILABLE: 503,
+};
+
+function buildApp(control: Control, at: AdminAddress, log: Logger): OpenAPIHono {
+  const app = new OpenAPIHono({
+    defaultHook: (result) => {
+      if (!result.success)
+        throw new Refused({ status: 400, code: "BODY_REFUSED", detail: describe(result.error) });
+    },
+  });
+  app.use(guard(at));
+  addRoutes(app, control);
+  // Asked last: who gets here has the right path and the wrong method.
+  for (const [path, allow] of methodsByPath(app)) {
+    app.all(path, () => {
+      throw new Refused({
+        status: 405,
+        code: "METHOD_REFUSED",
+        detail: `This takes ${allow} only.`,
+        headers: { allow },
+      });
+    });
+  }
+  app.notFound((c) =>
+    problem({ status: 404, code: "PATH_UNKNOWN", detail: `There is nothing at ${c.req.path}.` }),
+  );
+  app.onError((error, c) => answerFor(error, c, log));
+  return app;
+}
+
+/** A page in the operator's browser can reach loopback, too: nothing that comes from one gets past here. */
+function guard(at: AdminAddress): MiddlewareHandler {
+  return async (c, next) => {
+    const { incoming } = c.env as { incoming: IncomingMessage };
+    // The raw field: an absolute-form target would replace it in the request's URL.
+    if (at.kind === "tcp" && !isLoopbackField(incoming.headers.host ?? "")) {
+      const detail = "The Host of a request to the admin API is localhost, 127.0.0.1 or [::1].";
+      throw new Refused({ status: 403, code: "HOST_REFUSED", detail });
+    }
+    if (c.req.method === "POST") {
+      const site = c.req.header("sec-fetch-site");
+      if (c.req.header("origin") !== undefined || site === "cross-site" || site === "same-site") {
+        const detail = "Web pages change nothing here: the request has an Origin or comes from another site.";
+        throw new Refused({ status: 403, code: "ORIGIN_REFUSED", detail });
+      }
+      const type = c.req.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+      if (type !== "application/json") {
+        throw new Refused({
+          status: 415,
+          code: "CONTENT_TYPE_REFUSED",
+          detail: "The body's content type is application/json.",
+        });
+      }
+      c.req.raw = await bounded(c, incoming);
+    }
+    await next();
+  };
+}
+
+/**
+ * The request with its body in memory. Hono's own body-limit makes a Request out of a Request, which the
+ * adapter's light ones do not bear unless they replace those of the whole process.
+ */
+async function bounded(c: Context, incoming: IncomingMessage): Promise<Request> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  if (Number(c.req.header("content-length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+  // The socket has to outlive the loop: it carries the answer.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_BYTES_MAX) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return new Request(c.req.url, {
+    method: c.req.method,
+    headers: c.req.raw.headers,
+    body: Buffer.concat(chunks),
+  });
+}
+
+function isLoopbackField(host: string): boolean {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(host) ?? [];
+  const name = bracketed ?? plain;
+  return name !== undefined && isLoopback(name);
+}
+
+/** An answer other than success, thrown from wherever it is noticed. */
+class Refused extends Error {
+  override readonly name = "Refused";
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+function answerFor(error: Error, c: Context, log: Logger): Response {
+  if (error instanceof Refused) return problem(error.problem);
+  if (error instanceof Refusal) {
+    return problem({ status: REFUSAL_STATUS[error.code], code: error.code, detail: error.message });
+  }
+  if (error instanceof HTTPException && error.status === 400) {
+    return problem({ status: 400, code: "BODY_REFUSED", detail: "The body is no JSON." });
+  }
+  const { incoming } = c.env as { incoming: IncomingMessage };
+  // A client that goes away in the middle of its body is no fault of the host, and reads no answer.
+  if (incoming.errored === null)
+    log.error({ err: error, method: c.req.method, path: c.req.path }, "admin request failed");
+  return problem({ status: 500, code: "HOST_BROKE", detail: "The host could not answer; its log says why." });
+}
+
+function problem({ status, code, detail, headers }: Problem): Response {
+  const body = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...headers, "content-type": "application/problem+json" },
+  });
+}
+
+function tooLarge(): Refused {
+  return new Refused({
+    status: 413,
+    code: "BODY_TOO_LARGE",
+    detail: `The body is at most ${BODY_BYTES_MAX} bytes long.`,
+  });
+}
+
+function describe(error: z.ZodError): string {
+  const [issue] = error.issues;
+  if (issue === undefined) return "The request does not have the shape that is expected.";
+  const where = issue.path.join(".");
+  return `The request is refused: ${where === "" ? "" : `${where}: `}${issue.message}.`;
+}
+
+function methodsByPath(app: OpenAPIHono): Map<string, string> {
+  const methods = new Map<string, string>();
+  for (const { path, method } of app.routes) {
+    if (method === "ALL") continue;
+    // Hono answers HEAD by the route of GET.
+    methods.set(path, method === "GET" ? "GET, HEAD" : method);
+  }
+  return methods;
+}
+
+async function listen(server: Server, at: AdminAddress): Promise<void> {
+  if (at.kind === "unix") await removeStale(at.path);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("listening", resolve);
+  server.once("error", reject);
+  if (at.kind === "tcp") {
+    // One address, not whichever the resolver gives first.
+    server.listen(at.port, at.host.toLowerCase() === "localhost" ? "127.0.0.1" : at.host);
+  } else {
+    // The socket is made within this call; with a chmod after it there would be a moment for others.
+    const before = process.umask(0o177);
+    server.listen(at.path);
+    process.umask(before);
+  }
+  try {
+    await promise;
+  } catch (error) {
+    const why =
+      (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? "something else listens there" : String(error);
+    throw new AdminError(`The admin API cannot listen on ${formatAdminAddress(at)}: ${why}.`, undefined, {
+      cause: error,
+    });
+  }
+}
+
+/** A host that was killed leaves its socket file behind, and it would bar the next one for ever. */
+async function removeStale(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || !stats.isSocket()) return;
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const probe = connect(path);
+  probe.setTimeout(PROBE_MS_MAX, () => resolve("silent"));
+  probe.once("connect", () => resolve("alive"));
+  probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+  const found = await promise;
+  probe.destroy();
+  if (found === "ECONNREFUSED") unlinkSync(path);
+}
+
+function actualAddress(server: Server, at: AdminAddress): string {
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") return formatAdminAddress(at);
+  return formatAdminAddress({ kind: "tcp", host: bound.address, port: bound.port });
+}
+
+async function close(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS_MAX);
+  await promise;
+  clearTimeout(cut);
+}

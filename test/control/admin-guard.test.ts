@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Desk, exchange, JSON_TYPE, post } from "./desk.ts";
+
+let desk: Desk;
+
+beforeEach(() => {
+  desk = new Desk();
+});
+
+afterEach(() => desk.close());
+
+test.each([
+  ["no content type", ""],
+  ["a form", "Content-Type: application/x-www-form-urlencoded"],
+  ["plain text, which a page may send without asking", "Content-Type: text/plain"],
+  ["a type that only begins like JSON", "Content-Type: application/json-patch+json"],
+  ["a problem", "Content-Type: application/problem+json"],
+])("a swap with %s is refused with 415", async (_what, fields) => {
+  const { path } = desk.newComponent();
+
+  const reply = await post(await desk.start(), JSON.stringify({ component: path }), fields);
+
+  expect(reply.status).toBe(415);
+  expect(JSON.parse(reply.body)).toMatchObject({ code: "CONTENT_TYPE_REFUSED" });
+  expect(desk.control.generation, "it was done all the same").toBe(1);
+});
+
+test("a content type may have parameters and any case", async () => {
+  const { path } = desk.newComponent();
+
+  const reply = await post(
+    await desk.start(),
+    JSON.stringify({ component: path }),
+    "Content-Type: Application/JSON; charset=utf-8",
+  );
+
+  expect(reply.status).toBe(200);
+});
+
+test.each([
+  ["text that is no JSON", "{", /no JSON/],
+  ["an empty body", "", /no JSON/],
+  ["a list", "[]", /expected object/],
+  ["no component", "{}", /component: /],
+  ["a relative path", '{"component":"new.wasm"}', /component: is an absolute path/],
+  ["a digest in upper case", `{"component":"/a","sha256":"${"A".repeat(64)}"}`, /sha256: is 64 lower-case/],
+  ["a member that does not exist", '{"component":"/a","sha265":"x"}', /sha265/],
+])("a swap with %s is refused with 400 and the reason", async (_what, body, reason) => {
+  const reply = await post(await desk.start(), body);
+
+  expect(reply.status).toBe(400);
+  expect(JSON.parse(reply.body)).toMatchObject({
+    code: "BODY_REFUSED",
+    detail: expect.stringMatching(reason),
+  });
+  expect(desk.control.generation, "it was done all the same").toBe(1);
+});
+
+test("a body of just under 1 MiB is taken, and one over it is refused with 413", async () => {
+  const admin = await desk.start();
+  const { path } = desk.newComponent();
+  const frame = JSON.stringify({ component: path, config: "" }).length;
+  const fits = JSON.stringify({ component: path, config: "x".repeat(1_048_576 - frame) });
+
+  expect((await post(admin, fits)).status).toBe(200);
+  const reply = await post(admin, `${fits} `);
+
+  expect(reply.status).toBe(413);
+  expect(JSON.parse(reply.body)).toMatchObject({ code: "BODY_TOO_LARGE" });
+  expect(desk.control.generation).toBe(2);
+});
+
+test("a chunked body is taken, and counted where it has no length", async () => {
+  const admin = await desk.start();
+  const { path } = desk.newComponent();
+  const head =
+    "POST /v1/filters/keys/swap HTTP/1.1\nHost: localhost\nContent-Type: application/json\nTransfer-Encoding: chunked";
+  const chunked = (body: string) => `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+
+  expect((await exchange(admin, head, chunked(JSON.stringify({ component: path })))).status).toBe(200);
+  const reply = await exchange(admin, head, chunked(JSON.stringify({ config: "x".repeat(1_048_577) })));
+
+  expect(reply.status).toBe(413);
+  expect(desk.control.generation).toBe(2);
+});
+
+test.each(["localhost", "LOCALHOST:9901", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:9901", "127.8.8.8"])(
+  "a request for the loopback name %s is answered",
+  async (host) => {
+    expect((await exchange(await desk.start(), `GET /livez HTTP/1.1\nHost: ${host}`)).status).toBe(200);
+  },
+);
+
+test.each([
+  "evil.example",
+  "evil.example:9901",
+  "localhost.evil.example",
+  "127.0.0.1.evil.example",
+  "10.0.0.1",
+  "[::2]",
+  "localhost@evil.example",
+  "localhost:9901:80",
+  "2130706433",
+  "",
+])("a page that has rebound its name is not served: Host %j", async (host) => {
+  const reply = await exchange(await desk.start(), `GET /v1/status HTTP/1.1\nHost: ${host}`);
+
+  expect([400, 403]).toContain(reply.status);
+  expect(reply.body).not.toContain("generation");
+});
+
+test("the Host of a rebound name is named as the reason, even when the target has a loopback name", async () => {
+  const reply = await exchange(
+    await desk.start(),
+    "GET http://127.0.0.1/v1/status HTTP/1.1\nHost: evil.example",
+  );
+
+  expect(reply.status).toBe(403);
+  expect(JSON.parse(reply.body)).toMatchObject({ code: "HOST_REFUSED" });
+});
+
+test.each([
+  ["an Origin", "Origin: http://localhost:9901"],
+  ["the Origin of a sandbox", "Origin: null"],
+  ["another site behind it", "Sec-Fetch-Site: cross-site"],
+  ["another port of this machine behind it", "Sec-Fetch-Site: same-site"],
+])("a swap with %s comes from a web page and is refused", async (_what, field) => {
+  const { path } = desk.newComponent();
+
+  const reply = await post(await desk.start(), JSON.stringify({ component: path }), `${JSON_TYPE}\n${field}`);
+
+  expect(reply.status).toBe(403);
+  expect(JSON.parse(reply.body)).toMatchObject({ code: "ORIGIN_REFUSED" });
+  expect(desk.control.generation, "it was done all the same").toBe(1);
+});
+
+test("a preflight from a web page is given no permission", async () => {
+  const head =
+    "OPTIONS /v1/filters/keys/swap HTTP/1.1\nHost: localhost\nOrigin: http://evil.example\nAccess-Control-Request-Method: POST";
+
+  const reply = await exchange(await desk.start(), head);
+
+  expect(reply.status).toBe(405);
+  expect(reply.head.toLowerCase()).not.toContain("access-control");
+});

@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, type NetConnectOpts } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { pino } from "pino";
+import { type Admin, startAdmin } from "../../host/control/admin.ts";
+import { readAdminAddress } from "../../host/control/admin-address.ts";
+import { PlainControl } from "./plain-control.ts";
+
+/** The digest of the filter `keys` before any swap. */
+export const OLD_DIGEST: string = "0".repeat(64);
+
+/** An operator's place: a control with the one filter `keys`, admin APIs in front of it, a folder for files. */
+export class Desk {
+  readonly folder: string = mkdtempSync(join(tmpdir(), "sluice-desk-"));
+  readonly control: PlainControl = new PlainControl();
+  /** What the admin API has logged. */
+  readonly lines: string[] = [];
+  readonly #admins: Admin[] = [];
+
+  constructor() {
+    this.control.add("keys", join(this.folder, "old.wasm"), OLD_DIGEST);
+  }
+
+  async start(address = "127.0.0.1:0"): Promise<Admin> {
+    const log = pino({}, { write: (line: string) => void this.lines.push(line) });
+    const admin = await startAdmin(this.control, readAdminAddress(address), log);
+    this.#admins.push(admin);
+    return admin;
+  }
+
+  newComponent(content = "another component"): { path: string; digest: string } {
+    const path = join(this.folder, "new.wasm");
+    writeFileSync(path, content);
+    return { path, digest: createHash("sha256").update(content).digest("hex") };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#admins.map((admin) => admin.close()));
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+}
+
+/** Sends bytes as they are, for what no client would send, and reads to the end of the connection. */
+export async function exchange(admin: Admin, head: string, body = ""): Promise<Reply> {
+  const socket = connect(targetOf(admin));
+  socket.write(`${head.replaceAll("\n", "\r\n")}\r\nConnection: close\r\n\r\n${body}`);
+  const answer = await text(socket);
+  const end = answer.indexOf("\r\n\r\n");
+  const [, status] = answer.split(" ", 2);
+  return { status: Number(status), head: answer.slice(0, end + 2), body: answer.slice(end + 4) };
+}
+
+/** Asks for a swap, with exactly these fields. */
+export function post(admin: Admin, body: string, fields: string = JSON_TYPE, name = "keys"): Promise<Reply> {
+  const length = Buffer.byteLength(body);
+  const head = `POST /v1/filters/${name}/swap HTTP/1.1\nHost: localhost\nContent-Length: ${length}`;
+  return exchange(admin, fields === "" ? head : `${head}\n${fields}`, body);
+}
+
+export const JSON_TYPE: string = "Content-Type: application/json";
+
+export function targetOf(admin: Admin): NetConnectOpts {
+  const at = readAdminAddress(admin.address);
+  return at.kind === "unix" ? { path: at.path } : { host: at.host, port: at.port };
+}

@@ -1,0 +1,82 @@
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import type { Address, AdminAddress, HostMatch, PathMatch, ServerConfig } from "./config.ts";
+
+/** Addresses, URLs and matches as they are written in the file. Each function gives undefined for what it refuses. */
+
+export const ADDRESS_PATTERN: RegExp = /^(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/[\]]+):\d{1,5}$/;
+export const SERVER_PATTERN: RegExp = /^http:\/\/[^\s/?#@]+\/?$/i;
+export const HOST_PATTERN: RegExp = /^(\*\.)?[^\s:/*]+$|^\[[0-9A-Fa-f:.]+\]$/;
+export const PATH_PATTERN: RegExp = /^\/[^\s?#*]*\*?$/;
+
+/** The longest path of a socket that Linux takes (sun_path without its final NUL). */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
+
+/** `127.0.0.1:8080`, `[::1]:8080`, `localhost:0`. */
+export function parseAddress(input: string): Address | undefined {
+  const split = splitPort(input);
+  return split === undefined ? undefined : { kind: "tcp", host: split.host, port: split.port };
+}
+
+/** An address, or `unix:` and a path, which stays as it is written. */
+export function parseAdminAddress(input: string): AdminAddress | undefined {
+  if (!input.startsWith("unix:")) return parseAddress(input);
+  const path = input.slice("unix:".length);
+  return path === "" || path.includes("\0") ? undefined : { kind: "unix", path };
+}
+
+/** `http://host:port`; the port may be left out. A path would be dropped in silence, so it is refused. */
+export function parseServer(input: string): ServerConfig | undefined {
+  if (!SERVER_PATTERN.test(input)) return undefined;
+  const authority = input.slice("http://".length).replace(/\/$/, "");
+  const split = splitPort(authority) ?? splitPort(`${authority}:80`);
+  if (split === undefined || split.port === 0) return undefined;
+  const host = isIPv6(split.host) ? `[${split.host}]` : split.host;
+  return {
+    origin: `http://${host}${split.port === 80 ? "" : `:${split.port}`}`,
+    host: split.host,
+    port: split.port,
+  };
+}
+
+/** `example.com`, `*.example.com`, `127.0.0.1` or `[::1]`. */
+export function parseHostMatch(input: string): HostMatch | undefined {
+  const host = input.toLowerCase();
+  if (host.startsWith("*.")) {
+    const name = host.slice(2);
+    return isIP(name) === 0 && isHost(name) ? { kind: "below", name } : undefined;
+  }
+  if (host.startsWith("["))
+    return isIPv6(host.slice(1, -1)) && host.endsWith("]") ? { kind: "exact", name: host } : undefined;
+  return isHost(host) ? { kind: "exact", name: host } : undefined;
+}
+
+/** `/a` or `/api/*`. `/*` is every path. */
+export function parsePathMatch(input: string): PathMatch | undefined {
+  const prefix = input.endsWith("/*");
+  const path = prefix ? input.slice(0, -1) : input;
+  if (!/^\/[\x21-\x7e]*$/.test(path) || /[?#*]/.test(path)) return undefined;
+  // Clients and this host resolve dot segments before a route is chosen: such a match would never be met.
+  if (path.split("/").some((segment) => segment === "." || segment === "..")) return undefined;
+  if (!prefix) return { kind: "exact", path };
+  return path === "/" ? { kind: "any", path } : { kind: "prefix", path };
+}
+
+function splitPort(input: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(input);
+  if (match === null) return undefined;
+  const port = Number(match[3]);
+  const host = (match[1] ?? match[2] ?? "").toLowerCase();
+  const known = match[1] === undefined ? isHost(host) : isIPv6(host);
+  return known && port <= 65_535 ? { host, port } : undefined;
+}
+
+/** An IPv4 address or a name. A name whose last label is a number would be taken for an address by others. */
+function isHost(input: string): boolean {
+  if (isIPv4(input)) return true;
+  const labels = input.split(".");
+  return (
+    input.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "")
+  );
+}

@@ -1,0 +1,127 @@
+import type { FilterLimit, HostLimit, HostTimeout } from "./limits.ts";
+
+/**
+ * A whole configuration, checked and filled in: what a generation is built from.
+ *
+ * Nothing in it is optional, all names that refer to something refer to something that is there, all
+ * paths are absolute, and every number carries its unit in its name. It is plain data, so that it can
+ * be posted to a worker and compared as JSON.
+ */
+export interface Config {
+  /** Where clients connect; at least one. */
+  readonly listen: readonly Address[];
+  /** Where operators connect; null turns the admin API off. */
+  readonly admin: AdminAddress | null;
+  /** How many data workers there are. */
+  readonly workers: number;
+  /** The folder that keeps transpiled artifacts between starts. */
+  readonly store: string;
+  readonly log: LogConfig;
+  readonly timeouts: HostTimeouts;
+  readonly limits: Limits;
+  readonly upstreams: readonly UpstreamConfig[];
+  readonly filters: readonly FilterConfig[];
+  /** In the order of the file. */
+  readonly routes: readonly RouteConfig[];
+}
+
+/** A TCP address. `host` is a name or an IP address without brackets; port 0 lets the system choose. */
+export interface Address {
+  readonly kind: "tcp";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A socket in the file system. `path` is absolute. */
+export interface SocketPath {
+  readonly kind: "unix";
+  readonly path: string;
+}
+
+export type AdminAddress = Address | SocketPath;
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  /** Whether each exchange is logged when it ends. */
+  readonly exchanges: boolean;
+}
+
+/** How long the host waits, in milliseconds. What an upstream may set for itself is in `UpstreamConfig`. */
+export type HostTimeouts = { readonly [K in HostTimeout]: number };
+
+/** How much the host takes: bytes where the name says bytes, a count elsewhere. */
+export type Limits = { readonly [K in HostLimit | FilterLimit]: number };
+
+export interface UpstreamConfig {
+  readonly name: string;
+  /** At least one, all different. */
+  readonly servers: readonly ServerConfig[];
+  readonly connectMs: number;
+  readonly headMs: number;
+}
+
+/** One address of an upstream. */
+export interface ServerConfig {
+  /** Scheme, host and port, without a path: `http://127.0.0.1:9000`. */
+  readonly origin: string;
+  /** A name or an IP address without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface FilterConfig {
+  readonly name: string;
+  /** The component's file; absolute. */
+  readonly component: string;
+  /** The hash that the file must have, 64 lower-case hex digits; null takes the file as it is. */
+  readonly sha256: string | null;
+  /** Handed to the filter's `configure` as JSON text. */
+  readonly config: Json;
+  readonly onFailure: "closed" | "open";
+  readonly grant: GrantConfig;
+}
+
+/** What a filter may see and call. */
+export interface GrantConfig {
+  readonly log: boolean;
+  readonly exchangeFacts: boolean;
+  readonly clientAddress: boolean;
+  /** Names and values, as `wasi:cli/environment` hands them out. */
+  readonly env: readonly (readonly [name: string, value: string])[];
+}
+
+export interface RouteConfig {
+  /** Unique; made from the position and the match when the file gives none. */
+  readonly name: string;
+  readonly match: MatchConfig;
+  /** Names of filters, in the order of the chain. */
+  readonly filters: readonly string[];
+  /** The name of an upstream. */
+  readonly upstream: string;
+}
+
+export interface MatchConfig {
+  readonly host: HostMatch;
+  readonly path: PathMatch;
+  /** All different; empty for any method. */
+  readonly methods: readonly string[];
+}
+
+/**
+ * `exact`: this host. `below`: any name that ends in `.` and this one, at any depth. `any`: every host,
+ * and `name` is empty. Names are in lower case and without a port.
+ */
+export interface HostMatch {
+  readonly kind: "exact" | "below" | "any";
+  readonly name: string;
+}
+
+/** `exact`: this path. `prefix`: any path that begins with this one, which ends in `/`. `any`: every path, and `path` is `/`. */
+export interface PathMatch {
+  readonly kind: "exact" | "prefix" | "any";
+  readonly path: string;
+}
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };

@@ -1,0 +1,261 @@
+/**
+ * Every limit and timeout of the host: the option that sets it, its unit, its bounds, its default and the
+ * reason for that number. The strict value is the default; looseness has to be spelled out.
+ */
+
+export interface Bound {
+  /** The option's name below `limits:` or `timeouts:`. */
+  readonly option: string;
+  /** The schema reads sizes for `bytes`, durations for `ms` and whole numbers for `count`. */
+  readonly unit: "bytes" | "ms" | "count";
+  readonly min: number;
+  readonly max: number;
+  readonly default: number;
+  /** What is bounded: the option's meaning in the documentation and in editors. */
+  readonly meaning: string;
+  /** Why the default is what it is. */
+  readonly reason: string;
+}
+
+export type HostTimeout =
+  | "clientHeadMs"
+  | "clientRequestMs"
+  | "clientIdleMs"
+  | "upstreamBodyMs"
+  | "upstreamKeepAliveMs"
+  | "drainMs"
+  | "instanceWaitMs";
+
+export type UpstreamTimeout = "connectMs" | "headMs";
+
+export type HostLimit =
+  | "clientHeadBytesMax"
+  | "clientHeadersMax"
+  | "upstreamConnectionsMax"
+  | "upstreamPendingMax";
+
+export type FilterLimit =
+  | "replyBytesMax"
+  | "editsMax"
+  | "editBytesMax"
+  | "logLinesMax"
+  | "logLineBytesMax"
+  | "metadataBytesMax"
+  | "instancesMax";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const KIB = 1_024;
+const MIB = 1_024 * KIB;
+
+/** Timeouts of the host as a whole. */
+export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
+  clientHeadMs: {
+    option: "client-head",
+    unit: "ms",
+    min: 1,
+    max: 10 * MINUTE,
+    default: 10 * SECOND,
+    meaning: "From the first byte of a request to the end of its head.",
+    reason: "A head is one packet or two; who needs longer holds a connection open on purpose.",
+  },
+  clientRequestMs: {
+    option: "client-request",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 5 * MINUTE,
+    meaning: "From the first byte of a request to the last byte of its body.",
+    reason: "Node's own default; a 1 GiB upload at 30 Mbit/s fits.",
+  },
+  clientIdleMs: {
+    option: "client-idle",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 75 * SECOND,
+    meaning: "How long a client's connection is kept open between two requests.",
+    reason:
+      "Longer than the 60 s of common load balancers, so that they close first and never send into a closing connection.",
+  },
+  upstreamBodyMs: {
+    option: "upstream-body",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "The longest silence of a server within a response's body.",
+    reason: "A stream that is alive says something at least once a minute.",
+  },
+  upstreamKeepAliveMs: {
+    option: "upstream-keep-alive",
+    unit: "ms",
+    min: 1,
+    max: 1 * HOUR,
+    default: 4 * SECOND,
+    meaning: "How long an idle connection to a server is kept for the next request.",
+    reason:
+      "Many servers, Node's among them, close after 5 s; sending into a closing connection fails the request.",
+  },
+  drainMs: {
+    option: "drain",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 25 * SECOND,
+    meaning: "How long exchanges in flight may go on after the host has been told to stop.",
+    reason: "Kubernetes kills 30 s after it asks; what is left over is still closed in an orderly way.",
+  },
+  instanceWaitMs: {
+    option: "instance-wait",
+    unit: "ms",
+    min: 1,
+    max: 1 * MINUTE,
+    default: 1 * SECOND,
+    meaning: "How long an exchange waits for a free instance of a filter.",
+    reason:
+      "Instances come free within milliseconds; after a second the host is overloaded and should say so.",
+  },
+};
+
+/** Timeouts that an upstream may set for itself. */
+export const UPSTREAM_TIMEOUTS: Readonly<Record<UpstreamTimeout, Bound>> = {
+  connectMs: {
+    option: "upstream-connect",
+    unit: "ms",
+    min: 1,
+    max: 5 * MINUTE,
+    default: 5 * SECOND,
+    meaning: "From the attempt to connect to a server to the open connection.",
+    reason: "Time for a lost SYN to be sent three times (1 s, then 2 s later).",
+  },
+  headMs: {
+    option: "upstream-head",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "From the end of the request to the end of the response's head.",
+    reason: "What nginx waits; slower answers are jobs, not requests.",
+  },
+};
+
+/** Limits on clients and upstreams. */
+export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
+  clientHeadBytesMax: {
+    option: "client-head-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 1 * MIB,
+    default: 16 * KIB,
+    meaning: "The size of a request's head.",
+    reason: "Node's own default; larger heads are a memory attack, not a use case.",
+  },
+  clientHeadersMax: {
+    option: "client-headers",
+    unit: "count",
+    min: 8,
+    max: 2_000,
+    default: 100,
+    meaning: "The number of header fields in a request.",
+    reason: "Browsers send about 20; each one costs every filter that reads them all.",
+  },
+  upstreamConnectionsMax: {
+    option: "upstream-connections",
+    unit: "count",
+    min: 1,
+    max: 16_384,
+    default: 256,
+    meaning: "The number of connections to one server from one worker.",
+    reason: "Four workers then stay within the 1 024 connections that servers commonly take.",
+  },
+  upstreamPendingMax: {
+    option: "upstream-pending",
+    unit: "count",
+    min: 0,
+    max: 65_536,
+    default: 256,
+    meaning: "The number of requests that wait in one worker for a connection to one server.",
+    reason: "One waiting request for each connection: a longer queue adds delay and no throughput.",
+  },
+};
+
+/** Limits on filters. Their names are those that the contract in wit/ speaks of. */
+export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
+  replyBytesMax: {
+    option: "reply-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 64 * MIB,
+    default: 1 * MIB,
+    meaning: "The size of a filter's reply, head and body together.",
+    reason: "Error pages and redirects are far smaller; a reply is held in memory as a whole.",
+  },
+  editsMax: {
+    option: "edits",
+    unit: "count",
+    min: 1,
+    max: 10_000,
+    default: 200,
+    meaning: "The number of edits in one call of a filter.",
+    reason: "Twice the header fields that a request may have.",
+  },
+  editBytesMax: {
+    option: "edit-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 1 * MIB,
+    default: 64 * KIB,
+    meaning: "The size of all edits in one call of a filter, names and values together.",
+    reason: "Four times the head that a client may send.",
+  },
+  logLinesMax: {
+    option: "log-lines",
+    unit: "count",
+    min: 0,
+    max: 10_000,
+    default: 100,
+    meaning: "The number of lines that a filter may log in one exchange.",
+    reason: "Room for a filter under trace, none for a loop that logs.",
+  },
+  logLineBytesMax: {
+    option: "log-line-bytes",
+    unit: "bytes",
+    min: 64,
+    max: 64 * KIB,
+    default: 8 * KIB,
+    meaning: "The size of one line that a filter logs, attributes included.",
+    reason: "Log collectors commonly cut or refuse lines beyond 16 KiB.",
+  },
+  metadataBytesMax: {
+    option: "metadata-bytes",
+    unit: "bytes",
+    min: 0,
+    max: 1 * MIB,
+    default: 16 * KIB,
+    meaning: "The size of the metadata that all filters set in one exchange, keys and values together.",
+    reason: "As much as a head: metadata are facts for the next filter, not a body.",
+  },
+  instancesMax: {
+    option: "instances",
+    unit: "count",
+    min: 1,
+    max: 4_096,
+    default: 256,
+    meaning:
+      "The number of instances of one filter in one worker. It is lowered where workers × filters × instances would pass 7500.",
+    reason: "An instance serves one exchange at a time: as many as there are connections to one server.",
+  },
+};
+
+/**
+ * How many instances a generation may come to in the whole process. V8 holds about 16 000 memories, and
+ * during a swap two generations are alive at once.
+ */
+export const INSTANCES_PER_GENERATION_MAX: number = 7_500;
+
+/** Bounds on the configuration's own text, so that no file can occupy the host before it is refused. */
+export const TEXT_BYTES_MAX: number = 1 * MIB;
+export const TEXT_NODES_MAX = 100_000;
+export const TEXT_DEPTH_MAX = 64;

@@ -1,0 +1,41 @@
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import type { LineCounter } from "yaml";
+import type { Config } from "./config.ts";
+import { hold } from "./issue.ts";
+import { ConfigError, type Problem } from "./problem.ts";
+import { findConflicts } from "./reference.ts";
+import { resolveDraft } from "./resolve.ts";
+import { DRAFT } from "./schema.ts";
+import { type Finding, readSource } from "./source.ts";
+import type { Variables } from "./substitution.ts";
+
+/**
+ * Reads a configuration. `file` names it in messages, and its folder is where relative paths start.
+ *
+ * Throws nothing but a `ConfigError`, with everything that is wrong and not only the first of it.
+ */
+export function parseConfig(text: string, file: string, env: Variables): Config {
+  // A byte order mark is no part of the text, and would push the first line's columns.
+  const source = readSource(text.replace(/^\uFEFF/, ""), env);
+  const { root, lines } = source;
+  if (root === undefined) throw new ConfigError(file, problems(source.findings, lines));
+
+  const machine = { folder: dirname(resolve(file)), parallelism: availableParallelism() };
+  const verdict = hold(DRAFT, root);
+  const findings = [...source.findings, ...(verdict.kind === "refused" ? verdict.findings : [])];
+  findings.push(...findConflicts(root, lines, machine));
+  if (verdict.kind === "refused" || findings.length > 0)
+    throw new ConfigError(file, problems(findings, lines));
+  return resolveDraft(verdict.output, machine);
+}
+
+function problems(findings: readonly Finding[], lines: LineCounter): Problem[] {
+  return findings
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(({ offset, path, sentence }) => {
+      const { line, col } = lines.linePos(offset);
+      // A text without a line end has no lines counted.
+      return { line: Math.max(line, 1), column: Math.max(col, 1), path, sentence };
+    });
+}

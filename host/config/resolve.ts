@@ -1,0 +1,65 @@
+import { resolve } from "node:path";
+import type { AdminAddress, Config, MatchConfig } from "./config.ts";
+import { INSTANCES_PER_GENERATION_MAX } from "./limits.ts";
+import type { Draft } from "./schema.ts";
+
+/** What a configuration depends on besides its text. */
+export interface Surroundings {
+  /** The configuration file's folder; absolute. */
+  readonly folder: string;
+  /** How many threads this machine runs at once. */
+  readonly parallelism: number;
+}
+
+/** Fills in what depends on the file's folder, on this machine or on another part of the file. */
+export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
+  const { folder } = surroundings;
+  const workers = countWorkers(draft.workers, surroundings);
+  const { connectMs, headMs, ...timeouts } = draft.timeouts;
+  const filters = Object.entries(draft.filters).map(([name, filter]) => ({
+    name,
+    ...filter,
+    component: resolve(folder, filter.component),
+  }));
+  const instancesThatFit = Math.floor(INSTANCES_PER_GENERATION_MAX / (workers * Math.max(1, filters.length)));
+  return {
+    listen: draft.listen,
+    admin: resolveAdmin(draft.admin, folder),
+    workers,
+    store: resolve(folder, draft.store),
+    log: draft.log,
+    timeouts,
+    limits: { ...draft.limits, instancesMax: Math.min(draft.limits.instancesMax, instancesThatFit) },
+    upstreams: Object.entries(draft.upstreams).map(([name, upstream]) => ({
+      name,
+      servers: upstream.servers,
+      connectMs: upstream.timeouts.connectMs ?? connectMs,
+      headMs: upstream.timeouts.headMs ?? headMs,
+    })),
+    filters,
+    routes: draft.routes.map((route, index) => ({
+      ...route,
+      name: route.name ?? defaultName(index, route.match),
+    })),
+  };
+}
+
+export function countWorkers(workers: number | "auto", { parallelism }: Surroundings): number {
+  return workers === "auto" ? Math.min(64, parallelism) : workers;
+}
+
+export function resolveAdmin(admin: AdminAddress | null, folder: string): AdminAddress | null {
+  return admin?.kind === "unix" ? { kind: "unix", path: resolve(folder, admin.path) } : admin;
+}
+
+/** A match as it is written: `GET,POST *.example.com/api/*`. */
+export function formatMatch({ host, path, methods }: MatchConfig): string {
+  const hostText = { any: "*", below: `*.${host.name}`, exact: host.name }[host.kind];
+  const pathText = path.kind === "exact" ? path.path : `${path.path}*`;
+  return `${methods.length === 0 ? "" : `${methods.join()} `}${hostText}${pathText}`;
+}
+
+/** Unlike any name that a file can give: those have no brackets. */
+function defaultName(index: number, match: MatchConfig): string {
+  return `routes[${index}] ${formatMatch(match)}`;
+}

@@ -1,0 +1,245 @@
+import { METHODS } from "node:http";
+import * as z from "zod";
+import {
+  ADDRESS_PATTERN,
+  HOST_PATTERN,
+  PATH_PATTERN,
+  parseAddress,
+  parseAdminAddress,
+  parseHostMatch,
+  parsePathMatch,
+  parseServer,
+  SERVER_PATTERN,
+} from "./address.ts";
+import type {
+  Address,
+  AdminAddress,
+  FilterConfig,
+  GrantConfig,
+  HostTimeouts,
+  Json,
+  Limits,
+  LogConfig,
+  MatchConfig,
+  ServerConfig,
+} from "./config.ts";
+import type { UpstreamTimeout } from "./limits.ts";
+import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, UPSTREAM_TIMEOUTS } from "./limits.ts";
+import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
+
+/**
+ * The file as it is written, read into numbers and addresses, but each part by itself: what depends on the
+ * file's folder, on this machine or on another part of the file is left to `resolve.ts`.
+ */
+export interface Draft {
+  readonly listen: readonly Address[];
+  readonly admin: AdminAddress | null;
+  readonly workers: number | "auto";
+  readonly store: string;
+  readonly log: LogConfig;
+  readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
+  readonly limits: Limits;
+  readonly upstreams: { readonly [name: string]: DraftUpstream };
+  readonly filters: { readonly [name: string]: DraftFilter };
+  readonly routes: readonly DraftRoute[];
+}
+
+export interface DraftUpstream {
+  readonly servers: readonly ServerConfig[];
+  /** What the upstream sets for itself. */
+  readonly timeouts: { readonly [K in UpstreamTimeout]: number | undefined };
+}
+
+export type DraftFilter = Omit<FilterConfig, "name">;
+
+export interface DraftRoute {
+  readonly name: string | undefined;
+  readonly match: MatchConfig;
+  readonly filters: readonly string[];
+  readonly upstream: string;
+}
+
+/** Loopback, as the admin API asks for no password. */
+export const ADMIN_DEFAULT = "127.0.0.1:9901";
+
+/** What a route's `match` has to be. */
+export const MATCH: z.ZodType<MatchConfig, Record<string, unknown>> = match();
+
+/** What the file has to be: the one source of messages, defaults, documentation and the editors' schema. */
+export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sluice", {
+  listen: list("a list of addresses", listener(), 64, 1).describe(
+    "Where clients connect. Port 0 lets the system choose.",
+  ),
+  admin: admin().prefault(ADMIN_DEFAULT).describe("Where operators connect; `false` turns it off."),
+  workers: workers()
+    .default("auto")
+    .describe("The number of threads that carry traffic; `auto` is one for each core, at most 64."),
+  store: path("the path of a folder")
+    .default(".sluice")
+    .describe("The folder that keeps compiled filters between starts."),
+  log: log(),
+  timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
+  limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...FILTER_LIMITS }),
+  upstreams: named("a mapping from names to upstreams", name(), upstream()),
+  filters: named("a mapping from names to filters", name(), filter()).default({}),
+  routes: list("a list of routes", route(), 10_000, 1),
+});
+
+function listener(): z.ZodType<Address> {
+  const expected = "host:port, like 127.0.0.1:8080 or [::1]:8080";
+  const address = text(expected, ADDRESS_PATTERN, parseAddress);
+  const whole = mapping("a mapping with address", { address: address.describe("Host and port.") });
+  return z
+    .union([address, whole.transform((input) => input.address)], { error: expected })
+    .meta({ [EXPECTED]: `${expected}, or a mapping with \`address\`` });
+}
+
+function admin(): z.ZodType<AdminAddress | null, false | string> {
+  const error = "host:port, unix:path or false";
+  const shape = z.union([z.literal(false, { error }), z.string({ error })], { error });
+  return scalar<false | string, AdminAddress | "off">(error, shape, (input) =>
+    input === false ? "off" : parseAdminAddress(input),
+  ).transform((address) => (address === "off" ? null : address));
+}
+
+function workers(): z.ZodType<number | "auto", number | "auto"> {
+  const error = "a whole number from 1 to 64, or auto";
+  const count = z.int({ error }).min(1, { error }).max(64, { error });
+  return z.union([count, z.literal("auto", { error })], { error }).meta({ [EXPECTED]: error });
+}
+
+function log(): z.ZodType<LogConfig> {
+  const level = word(["trace", "debug", "info", "warn", "error", "fatal", "silent"]);
+  return mapping("a mapping with level or exchanges", {
+    level: level.default("info").describe("The least important lines that are kept."),
+    exchanges: flag().default(true).describe("Whether each exchange is logged when it ends."),
+  }).prefault({});
+}
+
+function upstream(): z.ZodType<DraftUpstream> {
+  const { connectMs, headMs } = UPSTREAM_TIMEOUTS;
+  return mapping("a mapping with servers", {
+    servers: list("a list of URLs", server(), 256, 1).describe("The upstream's servers, all alike."),
+    timeouts: mapping("a mapping with connect or head", {
+      connect: bounded(connectMs).optional().describe(`Instead of \`timeouts.${connectMs.option}\`.`),
+      head: bounded(headMs).optional().describe(`Instead of \`timeouts.${headMs.option}\`.`),
+    }).prefault({}),
+  }).transform(({ servers, timeouts }) => ({
+    servers,
+    timeouts: { connectMs: timeouts.connect, headMs: timeouts.head },
+  }));
+}
+
+function server(): z.ZodType<ServerConfig, string> {
+  const expected = "a URL of scheme, host and port, like http://127.0.0.1:9000";
+  return text(expected, SERVER_PATTERN, parseServer, (input) =>
+    typeof input === "string" && /^https:/i.test(input)
+      ? "a URL that begins with http:// (TLS to upstreams is not supported yet)"
+      : expected,
+  );
+}
+
+function filter(): z.ZodType<DraftFilter> {
+  return mapping("a mapping with component", {
+    component: component().describe("The file of the filter's component."),
+    sha256: text("64 hex digits", /^[0-9A-Fa-f]{64}$/, (input) => input.toLowerCase())
+      .optional()
+      .describe("The hash that the file must have; without it the file is taken as it is."),
+    // The source has made it from YAML, and refused there what JSON cannot hold.
+    config: z
+      .unknown()
+      .transform((input) => input as Json)
+      .prefault(null)
+      .describe("Handed to the filter's `configure` as JSON.")
+      .meta({ [EXPECTED]: "any value" }),
+    "on-failure": word(["closed", "open"])
+      .default("closed")
+      .describe(
+        "What becomes of an exchange when the filter fails: an error reply, or on without the filter.",
+      ),
+    grant: grant(),
+  }).transform((input) => ({
+    component: input.component,
+    sha256: input.sha256 ?? null,
+    config: input.config,
+    onFailure: input["on-failure"],
+    grant: input.grant,
+  }));
+}
+
+function component(): z.ZodType<string, string> {
+  const expected = "the path of a component";
+  return text(
+    expected,
+    /^(?!oci:\/\/)[^\0]+$/,
+    (input) => input,
+    (input) =>
+      typeof input === "string" && input.startsWith("oci://")
+        ? `${expected} (oci:// references are not supported yet)`
+        : expected,
+  );
+}
+
+function grant(): z.ZodType<GrantConfig> {
+  const variable = text("the name of a variable, like REGION", /^[A-Za-z_][A-Za-z0-9_]*$/, (input) => input);
+  const value = text("text", /^[^\0]*$/, (input) => input);
+  return mapping("a mapping with log, exchange-facts, client-address or env", {
+    log: flag().default(true).describe("The import `log`."),
+    "exchange-facts": flag().default(true).describe("The import `exchange-facts`."),
+    "client-address": flag().default(false).describe("The client's address, within `exchange-facts`."),
+    env: named("a mapping from names to texts", variable, value)
+      .default({})
+      .describe("The environment that the filter sees, whole.")
+      .meta({ [EXPECTED]: "a mapping from names to texts" }),
+  })
+    .transform((input) => ({
+      log: input.log,
+      exchangeFacts: input["exchange-facts"],
+      clientAddress: input["client-address"],
+      env: Object.entries(input.env),
+    }))
+    .prefault({});
+}
+
+function route(): z.ZodType<DraftRoute> {
+  return mapping("a mapping with match and upstream", {
+    name: name()
+      .optional()
+      .describe("The route's name in logs and metrics; made from its place and its match when left out."),
+    match: MATCH.prefault({}),
+    filters: list("a list of filters' names", name(), 32).default([]).describe("The chain, in order."),
+    upstream: name().describe("The name of the upstream."),
+  }).transform(({ name, ...rest }) => ({ name, ...rest }));
+}
+
+function match(): z.ZodType<MatchConfig, Record<string, unknown>> {
+  const host = text("a host like example.com or *.example.com, without a port", HOST_PATTERN, parseHostMatch);
+  const path = text("a path like /a or /api/*, without a query", PATH_PATTERN, parsePathMatch);
+  const method = text("an HTTP method in capitals, like GET", /^[A-Z][A-Z-]*$/, (input) =>
+    input !== "CONNECT" && METHODS.includes(input) ? input : undefined,
+  );
+  return mapping("a mapping with host, path or methods", {
+    host: host
+      .optional()
+      .describe(
+        "The host that the client asks for; `*.` stands for any names before the rest. Any host when left out.",
+      ),
+    path: path
+      .optional()
+      .describe("The whole path, or with `/*` at its end all that begin so. Any path when left out."),
+    methods: list("a list of methods", method, 64, 1).optional().describe("Any method when left out."),
+  }).transform((input) => ({
+    host: input.host ?? { kind: "any", name: "" },
+    path: input.path ?? { kind: "any", path: "/" },
+    methods: [...new Set(input.methods ?? [])],
+  })) as z.ZodType<MatchConfig, Record<string, unknown>>;
+}
+
+function path(expected: string): z.ZodType<string, string> {
+  return text(expected, /^[^\0]+$/, (input) => input);
+}
+
+function name(): z.ZodType<string, string> {
+  const expected = "a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit";
+  return text(expected, /^[a-z0-9][a-z0-9_.-]{0,62}$/, (input) => input);
+}

@@ -4,7 +4,7 @@ import type { Address, AdminAddress, HostMatch, PathMatch, ServerConfig } from "
 /** Addresses, URLs and matches as they are written in the file. Each function gives undefined for what it refuses. */
 
 export const ADDRESS_PATTERN: RegExp = /^(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/[\]]+):\d{1,5}$/;
-export const SERVER_PATTERN: RegExp = /^http:\/\/[^\s/?#@]+\/?$/i;
+export const SERVER_PATTERN: RegExp = /^http:\/\/[^\s/?#@]+\/?$/;
 export const HOST_PATTERN: RegExp = /^(\*\.)?[^\s:/*]+$|^\[[0-9A-Fa-f:.]+\]$/;
 export const PATH_PATTERN: RegExp = /^\/[^\s?#*]*\*?$/;
 
@@ -31,7 +31,8 @@ export function parseServer(input: string): ServerConfig | undefined {
   if (!SERVER_PATTERN.test(input)) return undefined;
   const authority = input.slice("http://".length).replace(/\/$/, "");
   const split = splitPort(authority) ?? splitPort(`${authority}:80`);
-  if (split === undefined || split.port === 0) return undefined;
+  // A zone belongs to this machine's interfaces; URLs have no place for it.
+  if (split === undefined || split.port === 0 || split.host.includes("%")) return undefined;
   const host = isIPv6(split.host) ? `[${split.host}]` : split.host;
   return {
     origin: `http://${host}${split.port === 80 ? "" : `:${split.port}`}`,
@@ -57,7 +58,7 @@ export function parsePathMatch(input: string): PathMatch | undefined {
   const prefix = input.endsWith("/*");
   const path = prefix ? input.slice(0, -1) : input;
   if (!/^\/[\x21-\x7e]*$/.test(path) || /[?#*]/.test(path)) return undefined;
-  // Clients and this host resolve dot segments before a route is chosen: such a match would never be met.
+  // Clients resolve dot segments before they ask: such a match would only ever be met by who means to get around another.
   if (path.split("/").some((segment) => segment === "." || segment === "..")) return undefined;
   if (!prefix) return { kind: "exact", path };
   return path === "/" ? { kind: "any", path } : { kind: "prefix", path };

@@ -16,7 +16,7 @@ export type Verdict<Output> =
  * A scalar that variables were put into may be read in two ways, and the schema takes whichever fits: the
  * text `8080` is a number where one is expected, and a text where a text is.
  */
-export function hold<Output>(schema: z.ZodType<Output>, root: Place): Verdict<Output> {
+export function conform<Output>(schema: z.ZodType<Output>, root: Place): Verdict<Output> {
   const reread = new Set<Place>();
   for (;;) {
     const result = schema.safeParse(root.value);

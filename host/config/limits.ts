@@ -128,7 +128,7 @@ export const UPSTREAM_TIMEOUTS: Readonly<Record<UpstreamTimeout, Bound>> = {
     max: 5 * MINUTE,
     default: 5 * SECOND,
     meaning: "From the attempt to connect to a server to the open connection.",
-    reason: "Time for a lost SYN to be sent three times (1 s, then 2 s later).",
+    reason: "Time for three attempts of TCP: at once, after 1 s and after 3 s.",
   },
   headMs: {
     option: "upstream-head",

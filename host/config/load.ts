@@ -1,17 +1,21 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import type { Config } from "./config.ts";
 import { parseConfig } from "./parse.ts";
 import { ConfigError } from "./problem.ts";
 
-/** Reads a configuration from its file, with the process's environment. Throws nothing but a `ConfigError`. */
-export async function loadConfig(path: string): Promise<Config> {
-  return parseConfig(await readText(path), path, process.env);
+/**
+ * Reads a configuration from its file, with the process's environment. Throws nothing but a `ConfigError`.
+ *
+ * It blocks: the main thread, which carries no traffic, is the only one that may call it.
+ */
+export function loadConfig(path: string): Config {
+  return parseConfig(readText(path), path, process.env);
 }
 
-async function readText(path: string): Promise<string> {
+function readText(path: string): string {
   try {
     // Bytes that are not UTF-8 would become replacement characters, in a path or a secret where nobody looks.
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await readFile(path));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (error) {
     throw unreadable(path, `expected a file that can be read, got ${reason(error)}`);
   }

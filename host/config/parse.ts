@@ -2,9 +2,9 @@ import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { LineCounter } from "yaml";
 import type { Config } from "./config.ts";
-import { hold } from "./issue.ts";
+import { conform } from "./issue.ts";
 import { ConfigError, type Problem } from "./problem.ts";
-import { findConflicts } from "./reference.ts";
+import { findConflicts } from "./conflict.ts";
 import { resolveDraft } from "./resolve.ts";
 import { DRAFT } from "./schema.ts";
 import { type Finding, readSource } from "./source.ts";
@@ -22,7 +22,7 @@ export function parseConfig(text: string, file: string, env: Variables): Config 
   if (root === undefined) throw new ConfigError(file, problems(source.findings, lines));
 
   const machine = { folder: dirname(resolve(file)), parallelism: availableParallelism() };
-  const verdict = hold(DRAFT, root);
+  const verdict = conform(DRAFT, root);
   const findings = [...source.findings, ...(verdict.kind === "refused" ? verdict.findings : [])];
   findings.push(...findConflicts(root, lines, machine));
   if (verdict.kind === "refused" || findings.length > 0)

@@ -75,14 +75,20 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     .default("auto")
     .describe("The number of threads that carry traffic; `auto` is one for each core, at most 64."),
   store: path("the path of a folder")
-    .default(".sluice")
+    .prefault(".sluice")
     .describe("The folder that keeps compiled filters between starts."),
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...FILTER_LIMITS }),
-  upstreams: named("a mapping from names to upstreams", name(), upstream()),
-  filters: named("a mapping from names to filters", name(), filter()).default({}),
-  routes: list("a list of routes", route(), 10_000, 1),
+  upstreams: named("a mapping from names to upstreams", name(), upstream()).describe(
+    "Where requests go, by name.",
+  ),
+  filters: named("a mapping from names to filters", name(), filter())
+    .prefault({})
+    .describe("The filters, by name."),
+  routes: list("a list of routes", route(), 10_000, 1).describe(
+    "Which requests go where: the most specific host wins, then the most specific path, then a named method.",
+  ),
 });
 
 function listener(): z.ZodType<Address> {
@@ -188,9 +194,8 @@ function grant(): z.ZodType<GrantConfig> {
     "exchange-facts": flag().default(true).describe("The import `exchange-facts`."),
     "client-address": flag().default(false).describe("The client's address, within `exchange-facts`."),
     env: named("a mapping from names to texts", variable, value)
-      .default({})
-      .describe("The environment that the filter sees, whole.")
-      .meta({ [EXPECTED]: "a mapping from names to texts" }),
+      .prefault({})
+      .describe("The whole environment that the filter sees."),
   })
     .transform((input) => ({
       log: input.log,
@@ -207,7 +212,7 @@ function route(): z.ZodType<DraftRoute> {
       .optional()
       .describe("The route's name in logs and metrics; made from its place and its match when left out."),
     match: MATCH.prefault({}),
-    filters: list("a list of filters' names", name(), 32).default([]).describe("The chain, in order."),
+    filters: list("a list of filters' names", name(), 32).prefault([]).describe("The chain, in order."),
     upstream: name().describe("The name of the upstream."),
   }).transform(({ name, ...rest }) => ({ name, ...rest }));
 }

@@ -85,7 +85,7 @@ export function named<Output, Input>(
   name: z.ZodType<string, string>,
   value: z.ZodType<Output, Input>,
 ): z.ZodType<Record<string, Output>, Record<string, Input>> {
-  return z.record(name, value, { error: expected });
+  return z.record(name, value, { error: expected }).meta({ [EXPECTED]: expected });
 }
 
 /** A list of `min` to `max` elements. */

@@ -1,0 +1,124 @@
+import type { Config, FilterConfig, Limits, UpstreamConfig } from "./config/config.ts";
+import type { PreparedFilter } from "./control/messages.ts";
+import type { Artifact } from "./filter/artifact.ts";
+import { Filter, type FilterSettings } from "./filter/filter.ts";
+import { describe } from "./filter/plan.ts";
+import { Generation, type Route } from "./generation.ts";
+import type { FilterLog } from "./ops/filter-log.ts";
+import type { WorkerMeter } from "./ops/meter.ts";
+import { Registry } from "./registry.ts";
+import { Router } from "./router.ts";
+import { Upstream, type UpstreamLimits } from "./upstream.ts";
+
+/** Builds the generations of one worker. Filters and upstreams that did not change are shared between them. */
+export class Assembly {
+  readonly #meter: WorkerMeter;
+  readonly #log: FilterLog;
+  readonly #filters = new Registry<Filter>((filter) => filter.pool.close());
+  readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
+
+  constructor(meter: WorkerMeter, log: FilterLog) {
+    this.#meter = meter;
+    this.#log = log;
+  }
+
+  /** Rejects with what the first filter that cannot be loaded says; nothing stays behind then. */
+  async build(
+    number: number,
+    config: Config,
+    artifacts: Readonly<Record<string, Artifact>>,
+  ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
+    const undo: (() => void)[] = [];
+    const releaseAll = (): void => {
+      for (const release of undo) release();
+    };
+    try {
+      const filters = new Map<string, Filter>();
+      const prepared: PreparedFilter[] = [];
+      for (const entry of config.filters) {
+        const artifact = artifacts[entry.name];
+        if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
+        const filter = await this.#filter(entry, artifact, config.limits, config.timeouts.instanceWaitMs, undo);
+        filters.set(entry.name, filter);
+        prepared.push({ name: entry.name, path: artifact.direct ? "direct" : "reference", phases: describe(filter.plan) });
+      }
+      const upstreams = new Map<string, Upstream>();
+      for (const entry of config.upstreams) upstreams.set(entry.name, await this.#upstream(entry, config, undo));
+      return { generation: new Generation(number, this.#router(config, filters, upstreams), releaseAll), filters: prepared };
+    } catch (error) {
+      releaseAll();
+      throw error;
+    }
+  }
+
+  async #filter(entry: FilterConfig, artifact: Artifact, limits: Limits, waitMs: number, undo: (() => void)[]): Promise<Filter> {
+    const settings: FilterSettings = {
+      name: entry.name,
+      config: JSON.stringify(entry.config),
+      onFailure: entry.onFailure,
+      environment: entry.grant.env,
+      withheld: withheld(entry),
+      limits: { ...limits, waitMs },
+    };
+    const host = {
+      filterName: entry.name,
+      clientAddressGranted: entry.grant.clientAddress,
+      logEnabled: this.#log.enabled.bind(this.#log),
+      log: (level: Parameters<FilterLog["line"]>[0], id: string | undefined, message: string, attributes: readonly (readonly [string, string])[]) =>
+        this.#log.line(level, entry.name, id, message, attributes),
+      logDropped: () => {
+        this.#meter.logLinesDropped += 1;
+      },
+    };
+    const key = JSON.stringify([artifact.digest, settings, entry.grant.clientAddress]);
+    const filter = await this.#filters.use(key, () => Filter.load(artifact, settings, host, this.#meter.filter(entry.name)));
+    undo.push(() => this.#filters.release(key));
+    return filter;
+  }
+
+  async #upstream(entry: UpstreamConfig, config: Config, undo: (() => void)[]): Promise<Upstream> {
+    const limits: UpstreamLimits = {
+      connectionsMax: config.limits.upstreamConnectionsMax,
+      pendingMax: config.limits.upstreamPendingMax,
+      connectMs: entry.connectMs,
+      headMs: entry.headMs,
+      bodyMs: config.timeouts.upstreamBodyMs,
+      keepAliveMs: config.timeouts.upstreamKeepAliveMs,
+      headBytesMax: RESPONSE_HEAD_BYTES_MAX,
+    };
+    const key = JSON.stringify([entry, limits]);
+    const upstream = await this.#upstreams.use(key, async () => new Upstream(entry.name, entry.servers, limits));
+    undo.push(() => this.#upstreams.release(key));
+    return upstream;
+  }
+
+  #router(config: Config, filters: ReadonlyMap<string, Filter>, upstreams: ReadonlyMap<string, Upstream>): Router<Route> {
+    const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
+      const value = of.get(name);
+      if (value === undefined) throw new Error(`${name} is not in the config`);
+      return value;
+    };
+    return new Router(
+      config.routes.map((route) => ({
+        match: route.match,
+        route: {
+          name: route.name,
+          filters: route.filters.map((name) => named(filters, name)),
+          upstream: named(upstreams, route.upstream),
+          meter: this.#meter.route(route.name),
+        },
+      })),
+    );
+  }
+}
+
+/** The interfaces that a grant takes away. What has no grant yet is refused with the artifact. */
+function withheld({ grant }: FilterConfig): string[] {
+  const names: string[] = [];
+  if (!grant.log) names.push("sluice:filter/log@0.1.0");
+  if (!grant.exchangeFacts) names.push("sluice:filter/exchange-facts@0.1.0");
+  return names;
+}
+
+/** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */
+const RESPONSE_HEAD_BYTES_MAX = 65_536;

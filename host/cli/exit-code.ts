@@ -1,0 +1,4 @@
+/** Done as asked. */
+export const DONE = 0;
+/** Not done; standard error says why. */
+export const FAILED = 1;

@@ -1,0 +1,175 @@
+import type { Address, Config } from "../config/config.ts";
+import type { MeterSnapshot } from "../ops/meter.ts";
+import type { Order, PreparedFilter } from "./messages.ts";
+import { WorkerLink } from "./worker-link.ts";
+
+/** What the fleet tells the host. */
+export interface FleetOwner {
+  lines(lines: string): void;
+  /** A worker ended without being asked; the sentence is for the log. */
+  lost(sentence: string): void;
+  /** The last counts of a worker that has ended. */
+  retired(snapshot: MeterSnapshot): void;
+}
+
+type Prepare = Extract<Order, { kind: "prepare" }>;
+
+interface Member {
+  readonly link: WorkerLink;
+  state: "starting" | "serving" | "draining";
+  snapshot: MeterSnapshot | undefined;
+}
+
+/**
+ * The data workers, as one: what is asked of all of them happens on all or on none. A worker that is lost is replaced by one
+ * that begins with the same generation and listens on the same addresses.
+ */
+export class Fleet {
+  readonly #config: Config;
+  readonly #owner: FleetOwner;
+  readonly #members = new Map<number, Member>();
+  /** What a worker that starts now has to serve, and where. */
+  #live: Prepare | undefined;
+  #addresses: readonly Address[] = [];
+  #stopping = false;
+  /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
+  #lastId = 0;
+  #restarts = 0;
+
+  constructor(config: Config, owner: FleetOwner) {
+    this.#config = config;
+    this.#owner = owner;
+    for (let count = 0; count < config.workers; count++) this.#add();
+  }
+
+  states(): { id: number; state: Member["state"] }[] {
+    return [...this.#members.values()].map(({ link, state }) => ({ id: link.id, state }));
+  }
+
+  /** Prepares a generation on every worker, then makes it live on every one; rejects with the first refusal, and nothing has changed. */
+  async change(order: Prepare): Promise<readonly PreparedFilter[]> {
+    const members = [...this.#members.values()];
+    const results = await Promise.allSettled(members.map(({ link }) => link.ask<"prepare">(order)));
+    const refused = results.find((result) => result.status === "rejected");
+    if (refused !== undefined) {
+      await Promise.allSettled(members.map(({ link }) => link.ask<"abandon">({ kind: "abandon", generation: order.generation })));
+      throw refused.reason;
+    }
+    // From here on there is no way back: a worker lost now is replaced by one that begins with the new generation.
+    this.#live = order;
+    await Promise.allSettled(members.map((member) => this.#commit(member, order.generation)));
+    const [first] = results;
+    return first?.status === "fulfilled" ? first.value : [];
+  }
+
+  /** Resolves with the actual addresses. All workers listen on each of them. */
+  async listen(addresses: readonly Address[]): Promise<readonly Address[]> {
+    const actual: Address[] = [];
+    for (const address of addresses) {
+      let bound = address;
+      // The first one finds the port when it is left to the system.
+      for (const { link } of this.#members.values()) bound = await link.ask<"listen">({ kind: "listen", address: bound });
+      actual.push(bound);
+    }
+    this.#addresses = actual;
+    return actual;
+  }
+
+  /** One snapshot per worker: its last one when it does not answer. */
+  async snapshots(): Promise<MeterSnapshot[]> {
+    const asked = [...this.#members.values()].map(async (member) => {
+      try {
+        member.snapshot = await within(SNAPSHOT_MS, member.link.ask<"snapshot">({ kind: "snapshot" }));
+      } catch {
+        // It is busy, or on its way out: what it said last still stands.
+      }
+      return member.snapshot;
+    });
+    return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    for (const member of this.#members.values()) member.state = "draining";
+    const drained = [...this.#members.values()].map(({ link }) => link.ask<"drain">({ kind: "drain" }).catch(() => {}));
+    await within(deadlineMs, Promise.all(drained)).catch(() => {});
+    await this.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const members = [...this.#members.values()];
+    await Promise.all(
+      members.map(async ({ link }) => {
+        // Its last log lines come with the answer; one that does not answer is ended all the same.
+        await within(STOP_MS, link.ask<"stop">({ kind: "stop" })).catch(() => {});
+        await link.terminate();
+      }),
+    );
+  }
+
+  #add(): Member {
+    this.#lastId += 1;
+    const link = new WorkerLink(
+      { id: this.#lastId, config: this.#config },
+      { lines: (lines) => this.#owner.lines(lines), ended: (ended, error) => this.#ended(ended, error) },
+    );
+    const member: Member = { link, state: "starting", snapshot: undefined };
+    this.#members.set(link.id, member);
+    return member;
+  }
+
+  async #commit(member: Member, generation: number): Promise<void> {
+    await member.link.ask<"commit">({ kind: "commit", generation });
+    member.state = "serving";
+  }
+
+  #ended(link: WorkerLink, error: Error | undefined): void {
+    const member = this.#members.get(link.id);
+    this.#members.delete(link.id);
+    if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
+    if (this.#stopping) return;
+    this.#owner.lost(`worker ${link.id} ended: ${error?.message ?? "no error"}`);
+    // Before there is a generation the start fails anyway, and says why.
+    if (this.#live === undefined) return;
+    this.#restarts += 1;
+    // The first replacement comes at once; one that dies young must not spin.
+    setTimeout(() => void this.#replace(), Math.min((this.#restarts - 1) * RESTART_STEP_MS, RESTART_MAX_MS));
+  }
+
+  async #replace(): Promise<void> {
+    const live = this.#live;
+    if (this.#stopping || live === undefined) return;
+    const { link } = this.#add();
+    try {
+      await link.ask<"prepare">(live);
+      // A change that came meanwhile has reached this worker too, or will: it is a member like the others.
+      const member = this.#members.get(link.id);
+      if (member === undefined || this.#live !== live) return void (await link.terminate());
+      await this.#commit(member, live.generation);
+      for (const address of this.#addresses) await link.ask<"listen">({ kind: "listen", address });
+    } catch (error) {
+      this.#owner.lost(`worker ${link.id} could not begin: ${error instanceof Error ? error.message : String(error)}`);
+      await link.terminate();
+    }
+  }
+}
+
+/** Rejects when the promise takes longer; what it stands for goes on. */
+async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A scrape does not wait longer for a busy worker. */
+const SNAPSHOT_MS = 1_000;
+const STOP_MS = 1_000;
+const RESTART_STEP_MS = 100;
+const RESTART_MAX_MS = 5_000;

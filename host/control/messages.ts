@@ -1,0 +1,55 @@
+import type { Address, Config } from "../config/config.ts";
+import type { Artifact } from "../filter/artifact.ts";
+import type { MeterSnapshot } from "../ops/meter.ts";
+
+/** What a data worker is born with. */
+export interface WorkerData {
+  readonly id: number;
+  readonly config: Config;
+}
+
+/** What the main thread asks of a worker. Each is answered once, in the order in which the worker is done with it. */
+export type Order =
+  /** Build a generation: load and configure all its filters. It takes no exchange yet. */
+  | { readonly kind: "prepare"; readonly generation: number; readonly config: Config; readonly artifacts: Readonly<Record<string, Artifact>> }
+  /** Begin every exchange from now on with the prepared generation. */
+  | { readonly kind: "commit"; readonly generation: number }
+  /** Forget the prepared generation. */
+  | { readonly kind: "abandon"; readonly generation: number }
+  | { readonly kind: "listen"; readonly address: Address }
+  | { readonly kind: "snapshot" }
+  /** Take no new connection; answered when the last one has ended. */
+  | { readonly kind: "drain" }
+  /** Break what is left. */
+  | { readonly kind: "stop" };
+
+/** What a filter turned out to be when a worker prepared it. */
+export interface PreparedFilter {
+  readonly name: string;
+  readonly path: "direct" | "reference";
+  readonly phases: readonly string[];
+}
+
+export interface Answers {
+  readonly prepare: readonly PreparedFilter[];
+  readonly commit: undefined;
+  readonly abandon: undefined;
+  readonly listen: Address;
+  readonly snapshot: MeterSnapshot;
+  readonly drain: undefined;
+  readonly stop: undefined;
+}
+
+export interface OrderMessage {
+  readonly id: number;
+  readonly order: Order;
+}
+
+/** Why an order failed: whose fault it was, as the classes of `filter/contract.ts` tell. */
+export type Fault = "artifact" | "configure" | "host";
+
+export type WorkerMessage =
+  | { readonly kind: "done"; readonly id: number; readonly value: Answers[keyof Answers] }
+  | { readonly kind: "failed"; readonly id: number; readonly fault: Fault; readonly sentence: string }
+  /** Whole log lines. */
+  | { readonly kind: "lines"; readonly lines: string };

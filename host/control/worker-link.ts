@@ -1,0 +1,74 @@
+import { Worker } from "node:worker_threads";
+import type { Answers, Fault, Order, OrderMessage, WorkerData, WorkerMessage } from "./messages.ts";
+
+/** An order that a worker could not carry out. */
+export class OrderFailed extends Error {
+  override readonly name = "OrderFailed";
+  readonly fault: Fault;
+
+  constructor(fault: Fault, sentence: string) {
+    super(sentence);
+    this.fault = fault;
+  }
+}
+
+/** What the main thread hears of a worker besides answers. */
+export interface WorkerLinkOwner {
+  lines(lines: string): void;
+  /** The thread has ended, asked or not. Comes once. */
+  ended(link: WorkerLink, error: Error | undefined): void;
+}
+
+/** The main thread's end of one data worker. */
+export class WorkerLink {
+  readonly id: number;
+  readonly #worker: Worker;
+  readonly #owner: WorkerLinkOwner;
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  #last = 0;
+  #error: Error | undefined;
+  #ended = false;
+
+  constructor(data: WorkerData, owner: WorkerLinkOwner) {
+    this.id = data.id;
+    this.#owner = owner;
+    const file = import.meta.url.endsWith(".ts") ? "../worker.ts" : "../worker.js";
+    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: data, name: `sluice-${data.id}` });
+    this.#worker.on("message", (message: WorkerMessage) => this.#heard(message));
+    this.#worker.on("error", (error: Error) => {
+      this.#error = error;
+    });
+    this.#worker.on("exit", () => this.#exited());
+  }
+
+  /** Rejects with an `OrderFailed` when the worker cannot, or is gone. */
+  ask<Kind extends Order["kind"]>(order: Extract<Order, { kind: Kind }>): Promise<Answers[Kind]> {
+    if (this.#ended) return Promise.reject(new OrderFailed("host", `worker ${this.id} has ended`));
+    this.#last += 1;
+    const message: OrderMessage = { id: this.#last, order };
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(message.id, { resolve, reject });
+      this.#worker.postMessage(message);
+    });
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #heard(message: WorkerMessage): void {
+    if (message.kind === "lines") return this.#owner.lines(message.lines);
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.kind === "done") waiting?.resolve(message.value as never);
+    else waiting?.reject(new OrderFailed(message.fault, message.sentence));
+  }
+
+  #exited(): void {
+    this.#ended = true;
+    const reason = this.#error === undefined ? "" : `: ${this.#error.message}`;
+    for (const { reject } of this.#waiting.values()) reject(new OrderFailed("host", `worker ${this.id} has ended${reason}`));
+    this.#waiting.clear();
+    this.#owner.ended(this, this.#error);
+  }
+}

@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { ArtifactRefused } from "./contract.ts";
+import type { ArtifactRecord, TranspileAnswer, TranspileRequest } from "./transpile-thread.ts";
+
+/** A component's bytes in the form that workers run, known by the digest of the bytes. Survives a postMessage. */
+export interface Artifact {
+  /** SHA-256 of the component, lower-case hex. */
+  readonly digest: string;
+  /** Full names of the interfaces that it imports. */
+  readonly imports: readonly string[];
+  /** Whether the host calls its main module itself; otherwise jco's code does. */
+  readonly direct: boolean;
+  readonly main: WebAssembly.Module;
+  /** What jco's code needs: the file to import, and the core modules by name. */
+  readonly linked: { readonly script: string; readonly modules: Readonly<Record<string, WebAssembly.Module>> };
+}
+
+/** Reads components and keeps their transpiled form on disk, so that nothing is transpiled twice. */
+export class ArtifactStore {
+  readonly #folder: string;
+  readonly #thread = new TranspileThread();
+  /** By digest: compiled once for all filters and generations that use it, and forgotten with the last of them. */
+  readonly #loaded = new Map<string, WeakRef<Artifact>>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Rejects with an `ArtifactRefused` whose sentence names the file and what is wrong with it. */
+  async load(path: string, sha256: string | undefined): Promise<Artifact> {
+    const bytes = await readComponent(path);
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    if (sha256 !== undefined && sha256 !== digest) {
+      throw new ArtifactRefused(`${path} has the digest ${digest}, and ${sha256} was asked for`);
+    }
+    const loaded = this.#loaded.get(digest)?.deref();
+    if (loaded !== undefined) return loaded;
+    const artifact = await this.#open(path, bytes, digest);
+    this.#loaded.set(digest, new WeakRef(artifact));
+    return artifact;
+  }
+
+  async close(): Promise<void> {
+    await this.#thread.close();
+  }
+
+  async #open(path: string, bytes: Buffer, digest: string): Promise<Artifact> {
+    // The form changes with the host's code, so its version is part of the name.
+    const folder = join(this.#folder, `${digest}-${FORM}`);
+    let record = await readRecord(folder);
+    if (record === undefined) {
+      const answer = await this.#thread.transpile(bytes, this.#folder, folder);
+      if (answer.kind === "refused") throw new ArtifactRefused(`${path} ${answer.sentence}`);
+      if (answer.kind === "failed") throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
+      record = await readRecord(folder);
+    }
+    if (record === undefined) throw new ArtifactRefused(`${folder} cannot be written or read`);
+    const modules: Record<string, WebAssembly.Module> = {};
+    for (const name of record.modules) modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
+    const main = modules[record.main];
+    if (main === undefined) throw new ArtifactRefused(`${folder} is damaged: remove it`);
+    return { digest, imports: record.imports, direct: record.direct, main, linked: { script: join(folder, "component.js"), modules } };
+  }
+}
+
+/** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
+const FORM = "jco-0.15.0-1";
+
+async function readComponent(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
+    throw new ArtifactRefused(`${path} cannot be read (${code})`, { cause: error });
+  }
+}
+
+async function readRecord(folder: string): Promise<ArtifactRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, "artifact.json"), "utf8")) as ArtifactRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The thread that transpiles: started by the first component that is new, ended with the store. */
+class TranspileThread {
+  #worker: Worker | undefined;
+  #last = 0;
+  readonly #waiting = new Map<number, (answer: TranspileAnswer) => void>();
+
+  transpile(bytes: Uint8Array, store: string, folder: string): Promise<TranspileAnswer> {
+    this.#worker ??= this.#start();
+    this.#last += 1;
+    const request: TranspileRequest = { id: this.#last, bytes, store, folder };
+    const worker = this.#worker;
+    // The thread keeps the process alive only while somebody waits for it.
+    worker.ref();
+    return new Promise((resolve) => {
+      this.#waiting.set(request.id, resolve);
+      worker.postMessage(request);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "./transpile-thread.ts" : "./transpile-thread.js", import.meta.url));
+    worker.on("message", (answer: TranspileAnswer) => {
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+      if (this.#waiting.size === 0) worker.unref();
+    });
+    // A component that breaks the transpiler costs its own load: the next one gets a new thread.
+    const lost = (error: unknown): void => {
+      this.#worker = undefined;
+      for (const [id, done] of this.#waiting) done({ id, kind: "failed", message: String(error) });
+      this.#waiting.clear();
+    };
+    worker.on("error", lost);
+    worker.on("exit", (code) => lost(`the transpiler's thread ended with ${code}`));
+    return worker;
+  }
+}

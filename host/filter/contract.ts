@@ -1,0 +1,114 @@
+import type { Reply, RequestHead, ResponseHead } from "../message.ts";
+
+/** How a filter takes a body (WIT `filter.body-mode`). */
+export type BodyMode = { readonly kind: "none" } | { readonly kind: "stream" } | { readonly kind: "buffered"; readonly bytesMax: number };
+
+/** What `configure` asks for (WIT `filter.plan`). */
+export interface Plan {
+  readonly request: boolean;
+  readonly requestTrailers: boolean;
+  readonly response: boolean;
+  readonly responseTrailers: boolean;
+  readonly end: boolean;
+  readonly requestBody: BodyMode;
+  readonly responseBody: BodyMode;
+}
+
+/** WIT `filter.ending`, in the order of its cases. */
+export const ENDINGS = ["complete", "client-gone", "upstream-failed", "filter-failed", "timed-out", "refused"] as const;
+export type Ending = (typeof ENDINGS)[number];
+
+/** WIT `filter.outcome`. */
+export interface Outcome {
+  readonly ending: Ending;
+  /** 0 when no head went out. */
+  readonly status: number;
+  readonly durationUs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+/** WIT `log.level`, in the order of its cases. */
+export const LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
+export type Level = (typeof LEVELS)[number];
+
+/** Facts about the exchange being served (WIT `exchange-facts`). */
+export interface ExchangeFacts {
+  readonly requestId: string;
+  readonly route: string;
+  readonly protocol: string;
+  readonly tlsVersion: string | undefined;
+  /** For filters that are granted it, and for nothing else: it is never logged or kept. */
+  readonly clientAddress: string;
+  /** What filters have left for those after them; made by the first that leaves something. */
+  metadata: Map<string, MetadataValue> | undefined;
+}
+
+/** A value that one filter leaves for those after it (WIT `exchange-facts.value`). */
+export type MetadataValue =
+  | { readonly tag: "text"; readonly val: string }
+  | { readonly tag: "integer"; readonly val: bigint }
+  | { readonly tag: "boolean"; readonly val: boolean }
+  | { readonly tag: "bytes"; readonly val: Uint8Array };
+
+/** What an instance asks of the host outside of the messages. */
+export interface HostServices {
+  readonly filterName: string;
+  readonly clientAddressGranted: boolean;
+  readonly logEnabled: (level: Level) => boolean;
+  /** A line over the limits was not logged. */
+  readonly logDropped: () => void;
+  readonly log: (level: Level, requestId: string | undefined, message: string, attributes: readonly (readonly [string, string])[]) => void;
+}
+
+/** What `wasi:cli/environment` hands out. */
+export type Environment = readonly (readonly [name: string, value: string])[];
+
+/** Bounds on what one call, or one exchange, may ask for. Units are in the names. */
+export interface FilterLimits {
+  readonly editsMax: number;
+  readonly editBytesMax: number;
+  readonly replyBytesMax: number;
+  readonly logLinesMax: number;
+  readonly logLineBytesMax: number;
+  readonly metadataBytesMax: number;
+}
+
+/**
+ * One live copy of an artifact. It serves one exchange at a time: `open`, its phases, `close`.
+ *
+ * A method that throws has ended the instance, whatever it throws: discard it. Expected causes are a `FilterFault`
+ * (the contract was broken) and what the engine throws for a trap.
+ */
+export interface Instance {
+  /** WIT `filter.configure`. Throws a `ConfigRefused` with the filter's own sentence. */
+  configure(config: string): Plan;
+  /** WIT `[constructor]exchange`. */
+  open(facts: ExchangeFacts): void;
+  /** Undefined: proceed. The head has the call's edits when it returns, and is untouched when it throws. */
+  onRequest(head: RequestHead): Reply | undefined;
+  /** As `onRequest`. */
+  onResponse(head: ResponseHead): Reply | undefined;
+  onEnd(outcome: Outcome): void;
+  /** WIT `[dtor]exchange`. */
+  close(): void;
+  /** What the guest wrote to standard error and has not ended with a line break: a panic's message, after a trap. */
+  lastWords(): string;
+  /** Bytes of linear memory. */
+  readonly memoryBytes: number;
+}
+
+/** The filter broke the contract: the call's edits or its result were refused. `detail` is for the log. */
+export class FilterFault extends Error {
+  override readonly name = "FilterFault";
+}
+
+/** `configure` answered with an error: a sentence for the operator. */
+export class ConfigRefused extends Error {
+  override readonly name = "ConfigRefused";
+}
+
+/** The file is no artifact that this host can run; the sentence names the file, and the import or export that is wrong. */
+export class ArtifactRefused extends Error {
+  override readonly name = "ArtifactRefused";
+}

@@ -1,0 +1,89 @@
+import type { FilterMeter } from "../ops/meter.ts";
+import type { Artifact } from "./artifact.ts";
+import {
+  ArtifactRefused,
+  ConfigRefused,
+  type Environment,
+  type FilterLimits,
+  type HostServices,
+  type Instance,
+  type Plan,
+} from "./contract.ts";
+import { DirectInstance } from "./direct.ts";
+import { faultOf } from "./fault.ts";
+import { notOffered } from "./plan.ts";
+import { InstancePool, type PoolLimits } from "./pool.ts";
+import { importScript, ReferenceInstance } from "./reference.ts";
+
+/** What makes a filter, apart from the worker that it runs in. Plain data, so that equal ones can be told. */
+export interface FilterSettings {
+  readonly name: string;
+  /** JSON text for `configure`. */
+  readonly config: string;
+  readonly onFailure: "closed" | "open";
+  readonly environment: Environment;
+  /** Interfaces of the contract that the configuration takes away, by their full names. */
+  readonly withheld: readonly string[];
+  readonly limits: FilterLimits & PoolLimits;
+}
+
+/** A named use of an artifact with its config, in one worker. */
+export class Filter {
+  readonly name: string;
+  readonly plan: Plan;
+  readonly onFailure: "closed" | "open";
+  readonly pool: InstancePool;
+  readonly meter: FilterMeter;
+  /** Whether an instance is needed for one call only, and so is free again as soon as that has returned. */
+  readonly single: boolean;
+
+  private constructor(settings: FilterSettings, plan: Plan, pool: InstancePool, meter: FilterMeter) {
+    this.name = settings.name;
+    this.plan = plan;
+    this.onFailure = settings.onFailure;
+    this.pool = pool;
+    this.meter = meter;
+    this.single = Number(plan.request) + Number(plan.response) + Number(plan.end) <= 1;
+  }
+
+  /**
+   * Makes and configures the first instance. Rejects with an `ArtifactRefused` for an import that is not granted, and
+   * with a `ConfigRefused` when `configure` refuses, traps or asks for what is not offered.
+   */
+  static async load(artifact: Artifact, settings: FilterSettings, host: HostServices, meter: FilterMeter): Promise<Filter> {
+    const withheld = artifact.imports.find((name) => settings.withheld.includes(name));
+    if (withheld !== undefined) throw new ArtifactRefused(`filter ${settings.name} imports ${withheld}, which its grant takes away`);
+    const blank = await maker(artifact, settings, host);
+    const { instance: first, plan } = configured(blank, settings);
+    const missing = notOffered(plan);
+    if (missing.length > 0) {
+      throw new ConfigRefused(`filter ${settings.name} asks for ${missing.join(", ")}, which this version of the host does not offer yet`);
+    }
+    const wanted = JSON.stringify(plan);
+    const make = (): Instance => {
+      const { instance, plan: other } = configured(blank, settings);
+      if (JSON.stringify(other) !== wanted) throw new ConfigRefused(`filter ${settings.name}: two instances ask for different plans`);
+      return instance;
+    };
+    return new Filter(settings, plan, new InstancePool(make, first, settings.limits, meter), meter);
+  }
+}
+
+async function maker(artifact: Artifact, settings: FilterSettings, host: HostServices): Promise<() => Instance> {
+  const { limits, environment } = settings;
+  if (artifact.direct) return () => new DirectInstance(artifact.main, host, limits, environment);
+  const script = await importScript(artifact);
+  return () => new ReferenceInstance(script, artifact, host, limits, environment);
+}
+
+function configured(blank: () => Instance, settings: FilterSettings): { instance: Instance; plan: Plan } {
+  let instance: Instance | undefined;
+  try {
+    instance = blank();
+    return { instance, plan: instance.configure(settings.config) };
+  } catch (error) {
+    if (error instanceof ConfigRefused) throw new ConfigRefused(`filter ${settings.name} refuses its config: ${error.message}`);
+    const { reason, detail } = faultOf(error, instance?.lastWords() ?? "");
+    throw new ConfigRefused(`filter ${settings.name} failed in configure (${reason}): ${detail}`, { cause: error });
+  }
+}

@@ -1,0 +1,169 @@
+import { pathToFileURL } from "node:url";
+import { Reply, type RequestHead, ResponseHead } from "../message.ts";
+import type { Artifact } from "./artifact.ts";
+import {
+  ConfigRefused,
+  type Environment,
+  type ExchangeFacts,
+  FilterFault,
+  type FilterLimits,
+  type HostServices,
+  type Instance,
+  type Outcome,
+  type Plan,
+} from "./contract.ts";
+import { checkReply, HeadAccess } from "./head-access.ts";
+import { type JcoField, Request, Response, referenceImports, textOf } from "./reference-imports.ts";
+import { Services } from "./services.ts";
+
+/** A component's JavaScript as jco writes it with `instantiation: 'sync'`. */
+export interface LinkedScript {
+  instantiate(
+    coreModule: (name: string) => WebAssembly.Module,
+    imports: Record<string, Record<string, unknown>>,
+    instantiateCore: (module: WebAssembly.Module, imports: WebAssembly.Imports) => WebAssembly.Instance,
+  ): { readonly filter: JcoFilter };
+}
+
+/** The script has to be imported once before instances can be made of it at once. */
+export async function importScript(artifact: Artifact): Promise<LinkedScript> {
+  return (await import(pathToFileURL(artifact.linked.script).href)) as LinkedScript;
+}
+
+/**
+ * An instance that jco links and calls: the reference that the direct path must agree with, and the way to run a
+ * component whose shape the direct path does not know.
+ */
+export class ReferenceInstance implements Instance {
+  readonly #limits: FilterLimits;
+  readonly #services: Services;
+  readonly #access: HeadAccess;
+  readonly #filter: JcoFilter;
+  #memory: WebAssembly.Memory | undefined;
+  #exchange: JcoExchange | undefined;
+
+  constructor(
+    script: LinkedScript,
+    artifact: Artifact,
+    host: HostServices,
+    limits: FilterLimits,
+    environment: Environment,
+  ) {
+    this.#limits = limits;
+    this.#services = new Services(host, limits, environment);
+    this.#access = new HeadAccess(limits);
+    const moduleOf = (name: string): WebAssembly.Module => artifact.linked.modules[name] as WebAssembly.Module;
+    const { filter } = script.instantiate(moduleOf, referenceImports(this.#services), (module, imports) => {
+      const instance = new WebAssembly.Instance(module, imports);
+      if (module === artifact.main) this.#memory = instance.exports["memory"] as WebAssembly.Memory;
+      return instance;
+    });
+    this.#filter = filter;
+  }
+
+  configure(config: string): Plan {
+    let plan: JcoPlan;
+    try {
+      plan = this.#filter.configure(config);
+    } catch (error) {
+      const payload = (error as { payload?: unknown }).payload;
+      if (typeof payload === "string") throw new ConfigRefused(payload);
+      throw error;
+    }
+    this.#services.flush();
+    const { phases } = plan;
+    return {
+      request: phases.request === true,
+      requestTrailers: phases.requestTrailers === true,
+      response: phases.response === true,
+      responseTrailers: phases.responseTrailers === true,
+      end: phases.end === true,
+      requestBody: bodyMode(plan.requestBody),
+      responseBody: bodyMode(plan.responseBody),
+    };
+  }
+
+  open(facts: ExchangeFacts): void {
+    this.#services.open(facts);
+    this.#exchange = new this.#filter.Exchange();
+  }
+
+  onRequest(head: RequestHead): Reply | undefined {
+    this.#access.openRequest(head);
+    return this.#decision(this.#open().onRequest(new Request(this.#access)));
+  }
+
+  onResponse(head: ResponseHead): Reply | undefined {
+    this.#access.openResponse(head);
+    return this.#decision(this.#open().onResponse(new Response(this.#access)));
+  }
+
+  onEnd(outcome: Outcome): void {
+    this.#open().onEnd({
+      ending: outcome.ending,
+      status: outcome.status === 0 ? undefined : outcome.status,
+      durationUs: BigInt(Math.round(outcome.durationUs)),
+      requestBytes: BigInt(outcome.requestBytes),
+      responseBytes: BigInt(outcome.responseBytes),
+    });
+    this.#services.flush();
+  }
+
+  close(): void {
+    this.#open()[Symbol.dispose]();
+    this.#exchange = undefined;
+    this.#services.close();
+  }
+
+  lastWords(): string {
+    return this.#services.takeSaid();
+  }
+
+  get memoryBytes(): number {
+    return this.#memory?.buffer.byteLength ?? 0;
+  }
+
+  #open(): JcoExchange {
+    if (this.#exchange === undefined) throw new FilterFault("no exchange is open");
+    return this.#exchange;
+  }
+
+  #decision(decision: JcoDecision): Reply | undefined {
+    this.#services.flush();
+    if (decision.tag === "proceed") {
+      this.#access.commit();
+      return undefined;
+    }
+    this.#access.abandon();
+    const { status, headers, body } = decision.val;
+    const fields = headers.flatMap(([name, value]) => [name, textOf(value)]);
+    return checkReply(new Reply(new ResponseHead(status, fields), body), this.#limits);
+  }
+}
+
+interface JcoFilter {
+  configure(config: string): JcoPlan;
+  Exchange: new () => JcoExchange;
+}
+
+interface JcoPlan {
+  readonly phases: { readonly request?: boolean; readonly requestTrailers?: boolean; readonly response?: boolean; readonly responseTrailers?: boolean; readonly end?: boolean };
+  readonly requestBody: JcoBodyMode;
+  readonly responseBody: JcoBodyMode;
+}
+
+type JcoBodyMode = { readonly tag: "none" } | { readonly tag: "stream" } | { readonly tag: "buffered"; readonly val: number };
+
+interface JcoExchange extends Disposable {
+  onRequest(head: Request): JcoDecision;
+  onResponse(head: Response): JcoDecision;
+  onEnd(outcome: object): void;
+}
+
+type JcoDecision =
+  | { readonly tag: "proceed" }
+  | { readonly tag: "reply"; readonly val: { readonly status: number; readonly headers: JcoField[]; readonly body: Uint8Array } };
+
+function bodyMode(mode: JcoBodyMode): Plan["requestBody"] {
+  return mode.tag === "buffered" ? { kind: "buffered", bytesMax: mode.val } : { kind: mode.tag };
+}

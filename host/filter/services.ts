@@ -1,0 +1,106 @@
+import { type Environment, type ExchangeFacts, type FilterLimits, type HostServices, LEVELS, type Level, type MetadataValue } from "./contract.ts";
+import { GuestTrap } from "./guest-memory.ts";
+
+/**
+ * What an instance's imports do, apart from how they are called: the direct path lowers them itself and jco's lowers
+ * them for the reference, and both end here.
+ */
+export class Services {
+  readonly #host: HostServices;
+  readonly #limits: FilterLimits;
+  /** Complete and incomplete lines that the guest wrote to its standard streams in the present call. */
+  #said = "";
+  readonly environment: Environment;
+  #facts: ExchangeFacts | undefined;
+  #metadataBytes = 0;
+  #linesLeft: number;
+
+  constructor(host: HostServices, limits: FilterLimits, environment: Environment) {
+    this.#host = host;
+    this.#limits = limits;
+    this.#linesLeft = limits.logLinesMax;
+    this.environment = environment;
+  }
+
+  open(facts: ExchangeFacts): void {
+    this.#facts = facts;
+    this.#metadataBytes = 0;
+    this.#linesLeft = this.#limits.logLinesMax;
+  }
+
+  close(): void {
+    this.#facts = undefined;
+  }
+
+  get filterName(): string {
+    return this.#host.filterName;
+  }
+
+  /** Traps outside of an exchange, as the contract says. */
+  get facts(): ExchangeFacts {
+    if (this.#facts === undefined) throw new GuestTrap("exchange-facts outside of an exchange");
+    return this.#facts;
+  }
+
+  /** None unless the configuration grants it to this filter. */
+  get clientAddress(): string | undefined {
+    const { facts } = this;
+    return this.#host.clientAddressGranted ? facts.clientAddress : undefined;
+  }
+
+  metadata(key: string): MetadataValue | undefined {
+    return this.facts.metadata?.get(key);
+  }
+
+  setMetadata(key: string, value: MetadataValue): void {
+    const { facts } = this;
+    this.#metadataBytes += key.length + (typeof value.val === "string" ? value.val.length : value.val instanceof Uint8Array ? value.val.byteLength : 8);
+    if (this.#metadataBytes > this.#limits.metadataBytesMax) throw new GuestTrap(`more than ${this.#limits.metadataBytesMax} bytes of metadata`);
+    facts.metadata ??= new Map();
+    facts.metadata.set(key, value);
+  }
+
+  /** Standard output and error. Held until the call has ended: after a trap it is the panic's message. */
+  say(text: string): void {
+    const room = this.#limits.logLineBytesMax - this.#said.length;
+    this.#said += text.length > room ? text.slice(0, room) : text;
+  }
+
+  /** Logs what was said in a call that has ended well. */
+  flush(): void {
+    if (this.#said === "") return;
+    for (const line of this.takeSaid().split("\n")) if (line !== "") this.log("info", line, []);
+  }
+
+  /** What was said in a call that has trapped. */
+  takeSaid(): string {
+    const said = this.#said;
+    this.#said = "";
+    return said;
+  }
+
+  logEnabled(level: number): boolean {
+    return this.#host.logEnabled(levelOf(level));
+  }
+
+  /** Never fails: what is over the limits is cut or dropped. */
+  log(level: Level, message: string, attributes: readonly (readonly [string, string])[]): void {
+    if (!this.#host.logEnabled(level)) return;
+    this.#linesLeft -= 1;
+    if (this.#linesLeft < 0) return this.#host.logDropped();
+    let room = this.#limits.logLineBytesMax;
+    const cut = (text: string): string => {
+      const kept = text.length > room ? text.slice(0, Math.max(room, 0)) : text;
+      room -= kept.length;
+      return kept;
+    };
+    this.#host.log(level, this.#facts?.requestId, cut(message), attributes.map(([name, value]) => [cut(name), cut(value)] as const));
+  }
+}
+
+/** `level` is the case's number in the WIT enum. */
+export function levelOf(level: number): Level {
+  const name = LEVELS[level];
+  if (name === undefined) throw new GuestTrap(`${level} is no log level`);
+  return name;
+}

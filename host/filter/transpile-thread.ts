@@ -1,0 +1,112 @@
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parentPort } from "node:worker_threads";
+import { transpileBytes } from "@bytecodealliance/jco-transpile";
+import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
+import { isDirect } from "./direct.ts";
+import { FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
+
+/** Asks for the form of a component that can be run, to be kept in `folder`. */
+export interface TranspileRequest {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly store: string;
+  readonly folder: string;
+}
+
+export type TranspileAnswer =
+  | { readonly id: number; readonly kind: "ready" }
+  /** The component is none of ours; the sentence says why, and begins with a verb. */
+  | { readonly id: number; readonly kind: "refused"; readonly sentence: string }
+  | { readonly id: number; readonly kind: "failed"; readonly message: string };
+
+/** What is known of a transpiled component: `artifact.json` in its folder. */
+export interface ArtifactRecord {
+  readonly imports: readonly string[];
+  readonly direct: boolean;
+  /** The core module that holds the guest's code. */
+  readonly main: string;
+  /** All core modules, by the names that the component's JavaScript asks for. */
+  readonly modules: readonly string[];
+}
+
+parentPort?.on("message", (request: TranspileRequest) => {
+  void answer(request).then((message) => parentPort?.postMessage(message));
+});
+
+async function answer(request: TranspileRequest): Promise<TranspileAnswer> {
+  const { id } = request;
+  try {
+    const sentence = await transpile(request);
+    return sentence === undefined ? { id, kind: "ready" } : { id, kind: "refused", sentence };
+  } catch (error) {
+    return { id, kind: "failed", message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Undefined: the folder is there. Otherwise the sentence of a refusal. */
+async function transpile({ bytes, store, folder }: TranspileRequest): Promise<string | undefined> {
+  const notComponent = whyNoComponent(bytes);
+  if (notComponent !== undefined) return notComponent;
+  let wit: string;
+  try {
+    wit = await componentWit(bytes);
+  } catch (error) {
+    return `is no valid component: ${firstLine(error)}`;
+  }
+  const world = worldOf(wit);
+  const notFilter = whyNoFilter(world);
+  if (notFilter !== undefined) return notFilter;
+  const { files } = await transpileBytes(bytes, { name: "component", instantiation: "sync", base64Cutoff: 0 });
+  const other = whyOtherContract(declarations(files));
+  if (other !== undefined) return other;
+  await keep(store, folder, files, world.imports);
+  return undefined;
+}
+
+/** Writes the folder beside its place and renames it there, so that a reader never finds half of it. */
+async function keep(store: string, folder: string, files: Record<string, Uint8Array>, imports: readonly string[]): Promise<void> {
+  await mkdir(store, { recursive: true });
+  const fresh = await mkdtemp(join(store, "new-"));
+  const modules = Object.keys(files).filter((name) => name.endsWith(".wasm"));
+  for (const name of [...modules, "component.js"]) await writeFile(join(fresh, name), files[name] ?? "");
+  const main = modules.find((name) => WebAssembly.Module.exports(compile(files, name)).some((item) => item.name === `${FILTER}#configure`));
+  if (main === undefined) throw new Error("no core module exports configure");
+  const record: ArtifactRecord = { imports, direct: isDirect(compile(files, main)), main, modules };
+  await writeFile(join(fresh, "artifact.json"), JSON.stringify(record));
+  await writeFile(join(fresh, "package.json"), '{"type":"module"}');
+  try {
+    await rename(fresh, folder);
+  } catch {
+    // Another process was first with the same bytes, and so with the same result.
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+function compile(files: Record<string, Uint8Array>, name: string): WebAssembly.Module {
+  return new WebAssembly.Module(files[name] as Uint8Array<ArrayBuffer>);
+}
+
+/** jco's declarations by the interface that their first line names. */
+function declarations(files: Record<string, Uint8Array>): Map<string, string> {
+  const sources = new Map<string, string>();
+  for (const [path, bytes] of Object.entries(files)) {
+    if (!path.startsWith("interfaces/")) continue;
+    const text = new TextDecoder().decode(bytes);
+    const name = /@module Interface (\S+)/.exec(text)?.[1];
+    if (name !== undefined) sources.set(name, text);
+  }
+  return sources;
+}
+
+/** The first eight bytes tell a component from a core module and from anything else. */
+function whyNoComponent(bytes: Uint8Array): string | undefined {
+  const magic = bytes.length >= 8 && bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
+  if (!magic) return "is no WebAssembly file: it does not begin with \\0asm";
+  if (bytes[6] === 0) return "is a core module and no component: build it with --target wasm32-wasip2";
+  return undefined;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+}

@@ -1,0 +1,77 @@
+import contract from "./bindings/contract.json" with { type: "json" };
+import { type Declarations, declarationsOf, firstDifference } from "./declarations.ts";
+
+/** What a component asks for and gives, as its own WIT says. */
+export interface ComponentWorld {
+  /** Full names with versions: `sluice:filter/log@0.1.0`. */
+  readonly imports: readonly string[];
+  readonly exports: readonly string[];
+}
+
+/** Reads the world from the WIT text of a component. */
+export function worldOf(wit: string): ComponentWorld {
+  const names = (kind: "import" | "export"): string[] =>
+    [...wit.matchAll(new RegExp(`^ {2}${kind} ([^\\s;{]+)`, "gm"))].map((match) => (match[1] ?? "").replace(/:$/, ""));
+  return { imports: names("import"), exports: names("export") };
+}
+
+/** Why this is no filter: one sentence that names the import or export; undefined when it is one. */
+export function whyNoFilter(world: ComponentWorld): string | undefined {
+  if (!world.exports.includes(FILTER)) {
+    const other = world.exports.find((name) => name.startsWith("sluice:filter/filter"));
+    if (other !== undefined) return `exports ${other}, and this host serves ${FILTER}: build it with the SDK of that version`;
+    const given = world.exports.length === 0 ? "it exports nothing" : `it exports ${world.exports.join(", ")}`;
+    return `does not export ${FILTER}: ${given}`;
+  }
+  for (const name of world.imports) {
+    if (OFFERED.has(name) || OFFERED_WASI.has(withoutPatch(name))) continue;
+    if (name in CONTRACT) return `imports ${name}, which this version of the host does not offer yet`;
+    return `imports ${name}, which the host does not offer to any filter`;
+  }
+  return undefined;
+}
+
+/** Whether the component means the same by the contract's interfaces: `sources` are jco's declarations by interface. */
+export function whyOtherContract(sources: ReadonlyMap<string, string>): string | undefined {
+  for (const [name, source] of sources) {
+    const theirs = CONTRACT[name];
+    if (theirs === undefined) continue;
+    const difference = firstDifference(declarationsOf(source), theirs);
+    const verb = name === FILTER ? "exports" : "imports";
+    if (difference !== undefined) return `${verb} ${name}, but not as the contract has it: ${difference}`;
+  }
+  return undefined;
+}
+
+export const FILTER = "sluice:filter/filter@0.1.0";
+
+const CONTRACT: Readonly<Record<string, Declarations>> = contract;
+
+/** What this version of the host implements of the contract. */
+const OFFERED: ReadonlySet<string> = new Set(["sluice:filter/types@0.1.0", "sluice:filter/log@0.1.0", "sluice:filter/exchange-facts@0.1.0"]);
+
+/** What the host gives of WASI 0.2, whatever the patch version. */
+const OFFERED_WASI: ReadonlySet<string> = new Set([
+  "wasi:cli/environment@0.2",
+  "wasi:cli/exit@0.2",
+  "wasi:cli/stderr@0.2",
+  "wasi:cli/stdin@0.2",
+  "wasi:cli/stdout@0.2",
+  "wasi:cli/terminal-input@0.2",
+  "wasi:cli/terminal-output@0.2",
+  "wasi:cli/terminal-stderr@0.2",
+  "wasi:cli/terminal-stdin@0.2",
+  "wasi:cli/terminal-stdout@0.2",
+  "wasi:clocks/monotonic-clock@0.2",
+  "wasi:clocks/wall-clock@0.2",
+  "wasi:io/error@0.2",
+  "wasi:io/poll@0.2",
+  "wasi:io/streams@0.2",
+  "wasi:random/insecure-seed@0.2",
+  "wasi:random/insecure@0.2",
+  "wasi:random/random@0.2",
+]);
+
+function withoutPatch(name: string): string {
+  return name.replace(/@(\d+\.\d+)\.\d+$/, "@$1");
+}

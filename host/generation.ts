@@ -1,0 +1,54 @@
+import type { Filter } from "./filter/filter.ts";
+import type { RouteMeter } from "./ops/meter.ts";
+import type { Router } from "./router.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** A route as one worker runs it. */
+export interface Route {
+  readonly name: string;
+  readonly filters: readonly Filter[];
+  readonly upstream: Upstream;
+  readonly meter: RouteMeter;
+}
+
+/** One config made live in one worker: kept alive while an exchange holds it. */
+export class Generation {
+  readonly number: number;
+  readonly router: Router<Route>;
+  readonly #release: () => void;
+  #exchanges = 0;
+  #retired = false;
+  #released = false;
+
+  /** `release` is called once: after `retire`, when the last exchange has ended. */
+  constructor(number: number, router: Router<Route>, release: () => void) {
+    this.number = number;
+    this.router = router;
+    this.#release = release;
+  }
+
+  get exchanges(): number {
+    return this.#exchanges;
+  }
+
+  hold(): void {
+    this.#exchanges += 1;
+  }
+
+  letGo(): void {
+    this.#exchanges -= 1;
+    this.#releaseWhenIdle();
+  }
+
+  /** No exchange begins on it any more. */
+  retire(): void {
+    this.#retired = true;
+    this.#releaseWhenIdle();
+  }
+
+  #releaseWhenIdle(): void {
+    if (!this.#retired || this.#exchanges > 0 || this.#released) return;
+    this.#released = true;
+    this.#release();
+  }
+}

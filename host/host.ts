@@ -1,0 +1,255 @@
+import { readFileSync } from "node:fs";
+import type { Address, Config, FilterConfig, Json } from "./config/config.ts";
+import {
+  type Control,
+  Refusal,
+  type RefusalCode,
+  type Status,
+  type SwapRequest,
+  type SwapResult,
+} from "./control/control.ts";
+import { Fleet } from "./control/fleet.ts";
+import type { PreparedFilter } from "./control/messages.ts";
+import { type ArtifactWatch, watchArtifacts } from "./control/watch.ts";
+import { OrderFailed } from "./control/worker-link.ts";
+import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
+import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
+import type { Log } from "./ops/log.ts";
+import { Exposition, type MainFacts } from "./ops/metrics.ts";
+
+/** What a change did to one filter. */
+type Change = Omit<SwapResult, "generation" | "durationMs">;
+
+/**
+ * A running proxy: workers that serve a generation, and the changes from one to the next. It carries no traffic itself.
+ *
+ * Every change is one transaction: load, prepare on all workers, commit on all of them, or nothing. Changes wait for each other.
+ */
+export class Host implements Control {
+  readonly #log: Log;
+  readonly #store: ArtifactStore;
+  readonly #fleet: Fleet;
+  readonly #exposition = new Exposition();
+  readonly #watch: ArtifactWatch;
+  readonly #startedAt = Date.now();
+  #config: Config;
+  #artifacts: Readonly<Record<string, Artifact>> = {};
+  #prepared: readonly PreparedFilter[] = [];
+  #listen: readonly Address[] = [];
+  #generation = 0;
+  #swapsOk = 0;
+  #swapsRefused = 0;
+  #stopping = false;
+  /** The change under way; the next one begins when it has ended, well or not. */
+  #changing: Promise<unknown> = Promise.resolve();
+
+  private constructor(config: Config, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    this.#store = new ArtifactStore(config.store);
+    this.#fleet = new Fleet(config, {
+      lines: (lines) => log.writeBatch(lines),
+      lost: (sentence) => log.logger.error(sentence),
+      retired: (snapshot) => this.#exposition.retire(snapshot),
+    });
+    this.#watch = watchArtifacts({
+      onChange: (path) => void this.#fileChanged(path),
+      onError: (sentence) => log.logger.warn(sentence),
+    });
+  }
+
+  /** Resolves when every worker serves and listens. Rejects with a `Refusal`, and leaves nothing behind. */
+  static async start(config: Config, log: Log): Promise<Host> {
+    const host = new Host(config, log);
+    try {
+      await host.#begin();
+      return host;
+    } catch (error) {
+      await host.force();
+      throw refusalOf(error);
+    }
+  }
+
+  /** Loads and configures everything on one worker, and listens nowhere. Rejects with a `Refusal`. */
+  static async check(config: Config, log: Log): Promise<readonly PreparedFilter[]> {
+    const host = new Host({ ...config, workers: 1, listen: [] }, log);
+    try {
+      await host.#begin();
+      return host.#prepared;
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      await host.force();
+    }
+  }
+
+  /** Takes no new connection, lets exchanges end for as long as the config allows, then breaks what is left. */
+  async drain(): Promise<void> {
+    this.#stopping = true;
+    await this.#changing.catch(() => {});
+    await this.#fleet.drain(this.#config.timeouts.drainMs);
+    await this.#close();
+  }
+
+  /** Ends everything at once. */
+  async force(): Promise<void> {
+    this.#stopping = true;
+    await this.#fleet.stop();
+    await this.#close();
+  }
+
+  status(): Status {
+    return {
+      version: VERSION,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      generation: this.#generation,
+      listen: this.#listen.map(formatAddress),
+      workers: this.#fleet.states(),
+      filters: this.#config.filters.map((filter) => {
+        const prepared = this.#prepared.find(({ name }) => name === filter.name);
+        return {
+          name: filter.name,
+          component: filter.component,
+          digest: this.#artifacts[filter.name]?.digest ?? "",
+          path: prepared?.path ?? "direct",
+          phases: prepared?.phases ?? [],
+          onFailure: filter.onFailure,
+        };
+      }),
+      routes: this.#config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),
+      upstreams: this.#config.upstreams.map(({ name, servers }) => ({ name, servers: servers.map(({ origin }) => origin) })),
+    };
+  }
+
+  readiness(): { ready: boolean; reason: string } {
+    if (this.#stopping) return { ready: false, reason: "draining" };
+    const waiting = this.#fleet.states().filter(({ state }) => state !== "serving").length;
+    if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
+    return { ready: this.#generation > 0, reason: this.#generation > 0 ? `generation ${this.#generation}` : "starting" };
+  }
+
+  async metrics(): Promise<{ contentType: string; body: string }> {
+    const facts: MainFacts = {
+      version: VERSION,
+      generation: this.#generation,
+      swapsOk: this.#swapsOk,
+      swapsRefused: this.#swapsRefused,
+      logLinesDropped: this.#log.dropped,
+    };
+    return this.#exposition.render(await this.#fleet.snapshots(), facts);
+  }
+
+  swap(name: string, request: SwapRequest): Promise<SwapResult> {
+    return this.#inTurn(async () => {
+      const present = this.#config.filters.find((filter) => filter.name === name);
+      if (present === undefined) {
+        throw new Refusal("FILTER_UNKNOWN", `there is no filter ${name}: ${this.#config.filters.map((filter) => filter.name).join(", ")}`);
+      }
+      const next: FilterConfig = {
+        ...present,
+        component: request.component,
+        sha256: request.sha256 ?? null,
+        config: request.config === undefined ? present.config : (request.config as Json),
+      };
+      return this.#replace(present, next);
+    });
+  }
+
+  async #begin(): Promise<void> {
+    this.#watch.set(this.#config.filters.map(({ component }) => component));
+    await this.#apply(this.#config);
+    this.#listen = await this.#fleet.listen(this.#config.listen);
+  }
+
+  /** Counts and logs the result of a swap; refusals leave all as it was. */
+  async #replace(present: FilterConfig, next: FilterConfig): Promise<SwapResult> {
+    const began = performance.now();
+    const from = this.#artifacts[present.name]?.digest ?? "";
+    const configChanged = JSON.stringify(present.config) !== JSON.stringify(next.config);
+    const config = { ...this.#config, filters: this.#config.filters.map((filter) => (filter === present ? next : filter)) };
+    try {
+      await this.#apply(config);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      this.#swapsRefused += 1;
+      this.#log.logger.warn({ filter: present.name, component: next.component, code: refusal.code }, `swap refused: ${refusal.message}`);
+      throw refusal;
+    }
+    this.#swapsOk += 1;
+    this.#watch.set(config.filters.map(({ component }) => component));
+    const change: Change = { filter: present.name, from, to: this.#artifacts[present.name]?.digest ?? "", configChanged };
+    const result = { ...change, generation: this.#generation, durationMs: Math.round(performance.now() - began) };
+    this.#log.logger.info(result, "swapped");
+    return result;
+  }
+
+  /** Makes a config live as the next generation, on all workers or on none. */
+  async #apply(config: Config): Promise<void> {
+    if (this.#stopping && this.#generation > 0) throw new Refusal("HOST_UNAVAILABLE", "the host is stopping");
+    const artifacts: Record<string, Artifact> = {};
+    for (const { name, component, sha256 } of config.filters) {
+      artifacts[name] = await this.#store.load(component, sha256 ?? undefined);
+    }
+    const generation = this.#generation + 1;
+    this.#prepared = await this.#fleet.change({ kind: "prepare", generation, config, artifacts });
+    this.#config = config;
+    this.#artifacts = artifacts;
+    this.#generation = generation;
+  }
+
+  /** A component's file is another one now: every filter that uses it gets it, without being asked. */
+  async #fileChanged(path: string): Promise<void> {
+    const names = this.#config.filters.filter(({ component }) => component === path).map(({ name }) => name);
+    for (const name of names) {
+      await this.#inTurn(async () => {
+        const present = this.#config.filters.find((filter) => filter.name === name && filter.component === path);
+        // A swap may have come first, and a build may have written the same bytes again.
+        if (present === undefined || this.#stopping || (await this.#isSame(present))) return;
+        await this.#replace(present, present);
+      }).catch(() => {
+        // The refusal has been counted and logged; what ran before still runs.
+      });
+    }
+  }
+
+  async #isSame({ name, component, sha256 }: FilterConfig): Promise<boolean> {
+    try {
+      return (await this.#store.load(component, sha256 ?? undefined)).digest === this.#artifacts[name]?.digest;
+    } catch {
+      return false;
+    }
+  }
+
+  #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const turn = this.#changing.then(change, change);
+    this.#changing = turn.catch(() => {});
+    return turn;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.#watch.close(), this.#store.close()]);
+  }
+}
+
+/** Errors of loading and preparing, in the operator's terms. */
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof ArtifactRefused) return new Refusal("ARTIFACT_REFUSED", message);
+  if (error instanceof ConfigRefused) return new Refusal("CONFIGURE_REFUSED", message);
+  if (error instanceof OrderFailed) return new Refusal(REFUSALS[error.fault], message);
+  return new Refusal("HOST_UNAVAILABLE", message, { cause: error });
+}
+
+const REFUSALS: Readonly<Record<OrderFailed["fault"], RefusalCode>> = {
+  artifact: "ARTIFACT_REFUSED",
+  configure: "CONFIGURE_REFUSED",
+  host: "HOST_UNAVAILABLE",
+};
+
+function formatAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -1,0 +1,162 @@
+import { randomBytes } from "node:crypto";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { Assembly } from "./assembly.ts";
+import type { Client } from "./client.ts";
+import type { Answers, Fault, Order, OrderMessage, PreparedFilter, WorkerData, WorkerMessage } from "./control/messages.ts";
+import { Exchange, type ExchangeHost } from "./exchange.ts";
+import type { Failure } from "./failure.ts";
+import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
+import type { Generation, Route } from "./generation.ts";
+import { Listener, type ListenerOwner } from "./listener.ts";
+import { ExchangeLog } from "./ops/exchange-log.ts";
+import { FilterLog } from "./ops/filter-log.ts";
+import { LineBatch } from "./ops/line-batch.ts";
+import { NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
+
+/** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
+class DataWorker implements ListenerOwner, ExchangeHost {
+  readonly #port: MessagePort;
+  readonly #data: WorkerData;
+  readonly #meter = new WorkerMeter();
+  readonly #lines: LineBatch;
+  readonly #exchangeLog: ExchangeLog;
+  readonly #filterLog: FilterLog;
+  readonly #assembly: Assembly;
+  readonly #unrouted: RouteMeter;
+  readonly #listeners: Listener[] = [];
+  readonly #prepared = new Map<number, Generation>();
+  #live: Generation | undefined;
+  /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
+  readonly #idPrefix = randomBytes(9).toString("base64url");
+  #ids = 0;
+
+  constructor(port: MessagePort, data: WorkerData) {
+    const { config, id } = data;
+    this.#port = port;
+    this.#data = data;
+    this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
+    const logged = config.log.exchanges && LOGGED_LEVELS.has(config.log.level);
+    this.#exchangeLog = new ExchangeLog(this.#lines, id, logged);
+    this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
+    this.#assembly = new Assembly(this.#meter, this.#filterLog);
+    this.#unrouted = this.#meter.route(NO_ROUTE);
+    port.on("message", (message: OrderMessage) => void this.#obey(message));
+  }
+
+  arrived(client: Client): void {
+    this.#meter.exchangesInFlight += 1;
+    new Exchange(this, this.#live as Generation, client).begin();
+  }
+
+  refused(failure: Failure): void {
+    this.#meter.failed(failure.code);
+  }
+
+  connections(change: number): void {
+    this.#meter.connectionsOpen += change;
+  }
+
+  nextRequestId(): string {
+    this.#ids += 1;
+    return this.#idPrefix + this.#ids.toString(36);
+  }
+
+  ended(exchange: Exchange, route: Route | undefined): void {
+    this.#meter.exchangesInFlight -= 1;
+    (route?.meter ?? this.#unrouted).record(exchange.status, exchange.durationMs / 1000);
+    if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
+    this.#exchangeLog.write(exchange);
+  }
+
+  filterFailed(filter: string, requestId: string, detail: string): void {
+    this.#filterLog.line("error", filter, requestId, "filter failed", [["detail", detail]]);
+  }
+
+  async #obey({ id, order }: OrderMessage): Promise<void> {
+    try {
+      this.#post({ kind: "done", id, value: await this.#carryOut(order) });
+    } catch (error) {
+      this.#post({ kind: "failed", id, fault: faultOf(error), sentence: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  #carryOut(order: Order): Promise<Answers[keyof Answers]> | Answers[keyof Answers] {
+    switch (order.kind) {
+      case "prepare":
+        return this.#prepare(order);
+      case "commit":
+        return this.#commit(order.generation);
+      case "abandon":
+        return this.#abandon(order.generation);
+      case "listen":
+        return this.#listen(order.address);
+      case "snapshot":
+        return this.#meter.snapshot();
+      case "drain":
+        return this.#drain();
+      case "stop":
+        return this.#stop();
+    }
+  }
+
+  async #prepare(order: Extract<Order, { kind: "prepare" }>): Promise<readonly PreparedFilter[]> {
+    const { generation, filters } = await this.#assembly.build(order.generation, order.config, order.artifacts);
+    this.#prepared.set(order.generation, generation);
+    return filters;
+  }
+
+  #commit(number: number): undefined {
+    const next = this.#prepared.get(number);
+    if (next === undefined) throw new Error(`generation ${number} is not prepared`);
+    this.#prepared.delete(number);
+    const last = this.#live;
+    this.#live = next;
+    last?.retire();
+  }
+
+  #abandon(number: number): undefined {
+    this.#prepared.get(number)?.retire();
+    this.#prepared.delete(number);
+  }
+
+  async #listen(address: Parameters<Listener["listen"]>[0]): ReturnType<Listener["listen"]> {
+    const { limits, timeouts } = this.#data.config;
+    const listener = new Listener(
+      {
+        headBytesMax: limits.clientHeadBytesMax,
+        headersMax: limits.clientHeadersMax,
+        headMs: timeouts.clientHeadMs,
+        requestMs: timeouts.clientRequestMs,
+        idleMs: timeouts.clientIdleMs,
+      },
+      this,
+    );
+    const actual = await listener.listen(address);
+    this.#listeners.push(listener);
+    return actual;
+  }
+
+  async #drain(): Promise<undefined> {
+    await Promise.all(this.#listeners.map((listener) => listener.drain()));
+    this.#lines.flush();
+  }
+
+  #stop(): undefined {
+    for (const listener of this.#listeners) listener.destroy();
+    this.#lines.flush();
+  }
+
+  #post(message: WorkerMessage): void {
+    this.#port.postMessage(message);
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof ArtifactRefused) return "artifact";
+  return error instanceof ConfigRefused ? "configure" : "host";
+}
+
+/** Exchanges are logged at level info. */
+const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
+
+if (parentPort !== null) new DataWorker(parentPort, workerData as WorkerData);

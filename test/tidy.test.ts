@@ -1,0 +1,263 @@
+/** The rules of this repository that no linter checks. */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join, posix } from "node:path";
+import { describe, expect, test } from "vitest";
+import { FAILURES } from "../host/failure.ts";
+import { METRICS } from "../host/ops/metrics.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+
+describe("imports point one way", () => {
+  /** The path of a request, outermost first. A file uses those after it; types may be named from anywhere. */
+  const PATH = [
+    ["main.ts", "index.ts"],
+    ["host.ts", "worker.ts"],
+    ["generation.ts", "listener.ts"],
+    ["exchange.ts"],
+    ["client.ts", "router.ts", "chain.ts", "upstream.ts"],
+    ["message.ts", "fields.ts", "body.ts", "failure.ts"],
+  ];
+  const rank = (file: string): number => PATH.findIndex((level) => level.includes(file));
+  const onPath = (file: string): boolean => !file.includes("/");
+
+  /** What a file must not know, even as a type where `types` says so. */
+  const BARRIERS: readonly { why: string; from: RegExp; to: RegExp; types?: true }[] = [
+    {
+      why: "filter/ never sees a socket",
+      from: /^filter\//,
+      to: /^(node:(net|tls|https?|http2|dgram)|undici)$/,
+      types: true,
+    },
+    {
+      why: "filter/ is called by the path and does not know it",
+      from: /^filter\//,
+      to: /^(?!message|fields|body|failure)[\w-]+\.ts$/,
+    },
+    {
+      why: "the path knows filter/ only through the chain",
+      from: /^(?!chain\.ts)[\w-]+\.ts$/,
+      to: /^filter\//,
+    },
+    {
+      why: "nothing on the path reads a file",
+      from: /^(?!main|index|host)[\w-]+\.ts$/,
+      to: /^node:(fs|fs\/promises)$/,
+      types: true,
+    },
+    {
+      why: "the path does not know its operator",
+      from: /^(?!main|index|host)[\w-]+\.ts$/,
+      to: /^(control|cli)\//,
+    },
+    {
+      why: "node:http stays inside the client's side",
+      from: /^(?!client|listener)[\w-]+\.ts$/,
+      to: /^node:http$/,
+      types: true,
+    },
+    {
+      why: "undici stays inside the upstream's file",
+      from: /^(?!upstream)[\w-]+\.ts$/,
+      to: /^undici$/,
+      types: true,
+    },
+    {
+      why: "a configuration is data",
+      from: /^config\//,
+      to: /^(filter|control|ops|cli)\/|^(?!failure)[\w-]+\.ts$/,
+    },
+    { why: "the command is the outermost", from: /^(?!cli\/)/, to: /^cli\// },
+    { why: "the host runs without the rest of the repository", from: /^/, to: /^\.\./, types: true },
+  ];
+
+  test.each(BARRIERS.map((barrier) => [barrier.why, barrier] as const))("%s", (_, { from, to, types }) => {
+    const crossings = hostImports()
+      .filter((found) => from.test(found.file) && to.test(found.target) && (types === true || !found.type))
+      .map((found) => `${found.file} imports ${found.target}`);
+    expect(crossings).toEqual([]);
+  });
+
+  test("every file of the path has its place in the order and uses only what comes after it", () => {
+    const files = tracked("host", ".ts").filter((file) => onPath(file) && !file.endsWith(".d.ts"));
+    expect(
+      files.filter((file) => rank(file) < 0),
+      "these have no place in PATH, above",
+    ).toEqual([]);
+
+    const backwards = hostImports()
+      .filter(
+        ({ file, target, type }) => !type && onPath(file) && rank(target) >= 0 && rank(target) < rank(file),
+      )
+      .map(({ file, target }) => `${file} imports ${target}`);
+    expect(backwards).toEqual([]);
+  });
+
+  test("WebAssembly is named in filter/ only, and the environment in cli/ only", () => {
+    const naming = (word: RegExp, allowed: RegExp): string[] =>
+      tracked("host", ".ts").filter(
+        (file) => !allowed.test(file) && word.test(withoutComments(text(`host/${file}`))),
+      );
+    expect(naming(/\bWebAssembly\b/, /^filter\/|^platform\.d\.ts$/)).toEqual([]);
+    expect(naming(/\bprocess\.env\b/, /^(cli|config)\//)).toEqual([]);
+  });
+
+  test("a file that starts a thread names it in a way that also holds in dist/", () => {
+    const wrong = tracked("host", ".ts").flatMap((file) =>
+      linesOf(
+        `host/${file}`,
+        /new URL\(\s*["'`][^"'`]*\.ts/,
+        (line) => !line.includes("import.meta.url.endsWith"),
+      ),
+    );
+    expect(wrong, "tsc rewrites imports, not URLs: there is no .ts in dist/").toEqual([]);
+  });
+});
+
+describe("docs/ says what is there", () => {
+  test("architecture.md maps every source file of the host, and nothing else", () => {
+    expect(codeMap("docs/architecture.md").sort()).toEqual(tracked("host", ".ts").sort());
+  });
+
+  test("failures.md explains every failure code with its status, and nothing else", () => {
+    const documented = tableRows("docs/failures.md", /^`[A-Z_]+`$/).map(
+      ([code, status]) => `${code} ${status}`,
+    );
+    const declared = Object.entries(FAILURES).map(([code, { status }]) => `\`${code}\` ${status}`);
+    expect(documented.sort()).toEqual(declared.sort());
+  });
+
+  test("metrics.md explains every metric with type, unit and labels, and nothing else", () => {
+    const documented = tableRows("docs/metrics.md", /^`sluice_\w+`$/).map((cells) =>
+      cells.slice(0, 4).join(" | "),
+    );
+    const declared = Object.entries(METRICS).map(([name, { type, unit, labels }]) => {
+      const names = labels.length === 0 ? "–" : labels.map((label) => `\`${label}\``).join(", ");
+      return `\`${name}\` | ${type} | ${unit} | ${names}`;
+    });
+    expect(documented.sort()).toEqual(declared.sort());
+  });
+});
+
+describe("nothing is left open", () => {
+  test("no source puts work off or leaves a test out", () => {
+    // Bracketed, so that this line does not find itself.
+    const open = /\b([T]ODO|[F]IXME|[X]XX)\b|\.(only|skip|todo|fails)\(|#\[ignore/;
+    expect(sources(".ts", ".rs", ".wit", ".sh", ".toml").flatMap((file) => linesOf(file, open))).toEqual([]);
+  });
+
+  test("every suppression of a lint or a type error carries its reason", () => {
+    const bare = [
+      ...sources(".ts").flatMap((file) => [
+        ...linesOf(file, /(oxlint|eslint)-[d]isable/, (line) => !/ -- \S+ \S+/.test(line)),
+        ...linesOf(file, /[b]iome-ignore/, (line) => !/ignore [^:]+: \S+ \S+/.test(line)),
+        ...linesOf(file, /@ts-[e]xpect-error/, (line) => !/error:? \S+ \S+/.test(line)),
+        ...linesOf(file, /@ts-([i]gnore|[n]ocheck)/),
+      ]),
+      ...sources(".rs").filter((file) => /#!?\[(allow|expect)\((?![^\]]*reason = )/.test(text(file))),
+    ];
+    expect(bare).toEqual([]);
+  });
+
+  test("files are named in kebab-case for what they hold", () => {
+    const names = sources(".ts").map((file) => basename(file).replace(/(\.test|\.d)?\.ts$/, ""));
+    expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))).toEqual([]);
+    expect(names.filter((name) => /^(utils?|helpers?|common|types|misc)$/.test(name))).toEqual([]);
+  });
+
+  test("private members are private to JavaScript, too", () => {
+    const wrong = sources(".ts").flatMap((file) => linesOf(file, /^\s*private\s+(?!constructor)\w/));
+    expect(wrong, "write #name").toEqual([]);
+  });
+});
+
+interface Import {
+  readonly file: string;
+  /** Relative to host/ for its own files, as written for packages; starts with `..` outside of host/. */
+  readonly target: string;
+  readonly type: boolean;
+}
+
+function hostImports(): Import[] {
+  const statement =
+    /^(?:import|export)\s+(type\s)?(?:[^;"']*?\sfrom\s+)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/gm;
+  return tracked("host", ".ts").flatMap((file) =>
+    [...text(`host/${file}`).matchAll(statement)].map(([, type, named, awaited]) => {
+      const target = named ?? awaited ?? "";
+      return {
+        file,
+        target: target.startsWith(".") ? posix.join(posix.dirname(file), target) : target,
+        type: type !== undefined,
+      };
+    }),
+  );
+}
+
+/**
+ * The files in the tree drawn under "## Code map": the first fenced block there, which begins with `host/`, one name a
+ * line, indented by two spaces a level, each followed by what it is.
+ */
+function codeMap(file: string): string[] {
+  const tree = /^## Code map$[\s\S]*?^```\w*\nhost\/.*\n([\s\S]*?)^```$/m.exec(text(file))?.[1] ?? "";
+  const folders: string[] = [];
+  return tree.split("\n").flatMap((line) => {
+    const entry = /^( +)([\w.-]+(\/|\.ts))(\s|$)/.exec(line);
+    if (entry === null) return [];
+    const [, indent = "", name = "", kind] = entry;
+    folders.length = indent.length / 2 - 1;
+    if (kind !== "/") return [[...folders, name].join("/")];
+    folders.push(name.slice(0, -1));
+    return [];
+  });
+}
+
+/** The cells of the table rows whose first cell looks like this. */
+function tableRows(file: string, first: RegExp): string[][] {
+  return text(file)
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) =>
+      line
+        .slice(1, line.lastIndexOf("|"))
+        .split("|")
+        .map((cell) => cell.trim()),
+    )
+    .filter(([cell = ""]) => first.test(cell));
+}
+
+/** Places in a file, as `file:line`, whose line matches and is not excused. */
+function linesOf(file: string, wanted: RegExp, counts: (line: string) => boolean = () => true): string[] {
+  return text(file)
+    .split("\n")
+    .flatMap((line, index) =>
+      wanted.test(line) && counts(line) ? [`${file}:${index + 1} ${line.trim()}`] : [],
+    );
+}
+
+/** What people wrote in this repository; generated files are not among it. */
+function sources(...endings: string[]): string[] {
+  return ["host", "scripts", "test", "bench", "examples", "filters", "meter", "wit"].flatMap((folder) =>
+    endings.flatMap((ending) => tracked(folder, ending).map((file) => `${folder}/${file}`)),
+  );
+}
+
+function tracked(folder: string, ending: string): string[] {
+  const entries = ((): string[] => {
+    try {
+      return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" });
+    } catch {
+      // Not every folder of the layout is there yet.
+      return [];
+    }
+  })();
+  return entries.filter(
+    (file) => file.endsWith(ending) && !/(^|\/)(target|node_modules|bindings|\.sluice)\//.test(file),
+  );
+}
+
+function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+}
+
+function text(file: string): string {
+  return readFileSync(join(ROOT, file), "utf8");
+}

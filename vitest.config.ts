@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/global-setup.ts",
+    // A process for each file: tests start hosts with threads of their own, and a crash must name its file.
+    pool: "forks",
+    // Long enough for a machine that is busy with other things. What waits in a test has a bound of its own.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});

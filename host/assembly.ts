@@ -38,20 +38,40 @@ export class Assembly {
       for (const entry of config.filters) {
         const artifact = artifacts[entry.name];
         if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
-        const filter = await this.#filter(entry, artifact, config.limits, config.timeouts.instanceWaitMs, undo);
+        const filter = await this.#filter(
+          entry,
+          artifact,
+          config.limits,
+          config.timeouts.instanceWaitMs,
+          undo,
+        );
         filters.set(entry.name, filter);
-        prepared.push({ name: entry.name, path: artifact.direct ? "direct" : "reference", phases: describe(filter.plan) });
+        prepared.push({
+          name: entry.name,
+          path: artifact.direct ? "direct" : "reference",
+          phases: describe(filter.plan),
+        });
       }
       const upstreams = new Map<string, Upstream>();
-      for (const entry of config.upstreams) upstreams.set(entry.name, await this.#upstream(entry, config, undo));
-      return { generation: new Generation(number, this.#router(config, filters, upstreams), releaseAll), filters: prepared };
+      for (const entry of config.upstreams)
+        upstreams.set(entry.name, await this.#upstream(entry, config, undo));
+      return {
+        generation: new Generation(number, this.#router(config, filters, upstreams), releaseAll),
+        filters: prepared,
+      };
     } catch (error) {
       releaseAll();
       throw error;
     }
   }
 
-  async #filter(entry: FilterConfig, artifact: Artifact, limits: Limits, waitMs: number, undo: (() => void)[]): Promise<Filter> {
+  async #filter(
+    entry: FilterConfig,
+    artifact: Artifact,
+    limits: Limits,
+    waitMs: number,
+    undo: (() => void)[],
+  ): Promise<Filter> {
     const settings: FilterSettings = {
       name: entry.name,
       config: JSON.stringify(entry.config),
@@ -64,14 +84,20 @@ export class Assembly {
       filterName: entry.name,
       clientAddressGranted: entry.grant.clientAddress,
       logEnabled: this.#log.enabled.bind(this.#log),
-      log: (level: Parameters<FilterLog["line"]>[0], id: string | undefined, message: string, attributes: readonly (readonly [string, string])[]) =>
-        this.#log.line(level, entry.name, id, message, attributes),
+      log: (
+        level: Parameters<FilterLog["line"]>[0],
+        id: string | undefined,
+        message: string,
+        attributes: readonly (readonly [string, string])[],
+      ) => this.#log.line(level, entry.name, id, message, attributes),
       logDropped: () => {
         this.#meter.logLinesDropped += 1;
       },
     };
     const key = JSON.stringify([artifact.digest, settings, entry.grant.clientAddress]);
-    const filter = await this.#filters.use(key, () => Filter.load(artifact, settings, host, this.#meter.filter(entry.name)));
+    const filter = await this.#filters.use(key, () =>
+      Filter.load(artifact, settings, host, this.#meter.filter(entry.name)),
+    );
     undo.push(() => this.#filters.release(key));
     return filter;
   }
@@ -87,12 +113,19 @@ export class Assembly {
       headBytesMax: RESPONSE_HEAD_BYTES_MAX,
     };
     const key = JSON.stringify([entry, limits]);
-    const upstream = await this.#upstreams.use(key, async () => new Upstream(entry.name, entry.servers, limits));
+    const upstream = await this.#upstreams.use(
+      key,
+      async () => new Upstream(entry.name, entry.servers, limits),
+    );
     undo.push(() => this.#upstreams.release(key));
     return upstream;
   }
 
-  #router(config: Config, filters: ReadonlyMap<string, Filter>, upstreams: ReadonlyMap<string, Upstream>): Router<Route> {
+  #router(
+    config: Config,
+    filters: ReadonlyMap<string, Filter>,
+    upstreams: ReadonlyMap<string, Upstream>,
+  ): Router<Route> {
     const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
       const value = of.get(name);
       if (value === undefined) throw new Error(`${name} is not in the config`);

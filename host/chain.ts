@@ -53,7 +53,9 @@ export class ChainRun {
       if (answer !== undefined) {
         // Neither the filter that replies nor one that failed sees the response.
         this.#ahead = at;
-        return answer instanceof Failure ? this.#owner.chainFailed(answer) : this.#owner.replied(answer, filter.name);
+        return answer instanceof Failure
+          ? this.#owner.chainFailed(answer)
+          : this.#owner.replied(answer, filter.name);
       }
       this.#ahead = at + 1;
     }
@@ -69,7 +71,9 @@ export class ChainRun {
       if (answer === WAITING) return;
       this.#ahead = at;
       if (answer !== undefined) {
-        return answer instanceof Failure ? this.#owner.chainFailed(answer) : this.#owner.replied(answer, filter.name);
+        return answer instanceof Failure
+          ? this.#owner.chainFailed(answer)
+          : this.#owner.replied(answer, filter.name);
       }
     }
     this.#owner.responsePassed(head);
@@ -107,7 +111,12 @@ export class ChainRun {
   }
 
   /** One call of one filter. Undefined: the message goes on. */
-  #step(at: number, filter: Filter, phase: HeadPhase, head: RequestHead | ResponseHead): Reply | Failure | typeof WAITING | undefined {
+  #step(
+    at: number,
+    filter: Filter,
+    phase: HeadPhase,
+    head: RequestHead | ResponseHead,
+  ): Reply | Failure | typeof WAITING | undefined {
     const held = this.#held[at];
     if (held === DONE) return undefined;
     let instance = held;
@@ -118,7 +127,10 @@ export class ChainRun {
         if (instance === undefined) return this.#wait(at, filter, phase, head);
         instance.open(this.#owner);
       }
-      const reply = phase === PHASE.request ? instance.onRequest(head as RequestHead) : instance.onResponse(head as ResponseHead);
+      const reply =
+        phase === PHASE.request
+          ? instance.onRequest(head as RequestHead)
+          : instance.onResponse(head as ResponseHead);
       if (filter.plan.end || (phase === PHASE.request && filter.plan.response)) {
         this.#held[at] = instance;
       } else {
@@ -179,7 +191,10 @@ export class ChainRun {
     if (instance !== undefined) filter.pool.discard();
     filter.meter.failed(reason);
     this.#owner.filterFailed(filter.name, detail);
-    return new Failure(reason === "contract" ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED", `${filter.name}: ${detail}`);
+    return new Failure(
+      reason === "contract" ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED",
+      `${filter.name}: ${detail}`,
+    );
   }
 
   #closes(filter: Filter, failure: Failure): Failure | undefined {

@@ -12,6 +12,8 @@ export interface ClientOwner {
   clientServed(): void;
   /** After `write` gave false: there is room again. */
   clientDrained(): void;
+  /** The head cannot be put on the wire, and nothing of it has been. */
+  headRefused(error: unknown): void;
 }
 
 /** The client's side of one exchange. node:http stays behind it. */
@@ -31,7 +33,12 @@ export class Client {
   #held: ResponseHead | undefined;
   #closed = false;
 
-  constructor(connection: Connection, request: IncomingRequest, response: OutgoingResponse, head: RequestHead) {
+  constructor(
+    connection: Connection,
+    request: IncomingRequest,
+    response: OutgoingResponse,
+    head: RequestHead,
+  ) {
     this.connection = connection;
     this.#request = request;
     this.#response = response;
@@ -86,7 +93,7 @@ export class Client {
     const held = this.#held;
     if (held !== undefined) {
       this.#held = undefined;
-      this.#writeHead(held);
+      if (!this.#writeHead(held)) return true;
       if (lengthOf(held.fields) === chunk.length) {
         // A whole body: as a string it goes out with the head in one write, for the price of one copy.
         response.end(chunk.latin1Slice(0, chunk.length), "latin1");
@@ -101,7 +108,7 @@ export class Client {
   end(): void {
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.#writeHead(held);
+    if (held !== undefined && !this.#writeHead(held)) return;
     if (!this.#response.writableEnded) this.#response.end();
   }
 
@@ -111,7 +118,7 @@ export class Client {
     if (status !== 204 && status !== 304) fields.push("Content-Length", String(reply.body.byteLength));
     // What is left of the request's body will not be read, so that no other request can follow it.
     if (this.hasBody && !this.#request.complete) fields.push("Connection", "close");
-    this.#writeHead(head);
+    if (!this.#writeHead(head)) return;
     if (this.head.method !== "HEAD") this.responseBytes = reply.body.byteLength;
     this.#response.end(reply.body);
   }
@@ -127,8 +134,7 @@ export class Client {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    this.#writeHead(held);
-    this.#response.flushHeaders();
+    if (this.#writeHead(held)) this.#response.flushHeaders();
   }
 
   /** The response has gone out, or its connection has. */
@@ -147,9 +153,16 @@ export class Client {
     if (!this.#closed) this.#owner?.clientDrained();
   }
 
-  #writeHead(head: ResponseHead): void {
+  #writeHead(head: ResponseHead): boolean {
     if (this.connection.closing) head.fields.push("Connection", "close");
-    this.#response.writeHead(head.status, head.fields);
+    try {
+      this.#response.writeHead(head.status, head.fields);
+      return true;
+    } catch (error) {
+      // Node found a byte that its parser for upstreams had let pass.
+      this.#owner?.headRefused(error);
+      return false;
+    }
   }
 }
 
@@ -157,8 +170,8 @@ export class Client {
 export class Connection {
   readonly socket: Socket;
   readonly heads: HeldHeads;
-  readonly open = new Set<Client>();
-  lastUsedMs = Date.now();
+  readonly open: Set<Client> = new Set();
+  lastUsedMs: number = Date.now();
   /** The response under way is the last one. */
   closing = false;
 
@@ -183,7 +196,7 @@ export class Connection {
  */
 export class HeldHeads {
   #clients: Client[] = [];
-  readonly #flush = (): void => {
+  readonly #flush: () => void = () => {
     const clients = this.#clients;
     this.#clients = [];
     for (const client of clients) client.flushHead();
@@ -199,7 +212,13 @@ export class HeldHeads {
  * own `headers` would build an object of all of them.
  */
 export class IncomingRequest extends IncomingMessage {
-  readonly framing: Framing = { contentLength: -1, chunked: false, host: undefined, hosts: 0, expect: undefined };
+  readonly framing: Framing = {
+    contentLength: -1,
+    chunked: false,
+    host: undefined,
+    hosts: 0,
+    expect: undefined,
+  };
   #fields: FieldList | undefined;
   #seen: NodeJS.Dict<string> | undefined;
 

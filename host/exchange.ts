@@ -57,7 +57,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     const { head } = this.#client;
     try {
       const route = this.#generation.router.match(head.method, head.authority, head.path);
-      if (route === undefined) return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
+      if (route === undefined)
+        return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
       this.#route = route;
       if (route.filters.length === 0) return this.requestPassed();
       this.#run = new ChainRun(route.filters, this);
@@ -139,6 +140,15 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#end();
   }
 
+  headRefused(error: unknown): void {
+    if (this.#reply !== undefined) {
+      this.failure ??= Failure.from(error);
+      return this.#client.abort();
+    }
+    this.#committed = false;
+    this.#fail(new Failure("UPSTREAM_MALFORMED", error instanceof Error ? error.message : String(error)));
+  }
+
   get route(): string {
     return this.#route?.name ?? "";
   }
@@ -216,7 +226,12 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 }
 
 /** The fields of the request as the upstream gets them: Host first, then the message's own, then what this hop adds. */
-function upstreamFields(fields: readonly string[], authority: string, protocol: string, requestId: string): string[] {
+function upstreamFields(
+  fields: readonly string[],
+  authority: string,
+  protocol: string,
+  requestId: string,
+): string[] {
   const sent: string[] = ["host", authority];
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] as string;

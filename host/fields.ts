@@ -141,7 +141,8 @@ const UNREMOVABLE: ReadonlySet<string> = new Set([
 ]);
 
 const TOKEN = new Uint8Array(65_536);
-for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") TOKEN[c.charCodeAt(0)] = 1;
+for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+  TOKEN[c.charCodeAt(0)] = 1;
 
 function isPlainConnection(value: string): boolean {
   return value === "keep-alive" || value === "close" || value === "Keep-Alive";

@@ -118,7 +118,10 @@ export class Host implements Control {
         };
       }),
       routes: this.#config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),
-      upstreams: this.#config.upstreams.map(({ name, servers }) => ({ name, servers: servers.map(({ origin }) => origin) })),
+      upstreams: this.#config.upstreams.map(({ name, servers }) => ({
+        name,
+        servers: servers.map(({ origin }) => origin),
+      })),
     };
   }
 
@@ -126,7 +129,10 @@ export class Host implements Control {
     if (this.#stopping) return { ready: false, reason: "draining" };
     const waiting = this.#fleet.states().filter(({ state }) => state !== "serving").length;
     if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
-    return { ready: this.#generation > 0, reason: this.#generation > 0 ? `generation ${this.#generation}` : "starting" };
+    return {
+      ready: this.#generation > 0,
+      reason: this.#generation > 0 ? `generation ${this.#generation}` : "starting",
+    };
   }
 
   async metrics(): Promise<{ contentType: string; body: string }> {
@@ -144,7 +150,10 @@ export class Host implements Control {
     return this.#inTurn(async () => {
       const present = this.#config.filters.find((filter) => filter.name === name);
       if (present === undefined) {
-        throw new Refusal("FILTER_UNKNOWN", `there is no filter ${name}: ${this.#config.filters.map((filter) => filter.name).join(", ")}`);
+        throw new Refusal(
+          "FILTER_UNKNOWN",
+          `there is no filter ${name}: ${this.#config.filters.map((filter) => filter.name).join(", ")}`,
+        );
       }
       const next: FilterConfig = {
         ...present,
@@ -167,19 +176,34 @@ export class Host implements Control {
     const began = performance.now();
     const from = this.#artifacts[present.name]?.digest ?? "";
     const configChanged = JSON.stringify(present.config) !== JSON.stringify(next.config);
-    const config = { ...this.#config, filters: this.#config.filters.map((filter) => (filter === present ? next : filter)) };
+    const config = {
+      ...this.#config,
+      filters: this.#config.filters.map((filter) => (filter === present ? next : filter)),
+    };
     try {
       await this.#apply(config);
     } catch (error) {
       const refusal = refusalOf(error);
       this.#swapsRefused += 1;
-      this.#log.logger.warn({ filter: present.name, component: next.component, code: refusal.code }, `swap refused: ${refusal.message}`);
+      this.#log.logger.warn(
+        { filter: present.name, component: next.component, code: refusal.code },
+        `swap refused: ${refusal.message}`,
+      );
       throw refusal;
     }
     this.#swapsOk += 1;
     this.#watch.set(config.filters.map(({ component }) => component));
-    const change: Change = { filter: present.name, from, to: this.#artifacts[present.name]?.digest ?? "", configChanged };
-    const result = { ...change, generation: this.#generation, durationMs: Math.round(performance.now() - began) };
+    const change: Change = {
+      filter: present.name,
+      from,
+      to: this.#artifacts[present.name]?.digest ?? "",
+      configChanged,
+    };
+    const result = {
+      ...change,
+      generation: this.#generation,
+      durationMs: Math.round(performance.now() - began),
+    };
     this.#log.logger.info(result, "swapped");
     return result;
   }
@@ -203,7 +227,9 @@ export class Host implements Control {
     const names = this.#config.filters.filter(({ component }) => component === path).map(({ name }) => name);
     for (const name of names) {
       await this.#inTurn(async () => {
-        const present = this.#config.filters.find((filter) => filter.name === name && filter.component === path);
+        const present = this.#config.filters.find(
+          (filter) => filter.name === name && filter.component === path,
+        );
         // A swap may have come first, and a build may have written the same bytes again.
         if (present === undefined || this.#stopping || (await this.#isSame(present))) return;
         await this.#replace(present, present);
@@ -215,7 +241,9 @@ export class Host implements Control {
 
   async #isSame({ name, component, sha256 }: FilterConfig): Promise<boolean> {
     try {
-      return (await this.#store.load(component, sha256 ?? undefined)).digest === this.#artifacts[name]?.digest;
+      return (
+        (await this.#store.load(component, sha256 ?? undefined)).digest === this.#artifacts[name]?.digest
+      );
     } catch {
       return false;
     }
@@ -252,4 +280,6 @@ function formatAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+const VERSION = (
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
+).version;

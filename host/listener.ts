@@ -60,8 +60,12 @@ export class Listener {
     this.#server.on("checkExpectation", (request, response) => {
       this.#refuse(new Failure("EXPECTATION_UNKNOWN", `Expect: ${request.framing.expect ?? ""}`), response);
     });
-    this.#server.on("connect", (_request, socket) => this.#refuseSocket(new Failure("METHOD_REFUSED", "CONNECT"), socket as Socket));
-    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#broken(error, socket as Socket));
+    this.#server.on("connect", (_request, socket) =>
+      this.#refuseSocket(new Failure("METHOD_REFUSED", "CONNECT"), socket as Socket),
+    );
+    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
+      this.#broken(error, socket as Socket),
+    );
     this.#sweep = setInterval(() => this.#closeIdle(this.#limits.idleMs), SWEEP_MS).unref();
   }
 
@@ -69,11 +73,14 @@ export class Listener {
   listen(address: Address): Promise<Address> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen({ host: address.host, port: address.port, reusePort: true, backlog: BACKLOG }, () => {
-        this.#server.removeListener("error", reject);
-        const { port } = this.#server.address() as AddressInfo;
-        resolve({ ...address, port });
-      });
+      this.#server.listen(
+        { host: address.host, port: address.port, reusePort: true, backlog: BACKLOG },
+        () => {
+          this.#server.removeListener("error", reject);
+          const { port } = this.#server.address() as AddressInfo;
+          resolve({ ...address, port });
+        },
+      );
     });
   }
 
@@ -82,7 +89,9 @@ export class Listener {
     this.#draining = true;
     for (const connection of this.#connections.values()) connection.closing = true;
     // http.Server's own close breaks keep-alive connections whose next request is on its way.
-    const closed = new Promise<void>((resolve) => void NetServer.prototype.close.call(this.#server, () => resolve()));
+    const closed = new Promise<void>(
+      (resolve) => void NetServer.prototype.close.call(this.#server, () => resolve()),
+    );
     clearInterval(this.#sweep);
     const sweep = setInterval(() => this.#closeIdle(DRAIN_IDLE_MS), DRAIN_IDLE_MS);
     return closed.finally(() => clearInterval(sweep));
@@ -124,7 +133,8 @@ export class Listener {
 
   #broken(error: NodeJS.ErrnoException, socket: Socket): void {
     // A connection that broke off between or within messages is no protocol error.
-    if (error.code === "ECONNRESET" || error.code === "EPIPE" || !socket.writable) return void socket.destroy();
+    if (error.code === "ECONNRESET" || error.code === "EPIPE" || !socket.writable)
+      return void socket.destroy();
     const code = CLIENT_ERRORS[error.code ?? ""] ?? "MESSAGE_MALFORMED";
     this.#refuseSocket(new Failure(code, error.message), socket);
   }
@@ -137,7 +147,9 @@ export class Listener {
     const { status } = FAILURES[failure.code];
     const body = refusalBody(failure);
     const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${REFUSAL_FIELDS[1]}\r\n`;
-    socket.end(`${head}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`, () => socket.destroy());
+    socket.end(`${head}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`, () =>
+      socket.destroy(),
+    );
   }
 
   #closeIdle(idleMs: number): void {
@@ -152,16 +164,21 @@ export class Listener {
 function headOf(request: IncomingRequest, limits: ListenerLimits): RequestHead | Failure {
   const { fields, framing, rawHeaders } = request;
   if (rawHeaders.length > limits.headersMax * 2) {
-    return new Failure("HEAD_TOO_LARGE", `${rawHeaders.length / 2} fields are more than ${limits.headersMax}`);
+    return new Failure(
+      "HEAD_TOO_LARGE",
+      `${rawHeaders.length / 2} fields are more than ${limits.headersMax}`,
+    );
   }
   const target = request.url ?? "";
   const method = request.method ?? "";
   if (framing.hosts > 1) return new Failure("MESSAGE_MALFORMED", "more than one Host");
   if (framing.hosts === 0 && request.httpVersionMinor > 0) return new Failure("MESSAGE_MALFORMED", "no Host");
-  if (target.charCodeAt(0) === 0x2f) return new RequestHead(method, "http", framing.host ?? "", target, fields);
+  if (target.charCodeAt(0) === 0x2f)
+    return new RequestHead(method, "http", framing.host ?? "", target, fields);
   // Absolute form: its authority stands, whatever Host says (RFC 9112 §3.2.2).
   const absolute = ABSOLUTE.exec(target);
-  if (absolute === null) return new Failure("MESSAGE_MALFORMED", "the target is neither a path nor an absolute URI");
+  if (absolute === null)
+    return new Failure("MESSAGE_MALFORMED", "the target is neither a path nor an absolute URI");
   const [, authority = "", rest = ""] = absolute;
   return new RequestHead(method, "http", authority, rest.startsWith("/") ? rest : `/${rest}`, fields);
 }

@@ -12,7 +12,7 @@ export class Router<Route> {
   readonly #any: Paths<Route>;
 
   constructor(routes: readonly { readonly match: MatchConfig; readonly route: Route }[]) {
-    const groups = new Map<string, typeof routes[number][]>();
+    const groups = new Map<string, (typeof routes)[number][]>();
     for (const entry of routes) {
       const key = `${entry.match.host.kind} ${entry.match.host.name}`;
       groups.set(key, [...(groups.get(key) ?? []), entry]);
@@ -54,10 +54,13 @@ class Paths<Route> {
 
   constructor(entries: readonly { readonly match: MatchConfig; readonly route: Route }[]) {
     const [first] = entries;
-    if (entries.length === 1 && first?.match.path.kind === "any" && first.match.methods.length === 0) this.#only = first.route;
+    if (entries.length === 1 && first?.match.path.kind === "any" && first.match.methods.length === 0)
+      this.#only = first.route;
     const named = new Set(entries.flatMap(({ match }) => match.methods));
     for (const method of named) {
-      const taking = entries.filter(({ match }) => match.methods.length === 0 || match.methods.includes(method));
+      const taking = entries.filter(
+        ({ match }) => match.methods.length === 0 || match.methods.includes(method),
+      );
       this.#trees.set(method, treeOf(taking));
     }
     const others = entries.filter(({ match }) => match.methods.length === 0);
@@ -74,11 +77,11 @@ class Paths<Route> {
 type Tree = ReturnType<typeof findMyWay>;
 
 /** Methods are chosen before, so that every path stands in its tree under one of the library's own. */
-function treeOf<Route>(entries: readonly { readonly match: MatchConfig; readonly route: Route }[]): Tree {
+function treeOf(entries: readonly { readonly match: MatchConfig; readonly route: unknown }[]): Tree {
   // A path too long or badly escaped for the tree has no route. Queries take no part.
   const tree = findMyWay({ caseSensitive: true, querystringParser: () => NO_QUERY, maxParamLength: 65_536 });
   // Of two routes with the same path, the one that names the method is the more specific: it is registered instead.
-  const byPath = new Map<string, { match: MatchConfig; route: Route }>();
+  const byPath = new Map<string, { match: MatchConfig; route: unknown }>();
   for (const entry of entries) {
     const pattern = patternOf(entry.match);
     const present = byPath.get(pattern);

@@ -96,13 +96,18 @@ class Server {
   }
 
   submit(call: UpstreamCall): void {
-    const origin = this.#free.pop() ?? (this.#all.size < this.#limits.connectionsMax ? this.#open() : undefined);
+    const origin =
+      this.#free.pop() ?? (this.#all.size < this.#limits.connectionsMax ? this.#open() : undefined);
     if (origin !== undefined) return call.dispatch(origin);
     if (this.#pending.length < this.#limits.pendingMax) {
       this.#pending.push(call);
       return;
     }
-    queueMicrotask(() => call.fail(new Failure("UPSTREAM_BUSY", `${this.#config.origin}: ${this.#pending.length} requests wait already`)));
+    queueMicrotask(() =>
+      call.fail(
+        new Failure("UPSTREAM_BUSY", `${this.#config.origin}: ${this.#pending.length} requests wait already`),
+      ),
+    );
   }
 
   /** Takes a connection back, and gives it to the request that has waited longest. */
@@ -157,7 +162,13 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #origin: Origin | undefined;
   #controller: Dispatcher.DispatchController | undefined;
 
-  constructor(server: Server, head: RequestHead, fields: string[], body: Readable | undefined, owner: UpstreamOwner) {
+  constructor(
+    server: Server,
+    head: RequestHead,
+    fields: string[],
+    body: Readable | undefined,
+    owner: UpstreamOwner,
+  ) {
     this.#server = server;
     this.#head = head;
     this.#fields = fields;
@@ -170,7 +181,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     const { method, path } = this.#head;
     origin.dispatch(
       {
-        method: method as Dispatcher.HttpMethod,
+        method,
         path,
         headers: this.#fields,
         body: this.#body ?? null,
@@ -252,9 +263,13 @@ function latin1(raw: readonly Buffer[]): string[] {
 /** The one place where undici's and the system's errors become our codes. */
 function failureOf(error: NodeJS.ErrnoException): Failure {
   const code = error.code ?? "";
-  return new Failure(ERRORS[code] ?? (code.startsWith("HPE_") ? "UPSTREAM_MALFORMED" : "UPSTREAM_BROKE_OFF"), `${code} ${error.message}`, {
-    cause: error,
-  });
+  return new Failure(
+    ERRORS[code] ?? (code.startsWith("HPE_") ? "UPSTREAM_MALFORMED" : "UPSTREAM_BROKE_OFF"),
+    `${code} ${error.message}`,
+    {
+      cause: error,
+    },
+  );
 }
 
 const ERRORS: Readonly<Record<string, FailureCode>> = {

@@ -2,7 +2,15 @@ import { randomBytes } from "node:crypto";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Assembly } from "./assembly.ts";
 import type { Client } from "./client.ts";
-import type { Answers, Fault, Order, OrderMessage, PreparedFilter, WorkerData, WorkerMessage } from "./control/messages.ts";
+import type {
+  Answers,
+  Fault,
+  Order,
+  OrderMessage,
+  PreparedFilter,
+  WorkerData,
+  WorkerMessage,
+} from "./control/messages.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
@@ -30,7 +38,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
   readonly #idPrefix = randomBytes(9).toString("base64url");
   #ids = 0;
 
-  constructor(port: MessagePort, data: WorkerData) {
+  private constructor(port: MessagePort, data: WorkerData) {
     const { config, id } = data;
     this.#port = port;
     this.#data = data;
@@ -40,7 +48,11 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
     this.#assembly = new Assembly(this.#meter, this.#filterLog);
     this.#unrouted = this.#meter.route(NO_ROUTE);
-    port.on("message", (message: OrderMessage) => void this.#obey(message));
+  }
+
+  static serve(port: MessagePort, data: WorkerData): void {
+    const worker = new DataWorker(port, data);
+    port.on("message", (message: OrderMessage) => void worker.#obey(message));
   }
 
   arrived(client: Client): void {
@@ -76,7 +88,12 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     try {
       this.#post({ kind: "done", id, value: await this.#carryOut(order) });
     } catch (error) {
-      this.#post({ kind: "failed", id, fault: faultOf(error), sentence: error instanceof Error ? error.message : String(error) });
+      this.#post({
+        kind: "failed",
+        id,
+        fault: faultOf(error),
+        sentence: error instanceof Error ? error.message : String(error),
+      });
     }
   }
 
@@ -100,7 +117,11 @@ class DataWorker implements ListenerOwner, ExchangeHost {
   }
 
   async #prepare(order: Extract<Order, { kind: "prepare" }>): Promise<readonly PreparedFilter[]> {
-    const { generation, filters } = await this.#assembly.build(order.generation, order.config, order.artifacts);
+    const { generation, filters } = await this.#assembly.build(
+      order.generation,
+      order.config,
+      order.artifacts,
+    );
     this.#prepared.set(order.generation, generation);
     return filters;
   }
@@ -159,4 +180,4 @@ function faultOf(error: unknown): Fault {
 /** Exchanges are logged at level info. */
 const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
 
-if (parentPort !== null) new DataWorker(parentPort, workerData as WorkerData);
+if (parentPort !== null) DataWorker.serve(parentPort, workerData as WorkerData);

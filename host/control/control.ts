@@ -64,7 +64,11 @@ export interface Status {
   readonly listen: readonly string[];
   readonly workers: readonly { readonly id: number; readonly state: "starting" | "serving" | "draining" }[];
   readonly filters: readonly FilterStatus[];
-  readonly routes: readonly { readonly name: string; readonly filters: readonly string[]; readonly upstream: string }[];
+  readonly routes: readonly {
+    readonly name: string;
+    readonly filters: readonly string[];
+    readonly upstream: string;
+  }[];
   readonly upstreams: readonly { readonly name: string; readonly servers: readonly string[] }[];
 }
 

@@ -52,7 +52,9 @@ export class Fleet {
     const results = await Promise.allSettled(members.map(({ link }) => link.ask<"prepare">(order)));
     const refused = results.find((result) => result.status === "rejected");
     if (refused !== undefined) {
-      await Promise.allSettled(members.map(({ link }) => link.ask<"abandon">({ kind: "abandon", generation: order.generation })));
+      await Promise.allSettled(
+        members.map(({ link }) => link.ask<"abandon">({ kind: "abandon", generation: order.generation })),
+      );
       throw refused.reason;
     }
     // From here on there is no way back: a worker lost now is replaced by one that begins with the new generation.
@@ -68,7 +70,8 @@ export class Fleet {
     for (const address of addresses) {
       let bound = address;
       // The first one finds the port when it is left to the system.
-      for (const { link } of this.#members.values()) bound = await link.ask<"listen">({ kind: "listen", address: bound });
+      for (const { link } of this.#members.values())
+        bound = await link.ask<"listen">({ kind: "listen", address: bound });
       actual.push(bound);
     }
     this.#addresses = actual;
@@ -91,7 +94,9 @@ export class Fleet {
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     for (const member of this.#members.values()) member.state = "draining";
-    const drained = [...this.#members.values()].map(({ link }) => link.ask<"drain">({ kind: "drain" }).catch(() => {}));
+    const drained = [...this.#members.values()].map(({ link }) =>
+      link.ask<"drain">({ kind: "drain" }).catch(() => {}),
+    );
     await within(deadlineMs, Promise.all(drained)).catch(() => {});
     await this.stop();
   }
@@ -145,11 +150,16 @@ export class Fleet {
       await link.ask<"prepare">(live);
       // A change that came meanwhile has reached this worker too, or will: it is a member like the others.
       const member = this.#members.get(link.id);
-      if (member === undefined || this.#live !== live) return void (await link.terminate());
+      if (member === undefined || this.#live !== live) {
+        await link.terminate();
+        return;
+      }
       await this.#commit(member, live.generation);
       for (const address of this.#addresses) await link.ask<"listen">({ kind: "listen", address });
     } catch (error) {
-      this.#owner.lost(`worker ${link.id} could not begin: ${error instanceof Error ? error.message : String(error)}`);
+      this.#owner.lost(
+        `worker ${link.id} could not begin: ${error instanceof Error ? error.message : String(error)}`,
+      );
       await link.terminate();
     }
   }

@@ -11,7 +11,12 @@ export interface WorkerData {
 /** What the main thread asks of a worker. Each is answered once, in the order in which the worker is done with it. */
 export type Order =
   /** Build a generation: load and configure all its filters. It takes no exchange yet. */
-  | { readonly kind: "prepare"; readonly generation: number; readonly config: Config; readonly artifacts: Readonly<Record<string, Artifact>> }
+  | {
+      readonly kind: "prepare";
+      readonly generation: number;
+      readonly config: Config;
+      readonly artifacts: Readonly<Record<string, Artifact>>;
+    }
   /** Begin every exchange from now on with the prepared generation. */
   | { readonly kind: "commit"; readonly generation: number }
   /** Forget the prepared generation. */

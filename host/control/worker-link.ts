@@ -33,7 +33,10 @@ export class WorkerLink {
     this.id = data.id;
     this.#owner = owner;
     const file = import.meta.url.endsWith(".ts") ? "../worker.ts" : "../worker.js";
-    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: data, name: `sluice-${data.id}` });
+    this.#worker = new Worker(new URL(file, import.meta.url), {
+      workerData: data,
+      name: `sluice-${data.id}`,
+    });
     this.#worker.on("message", (message: WorkerMessage) => this.#heard(message));
     this.#worker.on("error", (error: Error) => {
       this.#error = error;
@@ -67,7 +70,8 @@ export class WorkerLink {
   #exited(): void {
     this.#ended = true;
     const reason = this.#error === undefined ? "" : `: ${this.#error.message}`;
-    for (const { reject } of this.#waiting.values()) reject(new OrderFailed("host", `worker ${this.id} has ended${reason}`));
+    for (const { reject } of this.#waiting.values())
+      reject(new OrderFailed("host", `worker ${this.id} has ended${reason}`));
     this.#waiting.clear();
     this.#owner.ended(this, this.#error);
   }

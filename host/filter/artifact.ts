@@ -15,7 +15,10 @@ export interface Artifact {
   readonly direct: boolean;
   readonly main: WebAssembly.Module;
   /** What jco's code needs: the file to import, and the core modules by name. */
-  readonly linked: { readonly script: string; readonly modules: Readonly<Record<string, WebAssembly.Module>> };
+  readonly linked: {
+    readonly script: string;
+    readonly modules: Readonly<Record<string, WebAssembly.Module>>;
+  };
 }
 
 /** Reads components and keeps their transpiled form on disk, so that nothing is transpiled twice. */
@@ -54,15 +57,23 @@ export class ArtifactStore {
     if (record === undefined) {
       const answer = await this.#thread.transpile(bytes, this.#folder, folder);
       if (answer.kind === "refused") throw new ArtifactRefused(`${path} ${answer.sentence}`);
-      if (answer.kind === "failed") throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
+      if (answer.kind === "failed")
+        throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
       record = await readRecord(folder);
     }
     if (record === undefined) throw new ArtifactRefused(`${folder} cannot be written or read`);
     const modules: Record<string, WebAssembly.Module> = {};
-    for (const name of record.modules) modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
+    for (const name of record.modules)
+      modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
     const main = modules[record.main];
     if (main === undefined) throw new ArtifactRefused(`${folder} is damaged: remove it`);
-    return { digest, imports: record.imports, direct: record.direct, main, linked: { script: join(folder, "component.js"), modules } };
+    return {
+      digest,
+      imports: record.imports,
+      direct: record.direct,
+      main,
+      linked: { script: join(folder, "component.js"), modules },
+    };
   }
 }
 
@@ -110,7 +121,12 @@ class TranspileThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "./transpile-thread.ts" : "./transpile-thread.js", import.meta.url));
+    const worker = new Worker(
+      new URL(
+        import.meta.url.endsWith(".ts") ? "./transpile-thread.ts" : "./transpile-thread.js",
+        import.meta.url,
+      ),
+    );
     worker.on("message", (answer: TranspileAnswer) => {
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);

@@ -1,7 +1,10 @@
 import type { Reply, RequestHead, ResponseHead } from "../message.ts";
 
 /** How a filter takes a body (WIT `filter.body-mode`). */
-export type BodyMode = { readonly kind: "none" } | { readonly kind: "stream" } | { readonly kind: "buffered"; readonly bytesMax: number };
+export type BodyMode =
+  | { readonly kind: "none" }
+  | { readonly kind: "stream" }
+  | { readonly kind: "buffered"; readonly bytesMax: number };
 
 /** What `configure` asks for (WIT `filter.plan`). */
 export interface Plan {
@@ -15,7 +18,14 @@ export interface Plan {
 }
 
 /** WIT `filter.ending`, in the order of its cases. */
-export const ENDINGS = ["complete", "client-gone", "upstream-failed", "filter-failed", "timed-out", "refused"] as const;
+export const ENDINGS = [
+  "complete",
+  "client-gone",
+  "upstream-failed",
+  "filter-failed",
+  "timed-out",
+  "refused",
+] as const;
 export type Ending = (typeof ENDINGS)[number];
 
 /** WIT `filter.outcome`. */
@@ -58,7 +68,12 @@ export interface HostServices {
   readonly logEnabled: (level: Level) => boolean;
   /** A line over the limits was not logged. */
   readonly logDropped: () => void;
-  readonly log: (level: Level, requestId: string | undefined, message: string, attributes: readonly (readonly [string, string])[]) => void;
+  readonly log: (
+    level: Level,
+    requestId: string | undefined,
+    message: string,
+    attributes: readonly (readonly [string, string])[],
+  ) => void;
 }
 
 /** What `wasi:cli/environment` hands out. */

@@ -42,7 +42,12 @@ export class Lent {
  * The contract's imports, lowered by hand to the canonical ABI. `memory` gives the instance's memory, which exists only
  * after instantiation. A function that throws ends the guest's call and with it the instance.
  */
-export function coreImports(memoryOf: () => GuestMemory, request: Lent, response: Lent, services: Services): CoreImports {
+export function coreImports(
+  memoryOf: () => GuestMemory,
+  request: Lent,
+  response: Lent,
+  services: Services,
+): CoreImports {
   const memory = (): GuestMemory => {
     const it = memoryOf();
     if (!it.mayLeave) throw new GuestTrap("the host was called while it was storing a value");
@@ -62,10 +67,14 @@ export function coreImports(memoryOf: () => GuestMemory, request: Lent, response
       "[resource-drop]trailers": () => {
         throw new GuestTrap("a handle made up");
       },
-      "[method]request.method": (self: number, out: number) => memory().storeLatin1(request.use(self).method, out),
-      "[method]request.scheme": (self: number, out: number) => memory().storeLatin1(request.use(self).scheme, out),
-      "[method]request.authority": (self: number, out: number) => memory().storeLatin1(request.use(self).authority, out),
-      "[method]request.path": (self: number, out: number) => memory().storeLatin1(request.use(self).path, out),
+      "[method]request.method": (self: number, out: number) =>
+        memory().storeLatin1(request.use(self).method, out),
+      "[method]request.scheme": (self: number, out: number) =>
+        memory().storeLatin1(request.use(self).scheme, out),
+      "[method]request.authority": (self: number, out: number) =>
+        memory().storeLatin1(request.use(self).authority, out),
+      "[method]request.path": (self: number, out: number) =>
+        memory().storeLatin1(request.use(self).path, out),
       "[method]request.set-method": (self: number, at: number, length: number) => {
         request.use(self).method = memory().latin1(at, length);
       },
@@ -80,6 +89,14 @@ export function coreImports(memoryOf: () => GuestMemory, request: Lent, response
         response.use(self).status = status & 0xffff;
       },
     },
+    ...serviceImports(memory, services),
+    ...coreWasi(memory, services),
+  };
+}
+
+/** What is not about a message: log and facts. */
+function serviceImports(memory: () => GuestMemory, services: Services): CoreImports {
+  return {
     "sluice:filter/log@0.1.0": {
       enabled: (level: number) => (services.logEnabled(level) ? 1 : 0),
       log: (level: number, at: number, length: number, attributes: number, count: number) => {
@@ -103,12 +120,15 @@ export function coreImports(memoryOf: () => GuestMemory, request: Lent, response
         services.setMetadata(guest.utf8(at, length), loadMetadata(guest, tag, word, extra));
       },
     },
-    ...coreWasi(memory, services),
   };
 }
 
 /** The methods that `request` and `response` share. */
-function fields(resource: "request" | "response", memory: () => GuestMemory, lent: Lent): CoreImports[string] {
+function fields(
+  resource: "request" | "response",
+  memory: () => GuestMemory,
+  lent: Lent,
+): CoreImports[string] {
   return {
     [`[resource-drop]${resource}`]: (handle: number) => lent.drop(handle),
     [`[method]${resource}.header`]: (self: number, at: number, length: number, out: number) => {
@@ -121,12 +141,25 @@ function fields(resource: "request" | "response", memory: () => GuestMemory, len
       const guest = memory();
       storeValues(guest, lent.use(self).headerValues(guest.lowerName(at, length)), out);
     },
-    [`[method]${resource}.headers`]: (self: number, out: number) => storeFields(memory(), lent.use(self).fields, out),
-    [`[method]${resource}.set-header`]: (self: number, name: number, nameLength: number, value: number, valueLength: number) => {
+    [`[method]${resource}.headers`]: (self: number, out: number) =>
+      storeFields(memory(), lent.use(self).fields, out),
+    [`[method]${resource}.set-header`]: (
+      self: number,
+      name: number,
+      nameLength: number,
+      value: number,
+      valueLength: number,
+    ) => {
       const guest = memory();
       lent.use(self).setHeader(guest.latin1(name, nameLength), guest.latin1(value, valueLength));
     },
-    [`[method]${resource}.append-header`]: (self: number, name: number, nameLength: number, value: number, valueLength: number) => {
+    [`[method]${resource}.append-header`]: (
+      self: number,
+      name: number,
+      nameLength: number,
+      value: number,
+      valueLength: number,
+    ) => {
       const guest = memory();
       lent.use(self).appendHeader(guest.latin1(name, nameLength), guest.latin1(value, valueLength));
     },
@@ -147,7 +180,8 @@ function storeFields(guest: GuestMemory, list: FieldList, out: number): void {
 /** list<list<u8>>: 8 bytes an element. */
 function storeValues(guest: GuestMemory, values: readonly string[], out: number): void {
   const at = guest.allocate(values.length * 8, 4);
-  for (let index = 0; index < values.length; index++) guest.storeLatin1(values[index] as string, at + index * 8);
+  for (let index = 0; index < values.length; index++)
+    guest.storeLatin1(values[index] as string, at + index * 8);
   guest.storePair(at, values.length, out);
 }
 

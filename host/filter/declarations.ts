@@ -10,7 +10,9 @@ export type Declarations = Record<string, string>;
 export function declarationsOf(source: string): Declarations {
   const items: Declarations = {};
   const text = source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\s+/g, " ");
-  for (const [, kind, name, rest] of text.matchAll(/export (function|type|interface|class) (\w+)(.*?)(?= export |\s*$)/g)) {
+  for (const [, kind, name, rest] of text.matchAll(
+    /export (function|type|interface|class) (\w+)(.*?)(?= export |\s*$)/g,
+  )) {
     if (kind === undefined || name === undefined || rest === undefined) continue;
     if (kind === "class") Object.assign(items, methodsOf(kebab(name), rest));
     else items[kebab(name)] = rest.trim().replace(/;$/, "").trim();
@@ -30,7 +32,9 @@ export function firstDifference(mine: Declarations, theirs: Declarations): strin
 
 function methodsOf(resource: string, body: string): Declarations {
   const methods: Declarations = {};
-  for (const [, fixed, name, signature] of body.matchAll(/(static )?(\w+)(\([^;{}]*?\)(?:: [^;{}]+)?)(?=;| \w+\(| static | \}|\s*$)/g)) {
+  for (const [, fixed, name, signature] of body.matchAll(
+    /(static )?(\w+)(\([^;{}]*?\)(?:: [^;{}]+)?)(?=;| \w+\(| static | \}|\s*$)/g,
+  )) {
     if (name === undefined || signature === undefined || name === "constructor") continue;
     methods[`${resource}.${kebab(name)}`] = (fixed ?? "") + signature.trim();
   }

@@ -35,7 +35,12 @@ export class DirectInstance implements Instance {
   /** The representation of the exchange resource, while one is open. */
   #exchange = 0;
 
-  constructor(module: WebAssembly.Module, host: HostServices, limits: FilterLimits, environment: Environment) {
+  constructor(
+    module: WebAssembly.Module,
+    host: HostServices,
+    limits: FilterLimits,
+    environment: Environment,
+  ) {
     this.#limits = limits;
     this.#services = new Services(host, limits, environment);
     this.#access = new HeadAccess(limits);
@@ -43,7 +48,10 @@ export class DirectInstance implements Instance {
     this.#response = new Lent(this.#access);
     const known = coreImports(() => this.#memory, this.#request, this.#response, this.#services);
     const { exports } = new WebAssembly.Instance(module, chosen(module, known));
-    this.#memory = new GuestMemory(exports["memory"] as WebAssembly.Memory, exports["cabi_realloc"] as unknown as Realloc);
+    this.#memory = new GuestMemory(
+      exports["memory"] as WebAssembly.Memory,
+      exports["cabi_realloc"] as unknown as Realloc,
+    );
     this.#core = coreOf(exports);
     (exports["_initialize"] as (() => void) | undefined)?.();
   }
@@ -118,7 +126,8 @@ export class DirectInstance implements Instance {
   /** Lifts a `types.decision` and puts the call's edits into the message, or drops them for a reply. */
   #decision(out: number, lent: Lent): Reply | undefined {
     this.#services.flush();
-    if (!lent.returned) throw new FilterFault("the call returned without dropping the handle that it was lent");
+    if (!lent.returned)
+      throw new FilterFault("the call returned without dropping the handle that it was lent");
     const view = this.#memory.view;
     const at = out >>> 0;
     const decision = view.getUint8(at);
@@ -154,7 +163,15 @@ interface Core {
   afterRequest(out: number): void;
   onResponse(exchange: number, head: number): number;
   afterResponse(out: number): void;
-  onEnd(exchange: number, ending: number, hasStatus: number, status: number, us: bigint, requestBytes: bigint, responseBytes: bigint): void;
+  onEnd(
+    exchange: number,
+    ending: number,
+    hasStatus: number,
+    status: number,
+    us: bigint,
+    requestBytes: bigint,
+    responseBytes: bigint,
+  ): void;
 }
 
 const FILTER = "sluice:filter/filter@0.1.0#";
@@ -212,7 +229,8 @@ function loadReply(memory: GuestMemory, at: number, limits: FilterLimits): Reply
   const count = view.getUint32(at + 8, true);
   const bodyLength = view.getUint32(at + 16, true);
   // Before anything is copied: a made-up length must not make the host build a list of it.
-  if (count * 4 + bodyLength > limits.replyBytesMax) throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`);
+  if (count * 4 + bodyLength > limits.replyBytesMax)
+    throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`);
   const fields: FieldList = [];
   for (let index = 0; index < count; index++) {
     const field = list + index * 16;

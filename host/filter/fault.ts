@@ -20,6 +20,7 @@ export function faultOf(error: unknown, lastWords: string): Fault {
 function reasonOf(error: unknown): FaultReason {
   if (error instanceof FilterFault) return "contract";
   // V8 reports a guest's exhausted stack as a RangeError, as it does a guest's pointer beyond its memory.
-  const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RangeError || error instanceof GuestTrap;
+  const trapped =
+    error instanceof WebAssembly.RuntimeError || error instanceof RangeError || error instanceof GuestTrap;
   return trapped ? "trap" : "host";
 }

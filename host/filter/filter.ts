@@ -50,26 +50,39 @@ export class Filter {
    * Makes and configures the first instance. Rejects with an `ArtifactRefused` for an import that is not granted, and
    * with a `ConfigRefused` when `configure` refuses, traps or asks for what is not offered.
    */
-  static async load(artifact: Artifact, settings: FilterSettings, host: HostServices, meter: FilterMeter): Promise<Filter> {
+  static async load(
+    artifact: Artifact,
+    settings: FilterSettings,
+    host: HostServices,
+    meter: FilterMeter,
+  ): Promise<Filter> {
     const withheld = artifact.imports.find((name) => settings.withheld.includes(name));
-    if (withheld !== undefined) throw new ArtifactRefused(`filter ${settings.name} imports ${withheld}, which its grant takes away`);
+    if (withheld !== undefined)
+      throw new ArtifactRefused(`filter ${settings.name} imports ${withheld}, which its grant takes away`);
     const blank = await maker(artifact, settings, host);
     const { instance: first, plan } = configured(blank, settings);
     const missing = notOffered(plan);
     if (missing.length > 0) {
-      throw new ConfigRefused(`filter ${settings.name} asks for ${missing.join(", ")}, which this version of the host does not offer yet`);
+      throw new ConfigRefused(
+        `filter ${settings.name} asks for ${missing.join(", ")}, which this version of the host does not offer yet`,
+      );
     }
     const wanted = JSON.stringify(plan);
     const make = (): Instance => {
       const { instance, plan: other } = configured(blank, settings);
-      if (JSON.stringify(other) !== wanted) throw new ConfigRefused(`filter ${settings.name}: two instances ask for different plans`);
+      if (JSON.stringify(other) !== wanted)
+        throw new ConfigRefused(`filter ${settings.name}: two instances ask for different plans`);
       return instance;
     };
     return new Filter(settings, plan, new InstancePool(make, first, settings.limits, meter), meter);
   }
 }
 
-async function maker(artifact: Artifact, settings: FilterSettings, host: HostServices): Promise<() => Instance> {
+async function maker(
+  artifact: Artifact,
+  settings: FilterSettings,
+  host: HostServices,
+): Promise<() => Instance> {
   const { limits, environment } = settings;
   if (artifact.direct) return () => new DirectInstance(artifact.main, host, limits, environment);
   const script = await importScript(artifact);
@@ -82,8 +95,11 @@ function configured(blank: () => Instance, settings: FilterSettings): { instance
     instance = blank();
     return { instance, plan: instance.configure(settings.config) };
   } catch (error) {
-    if (error instanceof ConfigRefused) throw new ConfigRefused(`filter ${settings.name} refuses its config: ${error.message}`);
+    if (error instanceof ConfigRefused)
+      throw new ConfigRefused(`filter ${settings.name} refuses its config: ${error.message}`);
     const { reason, detail } = faultOf(error, instance?.lastWords() ?? "");
-    throw new ConfigRefused(`filter ${settings.name} failed in configure (${reason}): ${detail}`, { cause: error });
+    throw new ConfigRefused(`filter ${settings.name} failed in configure (${reason}): ${detail}`, {
+      cause: error,
+    });
   }
 }

@@ -36,7 +36,8 @@ export class GuestMemory {
     this.mayLeave = false;
     const at = this.#realloc(0, 0, alignment, length) >>> 0;
     this.mayLeave = true;
-    if (at % alignment !== 0 || at + length > this.bytes.length) throw new GuestTrap("cabi_realloc gave a place outside of the memory");
+    if (at % alignment !== 0 || at + length > this.bytes.length)
+      throw new GuestTrap("cabi_realloc gave a place outside of the memory");
     return at;
   }
 
@@ -67,7 +68,13 @@ export class GuestMemory {
   lowerName(at: number, length: number): string {
     const start = at >>> 0;
     const cached = this.#names[(start >>> 2) & (NAME_SLOTS - 1)];
-    if (cached !== undefined && cached.at === start && cached.raw.length === length && this.#equals(start, cached.raw)) return cached.lower;
+    if (
+      cached !== undefined &&
+      cached.at === start &&
+      cached.raw.length === length &&
+      this.#equals(start, cached.raw)
+    )
+      return cached.lower;
     const raw = this.latin1(at, length);
     const lower = raw.toLowerCase();
     this.#names[(start >>> 2) & (NAME_SLOTS - 1)] = { at: start, raw, lower };

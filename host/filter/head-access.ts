@@ -75,7 +75,8 @@ export class HeadAccess {
 
   set method(method: string) {
     this.#count(method.length);
-    if (!isToken(method) || method === "CONNECT") this.#refuse(`set-method: ${quote(method)} is no method that a filter may set`);
+    if (!isToken(method) || method === "CONNECT")
+      this.#refuse(`set-method: ${quote(method)} is no method that a filter may set`);
     else this.#method = method;
   }
 
@@ -99,7 +100,8 @@ export class HeadAccess {
 
   set path(path: string) {
     this.#count(path.length);
-    if (!PATH.test(path) && !(path === "*" && this.#method === "OPTIONS")) this.#refuse(`set-path: ${quote(path)} is no path`);
+    if (!PATH.test(path) && !(path === "*" && this.#method === "OPTIONS"))
+      this.#refuse(`set-path: ${quote(path)} is no path`);
     else this.#path = path;
   }
 
@@ -121,14 +123,16 @@ export class HeadAccess {
   /** `lower` is in lower case. */
   header(lower: string): string | undefined {
     const fields = this.#fields;
-    for (let at = 0; at < fields.length; at += 2) if (isName(fields[at] as string, lower)) return fields[at + 1];
+    for (let at = 0; at < fields.length; at += 2)
+      if (isName(fields[at] as string, lower)) return fields[at + 1];
     return undefined;
   }
 
   headerValues(lower: string): string[] {
     const fields = this.#fields;
     const values: string[] = [];
-    for (let at = 0; at < fields.length; at += 2) if (isName(fields[at] as string, lower)) values.push(fields[at + 1] as string);
+    for (let at = 0; at < fields.length; at += 2)
+      if (isName(fields[at] as string, lower)) values.push(fields[at + 1] as string);
     return values;
   }
 
@@ -193,8 +197,10 @@ export class HeadAccess {
   #count(bytes: number): void {
     this.#edits += 1;
     this.#editBytes += bytes;
-    if (this.#edits > this.#limits.editsMax) this.#refuse(`more than ${this.#limits.editsMax} edits in one call`);
-    if (this.#editBytes > this.#limits.editBytesMax) this.#refuse(`more than ${this.#limits.editBytesMax} bytes of edits in one call`);
+    if (this.#edits > this.#limits.editsMax)
+      this.#refuse(`more than ${this.#limits.editsMax} edits in one call`);
+    if (this.#editBytes > this.#limits.editBytesMax)
+      this.#refuse(`more than ${this.#limits.editBytesMax} bytes of edits in one call`);
   }
 
   #refuse(sentence: string): void {
@@ -214,7 +220,8 @@ export function checkReply(reply: Reply, limits: FilterLimits): Reply {
     if (broken !== undefined) throw new FilterFault(`reply: ${broken}`);
     bytes += name.length + value.length;
   }
-  if (bytes > limits.replyBytesMax) throw new FilterFault(`reply: ${bytes} bytes are more than ${limits.replyBytesMax}`);
+  if (bytes > limits.replyBytesMax)
+    throw new FilterFault(`reply: ${bytes} bytes are more than ${limits.replyBytesMax}`);
   if (reply.body.byteLength > 0 && (status === 204 || status === 205 || status === 304)) {
     throw new FilterFault(`reply: a ${status} has no body`);
   }

@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
 import type { FieldList } from "../message.ts";
 import type { MetadataValue } from "./contract.ts";
-import { RANDOM_BYTES_MAX, randomU64, WRITE_BYTES_MAX } from "./core-wasi.ts";
+import { randomList, randomU64, WRITE_BYTES_MAX } from "./core-wasi.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import type { Services } from "./services.ts";
@@ -88,7 +87,8 @@ export function referenceImports(services: Services): Record<string, Record<stri
     "sluice:filter/types": { Request, Response, Trailers },
     "sluice:filter/log": {
       enabled: (level: Level) => services.logEnabled(LEVELS.indexOf(level)),
-      log: (level: Level, message: string, attributes: [string, string][]) => services.log(level, message, attributes.slice(0, 32)),
+      log: (level: Level, message: string, attributes: [string, string][]) =>
+        services.log(level, message, attributes.slice(0, 32)),
     },
     "sluice:filter/exchange-facts": {
       requestId: () => services.facts.requestId,
@@ -107,7 +107,7 @@ export function referenceImports(services: Services): Record<string, Record<stri
 function referenceWasi(services: Services): Record<string, Record<string, unknown>> {
   class InputStream {
     read(): never {
-      throw { payload: { tag: "closed" } };
+      throw new StreamClosed();
     }
     blockingRead(): never {
       return this.read();
@@ -133,10 +133,6 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     }
   }
   const nothing = (): undefined => undefined;
-  const bytes = (length: bigint): Uint8Array => {
-    if (length > RANDOM_BYTES_MAX) throw new GuestTrap(`${length} random bytes are more than ${RANDOM_BYTES_MAX}`);
-    return randomBytes(Number(length));
-  };
   return {
     "wasi:io/error": { Error: class IoError {} },
     "wasi:io/poll": { Pollable },
@@ -149,7 +145,11 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
         throw new GuestTrap("the filter called exit");
       },
     },
-    "wasi:cli/environment": { getEnvironment: () => services.environment, getArguments: () => [], initialCwd: nothing },
+    "wasi:cli/environment": {
+      getEnvironment: () => services.environment,
+      getArguments: () => [],
+      initialCwd: nothing,
+    },
     "wasi:cli/terminal-input": { TerminalInput: class TerminalInput {} },
     "wasi:cli/terminal-output": { TerminalOutput: class TerminalOutput {} },
     "wasi:cli/terminal-stdin": { getTerminalStdin: nothing },
@@ -157,10 +157,15 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     "wasi:cli/terminal-stderr": { getTerminalStderr: nothing },
     "wasi:clocks/monotonic-clock": { now: () => process.hrtime.bigint(), resolution: () => 1n },
     "wasi:clocks/wall-clock": { now: () => datetime(Date.now()), resolution: () => datetime(1) },
-    "wasi:random/random": { getRandomBytes: bytes, getRandomU64: randomU64 },
-    "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: randomU64 },
+    "wasi:random/random": { getRandomBytes: randomList, getRandomU64: randomU64 },
+    "wasi:random/insecure": { getInsecureRandomBytes: randomList, getInsecureRandomU64: randomU64 },
     "wasi:random/insecure-seed": { insecureSeed: () => [randomU64(), randomU64()] },
   };
+}
+
+/** WASI `stream-error.closed`, as jco takes a result's error: from the exception's payload. */
+class StreamClosed extends Error {
+  readonly payload = { tag: "closed" };
 }
 
 /** Only output streams give pollables, and these never make anyone wait. */
@@ -173,7 +178,8 @@ class Pollable {
 
 function jcoFields(list: FieldList): JcoField[] {
   const fields: JcoField[] = [];
-  for (let at = 0; at < list.length; at += 2) fields.push([list[at] as string, bytesOf(list[at + 1] as string)]);
+  for (let at = 0; at < list.length; at += 2)
+    fields.push([list[at] as string, bytesOf(list[at + 1] as string)]);
   return fields;
 }
 

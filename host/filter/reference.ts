@@ -52,7 +52,8 @@ export class ReferenceInstance implements Instance {
     this.#limits = limits;
     this.#services = new Services(host, limits, environment);
     this.#access = new HeadAccess(limits);
-    const moduleOf = (name: string): WebAssembly.Module => artifact.linked.modules[name] as WebAssembly.Module;
+    const moduleOf = (name: string): WebAssembly.Module =>
+      artifact.linked.modules[name] as WebAssembly.Module;
     const { filter } = script.instantiate(moduleOf, referenceImports(this.#services), (module, imports) => {
       const instance = new WebAssembly.Instance(module, imports);
       if (module === artifact.main) this.#memory = instance.exports["memory"] as WebAssembly.Memory;
@@ -147,12 +148,21 @@ interface JcoFilter {
 }
 
 interface JcoPlan {
-  readonly phases: { readonly request?: boolean; readonly requestTrailers?: boolean; readonly response?: boolean; readonly responseTrailers?: boolean; readonly end?: boolean };
+  readonly phases: {
+    readonly request?: boolean;
+    readonly requestTrailers?: boolean;
+    readonly response?: boolean;
+    readonly responseTrailers?: boolean;
+    readonly end?: boolean;
+  };
   readonly requestBody: JcoBodyMode;
   readonly responseBody: JcoBodyMode;
 }
 
-type JcoBodyMode = { readonly tag: "none" } | { readonly tag: "stream" } | { readonly tag: "buffered"; readonly val: number };
+type JcoBodyMode =
+  | { readonly tag: "none" }
+  | { readonly tag: "stream" }
+  | { readonly tag: "buffered"; readonly val: number };
 
 interface JcoExchange extends Disposable {
   onRequest(head: Request): JcoDecision;
@@ -162,7 +172,10 @@ interface JcoExchange extends Disposable {
 
 type JcoDecision =
   | { readonly tag: "proceed" }
-  | { readonly tag: "reply"; readonly val: { readonly status: number; readonly headers: JcoField[]; readonly body: Uint8Array } };
+  | {
+      readonly tag: "reply";
+      readonly val: { readonly status: number; readonly headers: JcoField[]; readonly body: Uint8Array };
+    };
 
 function bodyMode(mode: JcoBodyMode): Plan["requestBody"] {
   return mode.tag === "buffered" ? { kind: "buffered", bytesMax: mode.val } : { kind: mode.tag };

@@ -1,4 +1,12 @@
-import { type Environment, type ExchangeFacts, type FilterLimits, type HostServices, LEVELS, type Level, type MetadataValue } from "./contract.ts";
+import {
+  type Environment,
+  type ExchangeFacts,
+  type FilterLimits,
+  type HostServices,
+  LEVELS,
+  type Level,
+  type MetadataValue,
+} from "./contract.ts";
 import { GuestTrap } from "./guest-memory.ts";
 
 /**
@@ -54,8 +62,15 @@ export class Services {
 
   setMetadata(key: string, value: MetadataValue): void {
     const { facts } = this;
-    this.#metadataBytes += key.length + (typeof value.val === "string" ? value.val.length : value.val instanceof Uint8Array ? value.val.byteLength : 8);
-    if (this.#metadataBytes > this.#limits.metadataBytesMax) throw new GuestTrap(`more than ${this.#limits.metadataBytesMax} bytes of metadata`);
+    this.#metadataBytes +=
+      key.length +
+      (typeof value.val === "string"
+        ? value.val.length
+        : value.val instanceof Uint8Array
+          ? value.val.byteLength
+          : 8);
+    if (this.#metadataBytes > this.#limits.metadataBytesMax)
+      throw new GuestTrap(`more than ${this.#limits.metadataBytesMax} bytes of metadata`);
     facts.metadata ??= new Map();
     facts.metadata.set(key, value);
   }
@@ -94,7 +109,12 @@ export class Services {
       room -= kept.length;
       return kept;
     };
-    this.#host.log(level, this.#facts?.requestId, cut(message), attributes.map(([name, value]) => [cut(name), cut(value)] as const));
+    this.#host.log(
+      level,
+      this.#facts?.requestId,
+      cut(message),
+      attributes.map(([name, value]) => [cut(name), cut(value)] as const),
+    );
   }
 }
 

@@ -57,7 +57,11 @@ async function transpile({ bytes, store, folder }: TranspileRequest): Promise<st
   const world = worldOf(wit);
   const notFilter = whyNoFilter(world);
   if (notFilter !== undefined) return notFilter;
-  const { files } = await transpileBytes(bytes, { name: "component", instantiation: "sync", base64Cutoff: 0 });
+  const { files } = await transpileBytes(bytes, {
+    name: "component",
+    instantiation: "sync",
+    base64Cutoff: 0,
+  });
   const other = whyOtherContract(declarations(files));
   if (other !== undefined) return other;
   await keep(store, folder, files, world.imports);
@@ -65,12 +69,19 @@ async function transpile({ bytes, store, folder }: TranspileRequest): Promise<st
 }
 
 /** Writes the folder beside its place and renames it there, so that a reader never finds half of it. */
-async function keep(store: string, folder: string, files: Record<string, Uint8Array>, imports: readonly string[]): Promise<void> {
+async function keep(
+  store: string,
+  folder: string,
+  files: Record<string, Uint8Array>,
+  imports: readonly string[],
+): Promise<void> {
   await mkdir(store, { recursive: true });
   const fresh = await mkdtemp(join(store, "new-"));
   const modules = Object.keys(files).filter((name) => name.endsWith(".wasm"));
   for (const name of [...modules, "component.js"]) await writeFile(join(fresh, name), files[name] ?? "");
-  const main = modules.find((name) => WebAssembly.Module.exports(compile(files, name)).some((item) => item.name === `${FILTER}#configure`));
+  const main = modules.find((name) =>
+    WebAssembly.Module.exports(compile(files, name)).some((item) => item.name === `${FILTER}#configure`),
+  );
   if (main === undefined) throw new Error("no core module exports configure");
   const record: ArtifactRecord = { imports, direct: isDirect(compile(files, main)), main, modules };
   await writeFile(join(fresh, "artifact.json"), JSON.stringify(record));
@@ -101,7 +112,8 @@ function declarations(files: Record<string, Uint8Array>): Map<string, string> {
 
 /** The first eight bytes tell a component from a core module and from anything else. */
 function whyNoComponent(bytes: Uint8Array): string | undefined {
-  const magic = bytes.length >= 8 && bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
+  const magic =
+    bytes.length >= 8 && bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
   if (!magic) return "is no WebAssembly file: it does not begin with \\0asm";
   if (bytes[6] === 0) return "is a core module and no component: build it with --target wasm32-wasip2";
   return undefined;

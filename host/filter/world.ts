@@ -11,7 +11,9 @@ export interface ComponentWorld {
 /** Reads the world from the WIT text of a component. */
 export function worldOf(wit: string): ComponentWorld {
   const names = (kind: "import" | "export"): string[] =>
-    [...wit.matchAll(new RegExp(`^ {2}${kind} ([^\\s;{]+)`, "gm"))].map((match) => (match[1] ?? "").replace(/:$/, ""));
+    [...wit.matchAll(new RegExp(`^ {2}${kind} ([^\\s;{]+)`, "gm"))].map((match) =>
+      (match[1] ?? "").replace(/:$/, ""),
+    );
   return { imports: names("import"), exports: names("export") };
 }
 
@@ -19,8 +21,10 @@ export function worldOf(wit: string): ComponentWorld {
 export function whyNoFilter(world: ComponentWorld): string | undefined {
   if (!world.exports.includes(FILTER)) {
     const other = world.exports.find((name) => name.startsWith("sluice:filter/filter"));
-    if (other !== undefined) return `exports ${other}, and this host serves ${FILTER}: build it with the SDK of that version`;
-    const given = world.exports.length === 0 ? "it exports nothing" : `it exports ${world.exports.join(", ")}`;
+    if (other !== undefined)
+      return `exports ${other}, and this host serves ${FILTER}: build it with the SDK of that version`;
+    const given =
+      world.exports.length === 0 ? "it exports nothing" : `it exports ${world.exports.join(", ")}`;
     return `does not export ${FILTER}: ${given}`;
   }
   for (const name of world.imports) {
@@ -48,7 +52,11 @@ export const FILTER = "sluice:filter/filter@0.1.0";
 const CONTRACT: Readonly<Record<string, Declarations>> = contract;
 
 /** What this version of the host implements of the contract. */
-const OFFERED: ReadonlySet<string> = new Set(["sluice:filter/types@0.1.0", "sluice:filter/log@0.1.0", "sluice:filter/exchange-facts@0.1.0"]);
+const OFFERED: ReadonlySet<string> = new Set([
+  "sluice:filter/types@0.1.0",
+  "sluice:filter/log@0.1.0",
+  "sluice:filter/exchange-facts@0.1.0",
+]);
 
 /** What the host gives of WASI 0.2, whatever the patch version. */
 const OFFERED_WASI: ReadonlySet<string> = new Set([

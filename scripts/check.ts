@@ -40,7 +40,7 @@ const STEPS: readonly Step[] = [
     command: "cargo deny --log-level error check bans licenses sources",
     part: { name: "deny", add: "cargo install cargo-deny --locked" },
   },
-  { name: "the package", command: "npm run build --silent" },
+  { name: "the package", command: "npm run build --silent && node dist/cli/main.js --version" },
   { name: "tests", command: "npm test", long: true },
 ];
 

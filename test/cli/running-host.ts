@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { AdminClient } from "../../host/control/admin-client.ts";
+import type { Status } from "../../host/control/control.ts";
+import { type Outcome, sluice, startSluice } from "./command.ts";
+
+const WAIT_MS_MAX = 20_000;
+
+/** A real component, which any config suits. */
+const COMPONENT: Buffer = readFileSync(new URL("../../.sluice/filters/headers.wasm", import.meta.url));
+
+/** The same filter as another artifact: a custom section at the end changes the digest and nothing else. */
+export function component(version: string): Buffer {
+  const name = Buffer.from(`version-${version}`);
+  return Buffer.concat([COMPONENT, Buffer.from([0, name.length + 1, name.length]), name]);
+}
+
+export interface Line {
+  readonly msg?: string;
+  readonly [member: string]: unknown;
+}
+
+/** `sluice run` as a process of its own, in a folder with a configuration, before an upstream of the test's. */
+export class RunningHost implements AsyncDisposable {
+  readonly folder: string;
+  readonly lines: Line[] = [];
+  readonly #upstream: Server;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown[]>;
+  #wake = Promise.withResolvers<void>();
+
+  private constructor(folder: string, upstream: Server) {
+    this.folder = folder;
+    this.#upstream = upstream;
+    const child = startSluice(["run"], { cwd: folder });
+    this.#child = child;
+    this.#ended = once(child, "close");
+    createInterface(child.stderr).on("line", (line) => {
+      this.lines.push(line.startsWith("{") ? (JSON.parse(line) as Line) : { msg: line });
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
+    });
+    void this.#ended.then(() => this.#wake.resolve());
+  }
+
+  /** Resolves when it serves. */
+  static async start(answer: RequestListener): Promise<RunningHost> {
+    const folder = mkdtempSync(join(tmpdir(), "sluice-run-"));
+    const upstream = createServer(answer).listen(0, "127.0.0.1");
+    await once(upstream, "listening");
+    writeFileSync(join(folder, "marks.wasm"), component("1"));
+    writeConfig(folder, `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`);
+    const host = new RunningHost(folder, upstream);
+    await host.line("serving");
+    return host;
+  }
+
+  /** Where clients connect, as the log says. */
+  get url(): string {
+    const [address] = (this.lines.find(({ msg }) => msg === "serving")?.["listen"] ?? []) as string[];
+    return `http://${address}`;
+  }
+
+  /** The first line that begins with this message, of those after `from`, which must come. */
+  async line(message: string, from = 0): Promise<Line> {
+    const late = AbortSignal.timeout(WAIT_MS_MAX);
+    const lateness = once(late, "abort");
+    for (;;) {
+      const found = this.lines.slice(from).find(({ msg }) => msg?.startsWith(message));
+      if (found !== undefined) return found;
+      assert.ok(!late.aborted && this.#child.exitCode === null, this.#story(`no line "${message}"`));
+      await Promise.race([this.#wake.promise, lateness]);
+    }
+  }
+
+  /** Runs another command in the host's folder, which finds it by its sluice.yaml. */
+  command(...words: string[]): Promise<Outcome> {
+    return sluice(words, { cwd: this.folder });
+  }
+
+  /** What the host says of itself, asked without the detour of a command. */
+  async status(): Promise<Status> {
+    const client = new AdminClient({ kind: "unix", path: join(this.folder, "admin.sock") });
+    try {
+      return await client.status();
+    } finally {
+      await client.close();
+    }
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** The exit code, once the process has ended by itself. */
+  async end(): Promise<unknown> {
+    const late = AbortSignal.timeout(WAIT_MS_MAX);
+    const [code] = await Promise.race([this.#ended, once(late, "abort")]);
+    assert.ok(!late.aborted, this.#story("it did not end"));
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
+    await this.#ended;
+    this.#upstream.closeAllConnections();
+    this.#upstream.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #story(what: string): string {
+    return `${what}; it said:\n${this.lines.map((line) => JSON.stringify(line)).join("\n")}`;
+  }
+}
+
+function writeConfig(folder: string, upstream: string): void {
+  const config = {
+    listen: ["127.0.0.1:0"],
+    admin: "unix:admin.sock",
+    workers: 1,
+    upstreams: { echo: { servers: [upstream] } },
+    filters: { marks: { component: "marks.wasm", config: {} } },
+    routes: [{ match: { path: "/*" }, filters: ["marks"], upstream: "echo" }],
+  };
+  // JSON is YAML.
+  writeFileSync(join(folder, "sluice.yaml"), JSON.stringify(config));
+}

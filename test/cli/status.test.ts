@@ -1,0 +1,182 @@
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Desk, OLD_DIGEST } from "../control/desk.ts";
+import { type Outcome, sluice } from "./command.ts";
+
+let desk: Desk;
+
+beforeEach(() => {
+  desk = new Desk();
+});
+
+afterEach(() => desk.close());
+
+function status(...words: string[]): Promise<Outcome> {
+  return sluice(["status", ...words], { cwd: desk.folder });
+}
+
+function writeConfig(name: string, admin: string): void {
+  const config = {
+    listen: ["127.0.0.1:0"],
+    admin: admin === "" ? false : admin,
+    upstreams: { api: { servers: ["http://127.0.0.1:9000"] } },
+    routes: [{ match: { path: "/*" }, upstream: "api" }],
+  };
+  // JSON is YAML.
+  writeFileSync(join(desk.folder, name), JSON.stringify(config));
+}
+
+test("the status is tables that a person reads", async () => {
+  desk.control.ready = false;
+  const { address } = await desk.start();
+
+  const { code, stdout, stderr } = await status("--admin", address);
+
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^sluice 0\.1\.0, pid \d+, up 1 min \d+ s, generation 1\n/);
+  expect(stdout.split("\n").slice(1)).toEqual([
+    "listens on 127.0.0.1:8080; 1 worker serving, 1 starting",
+    "",
+    "FILTER  ARTIFACT      PHASES        ON FAILURE  PATH    COMPONENT",
+    `keys    000000000000  request, end  closed      direct  ${join(desk.folder, "old.wasm")}`,
+    "",
+    "ROUTE  FILTERS  UPSTREAM",
+    "api    keys     echo",
+    "",
+    "UPSTREAM  SERVERS",
+    "echo      http://127.0.0.1:9000",
+    "",
+  ]);
+});
+
+test("--json is the status as the admin API gives it", async () => {
+  const { address } = await desk.start();
+
+  const { stdout } = await status("--admin", address, "--json");
+
+  expect(JSON.parse(stdout)).toMatchObject({
+    generation: 1,
+    filters: [{ name: "keys", digest: OLD_DIGEST }],
+  });
+});
+
+test("a socket file is as good as a port", async () => {
+  const { address } = await desk.start(`unix:${join(desk.folder, "admin.sock")}`);
+
+  expect((await status("--admin", address)).code).toBe(0);
+  expect((await status("--admin", "unix:admin.sock")).code, "a path may begin in this folder").toBe(0);
+});
+
+test("the admin address comes from the configuration file, or from sluice.yaml beside the command", async () => {
+  const { address } = await desk.start();
+  writeConfig("other.yaml", address);
+  expect((await status("-c", "other.yaml")).stdout).toContain("generation 1");
+
+  writeConfig("sluice.yaml", address);
+  expect((await status()).stdout).toContain("generation 1");
+});
+
+test.each([
+  ["turned off", "", /^sluice: other\.yaml turns the admin API off/],
+  [
+    "left to the system",
+    "127.0.0.1:0",
+    /^sluice: other\.yaml leaves the admin port to the system: .*--admin\.\n$/,
+  ],
+  [
+    "refused",
+    "nowhere",
+    /^sluice: other\.yaml is refused, .*sluice check -c other\.yaml, or give --admin\.\n$/,
+  ],
+])("a configuration file in which the admin address is %s is a sentence", async (_what, admin, sentence) => {
+  writeConfig("other.yaml", admin);
+
+  const { code, stderr } = await status("-c", "other.yaml");
+
+  expect(stderr).toMatch(sentence);
+  expect(code).toBe(1);
+});
+
+test("no host at the address is a sentence and code 1", async () => {
+  const admin = await desk.start();
+  await admin.close();
+
+  expect(await status("--admin", admin.address)).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: `sluice: No host answers at ${admin.address}: it is not running, or its admin address is another one (-c or --admin).\n`,
+  });
+  expect((await status("--admin", "unix:none.sock")).stderr).toMatch(
+    /^sluice: No host answers at unix:.*none\.sock: there is no such socket\.\n$/,
+  );
+  expect((await status("--admin", "9901")).stderr).toBe(
+    'sluice: "9901" is no admin address: it is host:port, [::1]:port or unix:/path.\n',
+  );
+});
+
+test("a host that fails to answer says so in a sentence", async () => {
+  desk.control.failure = new Error("secret");
+  const { address } = await desk.start();
+
+  const { code, stderr } = await status("--admin", address);
+
+  expect(stderr).toBe("sluice: The host could not answer; its log says why.\n");
+  expect(code).toBe(1);
+});
+
+test.each([
+  ["a web server", 200, "text/html", "<html>", /gave status 200 and text\/html\.\n$/],
+  ["another API", 404, "application/json", '{"error":"no"}', /gave status 404 and application\/json\.\n$/],
+  ["broken JSON", 200, "application/json", "{", /gave status 200 and application\/json\.\n$/],
+])("%s at the address is not taken for a host", async (_what, code, type, body, sentence) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(code, { "content-type": type });
+    response.end(body);
+  });
+  await listen(server);
+
+  try {
+    const outcome = await status("--admin", `127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+    expect(outcome.stderr).toMatch(
+      /^sluice: What answers at .* is not the admin API of Sluice: GET \/v1\/status /,
+    );
+    expect(outcome.stderr).toMatch(sentence);
+    expect(outcome.code).toBe(1);
+  } finally {
+    server.close();
+  }
+});
+
+test("a host that closes the connection instead of answering is a sentence", async () => {
+  const server = createServer((request) => request.socket.destroy());
+  await listen(server);
+
+  try {
+    const { stderr } = await status("--admin", `127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+    expect(stderr).toMatch(/^sluice: The host at .* closed the connection before it answered; .*\n$/);
+  } finally {
+    server.close();
+  }
+});
+
+test("names from elsewhere cannot write to the terminal", async () => {
+  desk.control.add("a\u001B[2Jb\u202Ec", "/old.wasm", OLD_DIGEST);
+  const { address } = await desk.start();
+
+  const { stdout } = await status("--admin", address);
+
+  expect(stdout).toContain("a\u{FFFD}[2Jb\u{FFFD}c");
+  expect(stdout).not.toContain("\u001B");
+});
+
+function listen(server: Server): Promise<unknown> {
+  server.listen(0, "127.0.0.1");
+  return once(server, "listening");
+}

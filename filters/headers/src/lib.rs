@@ -1,33 +1,72 @@
-//! Sets headers on requests and responses.
-use sluice_filter::exports::sluice::filter::filter::*;
-use sluice_filter::sluice::filter::{exchange_facts, log};
+//! Sets, appends and removes headers of requests and responses.
+//!
+//! ```yaml
+//! request:
+//!   remove: [x-internal]
+//!   set:
+//!     x-request-id: "{request-id}"
+//!     x-original: "{method} {path}"
+//!     x-user: "{header:x-remote-user}"
+//!   append:
+//!     x-team: [blue, red]          # one value, or several
+//! response:
+//!   set: { x-served-by: "{route}", x-upstream-status: "{status}" }
+//! ```
+//!
+//! Values are templates. In requests they know `{request-id}`, `{route}`, `{method}`, `{path}` and `{header:NAME}`, the first
+//! value of that header, empty when there is none; in responses `{request-id}`, `{route}` and `{status}`. `{{` stands for a
+//! brace. All of them see the message as it was before this filter's own edits, so that a header can be renamed; then headers
+//! are removed, set, appended, in this order.
 
-struct Artifact;
-struct Exchange;
+mod edits;
+mod settings;
+mod template;
 
-impl Guest for Artifact {
-    type Exchange = Exchange;
-    fn configure(config: String) -> Result<Plan, String> {
-        log::log(log::Level::Info, "configured", &[("config".into(), config)]);
-        Ok(Plan { phases: Phases::REQUEST | Phases::RESPONSE, request_body: BodyMode::None, response_body: BodyMode::None })
-    }
+use sluice_filter::{Decision, Error, Exchange, Filter, Phases, Plan, Request, Response, filter};
+
+use edits::Edits;
+use settings::Settings;
+use template::{InRequest, InResponse};
+
+/// The filter `headers`.
+#[derive(Debug)]
+pub struct Headers {
+    request: Edits<InRequest>,
+    response: Edits<InResponse>,
 }
-impl GuestExchange for Exchange {
-    fn new() -> Self { Exchange }
-    fn on_request(&self, request: &Request) -> Decision {
-        request.set_header("x-request-id", exchange_facts::request_id().as_bytes());
+
+#[filter]
+impl Filter for Headers {
+    type Config = Settings;
+
+    fn configure(settings: Settings) -> Result<Self, Error> {
+        Ok(Self {
+            request: Edits::parse(settings.request, "request")?,
+            response: Edits::parse(settings.response, "response")?,
+        })
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = Self::PLAN;
+        if self.request.is_empty() {
+            plan = plan.without(Phases::REQUEST);
+        }
+        if self.response.is_empty() {
+            plan = plan.without(Phases::RESPONSE);
+        }
+        plan
+    }
+
+    fn on_request(&mut self, request: &mut Request, exchange: &mut Exchange) -> Decision {
+        self.request.apply(request, |text, message, out| text.render(message, exchange, out));
         Decision::Proceed
     }
-    fn on_request_chunk(&self, _: Vec<u8>, _: Position) -> ChunkDecision { ChunkDecision::Pass }
-    fn on_request_body(&self, _: &Request, _: Vec<u8>) -> BodyDecision { BodyDecision::Pass }
-    fn on_request_trailers(&self, _: &Trailers) -> Decision { Decision::Proceed }
-    fn on_response(&self, response: &Response) -> Decision {
-        response.set_header("x-request-id", exchange_facts::request_id().as_bytes());
+
+    fn on_response(&mut self, response: &mut Response, exchange: &mut Exchange) -> Decision {
+        self.response.apply(response, |text, message, out| text.render(message, exchange, out));
         Decision::Proceed
     }
-    fn on_response_chunk(&self, _: Vec<u8>, _: Position) -> ChunkDecision { ChunkDecision::Pass }
-    fn on_response_body(&self, _: &Response, _: Vec<u8>) -> BodyDecision { BodyDecision::Pass }
-    fn on_response_trailers(&self, _: &Trailers) -> Decision { Decision::Proceed }
-    fn on_end(&self, _: Outcome) {}
 }
-sluice_filter::export_artifact!(Artifact);
+
+#[cfg(test)]
+mod tests;

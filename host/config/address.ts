@@ -53,15 +53,27 @@ export function parseHostMatch(input: string): HostMatch | undefined {
   return isHost(host) ? { kind: "exact", name: host } : undefined;
 }
 
-/** `/a` or `/api/*`. `/*` is every path. */
+/** `/a` or `/api/*`, written as clients send it: `/a%20b` is kept as what it stands for. `/*` is every path. */
 export function parsePathMatch(input: string): PathMatch | undefined {
   const prefix = input.endsWith("/*");
-  const path = prefix ? input.slice(0, -1) : input;
-  if (!/^\/[\x21-\x7e]*$/.test(path) || /[?#*]/.test(path)) return undefined;
+  const written = prefix ? input.slice(0, -1) : input;
+  if (!/^\/[\x21-\x7e]*$/.test(written) || /[?#*]/.test(written)) return undefined;
+  const path = unescaped(written);
+  if (path === undefined) return undefined;
   // Clients resolve dot segments before they ask: such a match would only ever be met by who means to get around another.
   if (path.split("/").some((segment) => segment === "." || segment === "..")) return undefined;
   if (!prefix) return { kind: "exact", path };
   return path === "/" ? { kind: "any", path } : { kind: "prefix", path };
+}
+
+/** Undefined for a broken escape, and for one of a character that means something else unescaped: the router keeps those apart. */
+function unescaped(path: string): string | undefined {
+  if (/%(?:2[346abcf]|3[abdf]|40)/i.test(path)) return undefined;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function splitPort(input: string): { readonly host: string; readonly port: number } | undefined {

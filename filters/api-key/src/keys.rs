@@ -80,10 +80,13 @@ fn parse_hash(text: &str) -> Result<Hash, String> {
     }
     let mut hash = Hash::default();
     for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = hex(pair).ok_or("expected a SHA-256 hash of 64 hexadecimal digits, found another character")?;
+        *byte =
+            hex(pair).ok_or("expected a SHA-256 hash of 64 hexadecimal digits, found another character")?;
     }
     if hash == <Hash>::from(Sha256::digest(b"")) {
-        return Err("this is the hash of an empty key: every request with an empty header would pass".to_owned());
+        return Err(
+            "this is the hash of an empty key: every request with an empty header would pass".to_owned()
+        );
     }
     Ok(hash)
 }

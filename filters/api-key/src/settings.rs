@@ -48,9 +48,11 @@ impl OneOrMore {
     pub(crate) fn places(self, key: &str) -> Vec<(String, String)> {
         match self {
             Self::One(hash) => vec![(key.to_owned(), hash)],
-            Self::More(hashes) => {
-                hashes.into_iter().enumerate().map(|(index, hash)| (format!("{key}[{index}]"), hash)).collect()
-            }
+            Self::More(hashes) => hashes
+                .into_iter()
+                .enumerate()
+                .map(|(index, hash)| (format!("{key}[{index}]"), hash))
+                .collect(),
         }
     }
 }

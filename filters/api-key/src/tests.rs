@@ -118,7 +118,10 @@ fn a_bad_configuration_is_refused_with_its_key() {
     ] {
         assert_eq!(refusal(config), sentence);
     }
-    assert!(refusal(json!({ "Header": "a" })).starts_with("config.Header: unknown field `Header`, expected one of"));
+    assert!(
+        refusal(json!({ "Header": "a" }))
+            .starts_with("config.Header: unknown field `Header`, expected one of")
+    );
 }
 
 proptest! {

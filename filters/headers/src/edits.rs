@@ -25,7 +25,8 @@ impl<S: Substitution> Edits<S> {
     pub(crate) fn parse(settings: EditSettings, side: &str) -> Result<Self, Error> {
         let mut edits = Self { remove: Vec::new(), set: Vec::new(), append: Vec::new() };
         for (index, name) in settings.remove.into_iter().enumerate() {
-            rules::check_name(&name).map_err(|sentence| Error::at(format!("{side}.remove[{index}]"), sentence))?;
+            rules::check_name(&name)
+                .map_err(|sentence| Error::at(format!("{side}.remove[{index}]"), sentence))?;
             edits.remove.push(name);
         }
         // Two spellings of one name would leave it to the order of the alphabet which one wins.
@@ -56,7 +57,11 @@ impl<S: Substitution> Edits<S> {
     }
 
     /// Makes the edits. All values come first: they see the message as it was.
-    pub(crate) fn apply<M: Message>(&self, message: &mut M, mut substitute: impl FnMut(&S, &M, &mut Vec<u8>)) {
+    pub(crate) fn apply<M: Message>(
+        &self,
+        message: &mut M,
+        mut substitute: impl FnMut(&S, &M, &mut Vec<u8>),
+    ) {
         let set = values(&self.set, message, &mut substitute);
         let append = values(&self.append, message, &mut substitute);
         for name in &self.remove {
@@ -99,7 +104,11 @@ impl Message for Response {
     }
 }
 
-fn parse_edit<S: Substitution>(place: &str, name: String, value: &str) -> Result<(String, Template<S>), Error> {
+fn parse_edit<S: Substitution>(
+    place: &str,
+    name: String,
+    value: &str,
+) -> Result<(String, Template<S>), Error> {
     rules::check_name(&name).map_err(|sentence| Error::at(place, sentence))?;
     let template = Template::parse(value).map_err(|sentence| Error::at(place, sentence))?;
     Ok((name, template))

@@ -39,8 +39,8 @@ mod tests {
     struct Limits {
         #[serde(default)]
         routes: BTreeMap<String, Vec<u16>>,
-        #[serde(default, rename = "name-header")]
-        name_header: Option<String>,
+        #[serde(default, rename = "retry-after")]
+        retry_after: u16,
     }
 
     fn refusal(text: &str) -> String {
@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn no_configuration_is_an_empty_object() {
-        assert!(parse::<Limits>("null").unwrap().routes.is_empty());
+        let limits = parse::<Limits>("null").unwrap();
+        assert!(limits.routes.is_empty() && limits.retry_after == 0);
         assert_eq!(parse::<NoConfig>("null"), Ok(NoConfig {}));
     }
 
@@ -64,8 +65,8 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named() {
         assert_eq!(
-            refusal(r#"{"name_header": "a"}"#),
-            "config.name_header: unknown field `name_header`, expected `routes` or `name-header`"
+            refusal(r#"{"retry_after": "a"}"#),
+            "config.retry_after: unknown field `retry_after`, expected `routes` or `retry-after`"
         );
         assert_eq!(
             parse::<NoConfig>(r#"{"a": 1}"#).unwrap_err().to_string(),

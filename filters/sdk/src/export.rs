@@ -49,7 +49,8 @@ impl<F: Instance> Served<F> {
     #[inline]
     fn call<R>(&self, call: impl FnOnce(&mut F, &mut Exchange<F::State>) -> R) -> R {
         F::SLOT.with(|slot| {
-            let (Ok(mut slot), Ok(mut exchange)) = (slot.try_borrow_mut(), self.exchange.try_borrow_mut()) else {
+            let (Ok(mut slot), Ok(mut exchange)) = (slot.try_borrow_mut(), self.exchange.try_borrow_mut())
+            else {
                 broken("a call within a call");
             };
             let Some(filter) = slot.as_mut() else { broken("a call before configure") };

@@ -1,7 +1,8 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BodyDecision, ChunkDecision, Decision, Error, Exchange, Outcome, Plan, Position, Request, Response, Trailers,
+    BodyDecision, ChunkDecision, Decision, Error, Exchange, Outcome, Plan, Position, Request, Response,
+    Trailers,
 };
 
 /// A filter: one method per phase, each with a default.

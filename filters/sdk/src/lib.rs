@@ -151,7 +151,7 @@ macro_rules! export {
             }
 
             type Component = $crate::export::Component<$filter>;
-            $crate::bindings::export_artifact!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_artifact!(Component with_types_in $crate::bindings);
         };
     };
 }

@@ -177,10 +177,14 @@ mod tests {
 
     #[test]
     fn an_authority_is_a_host_and_perhaps_a_port() {
-        for good in ["a", "example.com", "example.com:1", "127.0.0.1:65535", "[::1]", "[::1]:80", "a_b~c%20"] {
+        for good in ["a", "example.com", "example.com:1", "127.0.0.1:65535", "[::1]", "[::1]:80", "a_b~c%20"]
+        {
             assert_eq!(check_authority(good), Ok(()), "{good}");
         }
-        for bad in ["", ":80", "a:", "a:123456", "a:b", "a/b", "u@a", "[", "[]", "[::1", "[::1]a", "[::1]:", "a b", "é"] {
+        for bad in [
+            "", ":80", "a:", "a:123456", "a:b", "a/b", "u@a", "[", "[]", "[::1", "[::1]a", "[::1]:", "a b",
+            "é",
+        ] {
             assert!(check_authority(bad).is_err(), "{bad}");
         }
     }

@@ -1,11 +1,13 @@
 //! The harness keeps to the contract as the host does.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
 use std::time::Duration;
 
 use sluice_filter::testing::{self, Facts, Failure, Harness, Report, Response, json};
 use sluice_filter::{
-    BodyDecision, BodyMode, ChunkDecision, Decision, Ending, Error, Exchange, Filter, Outcome, Phases,
-    Plan, Position, Reply, Request, Response as Head, Trailers, filter, log, store,
+    BodyDecision, BodyMode, ChunkDecision, Decision, Ending, Error, Exchange, Filter, Outcome, Phases, Plan,
+    Position, Reply, Request, Response as Head, Trailers, filter, log, store,
 };
 
 /// Does what the path says.
@@ -21,7 +23,7 @@ impl Filter for Edits {
         request.set_header("x-served", self.served.to_string());
         let many = vec![b'a'; 40_000];
         match request.path().as_str() {
-            "/panic" => std::panic::panic_any("on purpose"),
+            "/panic" => panic!("on purpose"),
             "/crlf" => request.set_header("x-a", "a\r\nx-b: 1"),
             "/name" => request.append_header("x a", "1"),
             "/host" => request.remove_header("Host"),
@@ -197,7 +199,10 @@ fn a_decision_covers_what_was_held_before_it() {
 #[test]
 fn only_the_last_call_says_last_and_no_body_has_no_call() {
     let report = request(&["a", "b", ""]);
-    assert_eq!(report.log()[0].attribute("positions"), Some("[Position::More, Position::More, Position::Last]"));
+    assert_eq!(
+        report.log()[0].attribute("positions"),
+        Some("[Position::More, Position::More, Position::Last]")
+    );
     assert_eq!(report.log()[0].attribute("bytes"), Some("2"));
     assert_eq!(request(&[]).log()[0].attribute("positions"), Some("[]"));
 }
@@ -325,7 +330,8 @@ fn a_phase_that_the_plan_does_not_name_is_never_called() {
 #[test]
 fn the_store_outlives_exchanges_and_forgets_with_time() {
     let mut chosen = Harness::<Chosen>::configure(json!({ "wants": true })).unwrap();
-    let count = |chosen: &mut Harness<Chosen>| chosen.exchange().run().request().unwrap().header_str("x-count");
+    let count =
+        |chosen: &mut Harness<Chosen>| chosen.exchange().run().request().unwrap().header_str("x-count");
     assert_eq!(count(&mut chosen).as_deref(), Some("1"));
     assert_eq!(count(&mut chosen).as_deref(), Some("2"));
     chosen.advance(Duration::from_secs(2));

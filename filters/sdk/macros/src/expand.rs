@@ -121,15 +121,17 @@ fn body_mode(defined: &Defined, side: &str, limit: Option<&Expr>) -> Result<Toke
     // The filter's own plan may choose between the two by its configuration.
     let chosen_later = defined.has("plan") || defined.has("PLAN");
     match (defined.find(&on_chunk), defined.find(&on_body), limit) {
-        (Some(_), Some(whole), _) if !chosen_later => {
-            Err(Error::new_spanned(whole, format!("a body comes either in chunks or whole: `{on_chunk}` is defined, too")))
-        }
+        (Some(_), Some(whole), _) if !chosen_later => Err(Error::new_spanned(
+            whole,
+            format!("a body comes either in chunks or whole: `{on_chunk}` is defined, too"),
+        )),
         (None, None, Some(limit)) | (Some(_), None, Some(limit)) => {
             Err(Error::new_spanned(limit, format!("a limit for a body that no `{on_body}` takes")))
         }
         (_, Some(_), Some(limit)) => Ok(quote!(::sluice_filter::BodyMode::Buffered(#limit))),
         (None, Some(whole), None) if !chosen_later => {
-            let sentence = format!("how many bytes at most? Say `#[filter({side}_body = BYTES)]`, or define `plan`");
+            let sentence =
+                format!("how many bytes at most? Say `#[filter({side}_body = BYTES)]`, or define `plan`");
             Err(Error::new_spanned(whole, sentence))
         }
         (Some(_), None, None) => Ok(quote!(::sluice_filter::BodyMode::Stream)),
@@ -163,7 +165,11 @@ mod tests {
             quote!(),
             quote!(impl Filter for F { fn on_request(&mut self) {} fn on_end(&mut self) {} }),
         );
-        assert!(expanded.contains("NOTHING.with(::sluice_filter::Phases::REQUEST).with(::sluice_filter::Phases::END)"));
+        assert!(
+            expanded.contains(
+                "NOTHING.with(::sluice_filter::Phases::REQUEST).with(::sluice_filter::Phases::END)"
+            )
+        );
         assert!(!expanded.contains("RESPONSE"));
     }
 
@@ -178,7 +184,9 @@ mod tests {
                 fn configure(config: C) -> Result<Self, Error> { Ok(F) }
             }),
         );
-        assert!(!expanded.contains("NoConfig") && !expanded.contains("default") && !expanded.contains("Phases"));
+        assert!(
+            !expanded.contains("NoConfig") && !expanded.contains("default") && !expanded.contains("Phases")
+        );
     }
 
     #[test]
@@ -198,7 +206,8 @@ mod tests {
             refusal(quote!(), whole),
             "how many bytes at most? Say `#[filter(request_body = BYTES)]`, or define `plan`"
         );
-        let planned = quote!(impl Filter for F { fn on_request_body(&mut self) {} fn plan(&self) -> Plan { P } });
+        let planned =
+            quote!(impl Filter for F { fn on_request_body(&mut self) {} fn plan(&self) -> Plan { P } });
         assert!(expand(quote!(), planned).contains(".request_body(::sluice_filter::BodyMode::None)"));
     }
 
@@ -213,8 +222,11 @@ mod tests {
 
     #[test]
     fn chunks_and_a_whole_body_exclude_each_other() {
-        let both = quote!(impl Filter for F { fn on_request_body(&mut self) {} fn on_request_chunk(&mut self) {} });
-        assert!(refusal(quote!(request_body = 1), both).starts_with("a body comes either in chunks or whole"));
+        let both =
+            quote!(impl Filter for F { fn on_request_body(&mut self) {} fn on_request_chunk(&mut self) {} });
+        assert!(
+            refusal(quote!(request_body = 1), both).starts_with("a body comes either in chunks or whole")
+        );
     }
 
     #[test]
@@ -224,7 +236,17 @@ mod tests {
             refusal(quote!(), quote!(impl Clone for F {})),
             "#[filter] belongs on an `impl Filter for …`"
         );
-        assert!(refusal(quote!(), quote!(impl<T> Filter for F<T> {})).starts_with("a component exports one type"));
-        assert!(refusal(quote!(limit = 1), quote!(impl Filter for F {})).starts_with("expected `request_body"));
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    impl<T> Filter for F<T> {}
+                )
+            )
+            .starts_with("a component exports one type")
+        );
+        assert!(
+            refusal(quote!(limit = 1), quote!(impl Filter for F {})).starts_with("expected `request_body")
+        );
     }
 }

@@ -16,8 +16,7 @@ pub(crate) fn send(request: contract::Outgoing<'_>) -> Result<Incoming, Error> {
         timeout_ms: request.timeout_ms,
     };
     // Taken out for the time of the call: what answers may itself look at the world.
-    let mut upstream =
-        with(|world| world.upstreams.remove(&outgoing.upstream)).ok_or(Error::NotGranted)?;
+    let mut upstream = with(|world| world.upstreams.remove(&outgoing.upstream)).ok_or(Error::NotGranted)?;
     let answer = check(&outgoing).map_err(Error::Invalid).and_then(|()| upstream(&outgoing));
     with(|world| world.upstreams.insert(outgoing.upstream, upstream));
     answer

@@ -74,7 +74,9 @@ impl<L> Message<L> {
         let refusal = match check {
             Err(sentence) => Some(sentence),
             Ok(()) if edits.count > EDITS => Some(format!("more than {EDITS} edits in one call")),
-            Ok(()) if edits.bytes > EDIT_BYTES => Some(format!("more than {EDIT_BYTES} bytes of edits in one call")),
+            Ok(()) if edits.bytes > EDIT_BYTES => {
+                Some(format!("more than {EDIT_BYTES} bytes of edits in one call"))
+            }
             Ok(()) => None,
         };
         if edits.refusal.is_none() {
@@ -86,12 +88,20 @@ impl<L> Message<L> {
 
 impl<L: Line> Message<L> {
     pub(crate) fn header(&self, name: &str) -> Option<Vec<u8>> {
-        self.fields.borrow().iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        self.fields
+            .borrow()
+            .iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
     }
 
     pub(crate) fn header_values(&self, name: &str) -> Vec<Vec<u8>> {
         let fields = self.fields.borrow();
-        fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()).collect()
+        fields
+            .iter()
+            .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
     pub(crate) fn headers(&self) -> Vec<Field> {
@@ -142,7 +152,10 @@ impl Request {
     }
 
     pub(crate) fn set_method(&self, method: &str) {
-        if self.count(method.len(), rules::check_method(method).map_err(|sentence| format!("set-method: {sentence}"))) {
+        if self.count(
+            method.len(),
+            rules::check_method(method).map_err(|sentence| format!("set-method: {sentence}")),
+        ) {
             method.clone_into(&mut self.line.borrow_mut().method);
         }
     }
@@ -156,7 +169,8 @@ impl Request {
     }
 
     pub(crate) fn set_authority(&self, authority: &str) {
-        let check = rules::check_authority(authority).map_err(|sentence| format!("set-authority: {sentence}"));
+        let check =
+            rules::check_authority(authority).map_err(|sentence| format!("set-authority: {sentence}"));
         if self.count(authority.len(), check) {
             authority.clone_into(&mut self.line.borrow_mut().authority);
         }
@@ -167,7 +181,8 @@ impl Request {
     }
 
     pub(crate) fn set_path(&self, path: &str) {
-        let check = rules::check_path(path, &self.method()).map_err(|sentence| format!("set-path: {sentence}"));
+        let check =
+            rules::check_path(path, &self.method()).map_err(|sentence| format!("set-path: {sentence}"));
         if self.count(path.len(), check) {
             path.clone_into(&mut self.line.borrow_mut().path);
         }

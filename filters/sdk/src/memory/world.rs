@@ -69,7 +69,9 @@ pub(crate) fn enter<R>(world: &mut World, stage: Stage, call: impl FnOnce() -> R
     world.stage = Stage::Outside;
     result.map_err(|payload| match payload.downcast::<String>() {
         Ok(message) => *message,
-        Err(payload) => payload.downcast::<&str>().map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned()),
+        Err(payload) => {
+            payload.downcast::<&str>().map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned())
+        }
     })
 }
 

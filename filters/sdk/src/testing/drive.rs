@@ -6,8 +6,8 @@ use crate::memory::limits::{BODY_HELD_BYTES, REPLY_BYTES};
 use crate::memory::types::{self, Field, NoLine, StatusLine};
 use crate::memory::{Stage, enter};
 use crate::{
-    BodyDecision, BodyMode, ChunkDecision, Decision, Ending, Exchange, Filter, Outcome, Phases, Plan, Position,
-    Reply, rules,
+    BodyDecision, BodyMode, ChunkDecision, Decision, Ending, Exchange, Filter, Outcome, Phases, Plan,
+    Position, Reply, rules,
 };
 
 /// Carries one exchange through the filter, as the host does.
@@ -228,7 +228,10 @@ impl<'h, F: Filter> Drive<'h, F> {
     }
 
     /// None when the filter has failed before and is not called any more.
-    fn call<R>(&mut self, call: impl FnOnce(&mut F, &mut Exchange<F::State>) -> R) -> Option<Result<R, Failure>> {
+    fn call<R>(
+        &mut self,
+        call: impl FnOnce(&mut F, &mut Exchange<F::State>) -> R,
+    ) -> Option<Result<R, Failure>> {
         if self.report.failure.is_some() {
             return None;
         }

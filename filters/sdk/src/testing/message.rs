@@ -143,7 +143,11 @@ impl Response {
     }
 
     pub(crate) fn into_answer(self) -> crate::http_client::Incoming {
-        crate::http_client::Incoming { status: self.status, headers: self.fields, body: self.content.chunks.concat() }
+        crate::http_client::Incoming {
+            status: self.status,
+            headers: self.fields,
+            body: self.content.chunks.concat(),
+        }
     }
 }
 

@@ -14,7 +14,12 @@ pub(super) trait Side<F: Filter> {
     fn give_back(lent: Self::Lent) -> types::Message<Self::Line>;
     fn mode(plan: Plan) -> BodyMode;
     fn head(filter: &mut F, head: &mut Self::Lent, exchange: &mut Exchange<F::State>) -> Decision;
-    fn chunk(filter: &mut F, chunk: Vec<u8>, at: Position, exchange: &mut Exchange<F::State>) -> ChunkDecision;
+    fn chunk(
+        filter: &mut F,
+        chunk: Vec<u8>,
+        at: Position,
+        exchange: &mut Exchange<F::State>,
+    ) -> ChunkDecision;
     fn body(
         filter: &mut F,
         head: &mut Self::Lent,

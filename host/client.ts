@@ -174,6 +174,8 @@ export class Connection {
   lastUsedMs: number = Date.now();
   /** The response under way is the last one. */
   closing = false;
+  /** The last response is a refusal at the door, which has no client. */
+  refused = false;
 
   constructor(socket: Socket, heads: HeldHeads) {
     this.socket = socket;
@@ -215,6 +217,7 @@ export class IncomingRequest extends IncomingMessage {
   readonly framing: Framing = {
     contentLength: -1,
     chunked: false,
+    otherCoding: false,
     host: undefined,
     hosts: 0,
     expect: undefined,

@@ -261,4 +261,11 @@ function endingOf(failure: Failure | undefined): Ending {
 }
 
 /** What an upstream's framing fields say is undici's affair: here they are read over. */
-const SCRATCH: Framing = { contentLength: -1, chunked: false, host: undefined, hosts: 0, expect: undefined };
+const SCRATCH: Framing = {
+  contentLength: -1,
+  chunked: false,
+  otherCoding: false,
+  host: undefined,
+  hosts: 0,
+  expect: undefined,
+};

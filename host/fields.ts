@@ -5,6 +5,8 @@ export interface Framing {
   /** The value of Content-Length, or -1 without one. */
   contentLength: number;
   chunked: boolean;
+  /** Transfer-Encoding names something else than chunked, which nobody here decodes. */
+  otherCoding: boolean;
   /** The first Host. Undefined without one. */
   host: string | undefined;
   /** How many Host fields there are. */
@@ -21,6 +23,7 @@ export interface Framing {
 export function endToEnd(raw: readonly string[], framing: Framing): FieldList {
   framing.contentLength = -1;
   framing.chunked = false;
+  framing.otherCoding = false;
   framing.host = undefined;
   framing.hosts = 0;
   framing.expect = undefined;
@@ -66,6 +69,7 @@ export function endToEnd(raw: readonly string[], framing: Framing): FieldList {
       case 17:
         if (isName(name, "transfer-encoding")) {
           framing.chunked = true;
+          framing.otherCoding ||= !isName(value, "chunked");
           continue;
         }
         break;
@@ -109,6 +113,11 @@ export function isFieldValue(text: string): boolean {
   return true;
 }
 
+/** Whether a text is a host, and perhaps a port (RFC 9110 §7.2). */
+export function isAuthority(text: string): boolean {
+  return AUTHORITY.test(text);
+}
+
 /** Names that frame or route a message or belong to one connection: nothing but the host itself sets them. */
 export function isReserved(lower: string): boolean {
   return RESERVED.has(lower);
@@ -139,6 +148,9 @@ const UNREMOVABLE: ReadonlySet<string> = new Set([
   "x-forwarded-host",
   "x-forwarded-proto",
 ]);
+
+// reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 §3.2.2, §3.2.3).
+const AUTHORITY = /^(?:[A-Za-z0-9\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
 const TOKEN = new Uint8Array(65_536);
 for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

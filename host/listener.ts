@@ -3,6 +3,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { Client, Connection, HeldHeads, IncomingRequest, OutgoingResponse } from "./client.ts";
 import type { Address } from "./config/config.ts";
 import { FAILURES, Failure } from "./failure.ts";
+import { isAuthority } from "./fields.ts";
 import { RequestHead } from "./message.ts";
 
 /** Bounds on what clients may do. Units are in the names. */
@@ -126,9 +127,18 @@ export class Listener {
 
   #refuse(failure: Failure, response: OutgoingResponse): void {
     this.#owner.refused(failure);
+    const connection = this.#connections.get(response.req.socket);
+    if (connection !== undefined) connection.refused = true;
     const { status } = FAILURES[failure.code];
-    response.writeHead(status, [...REFUSAL_FIELDS, "Connection", "close"]);
-    response.end(refusalBody(failure));
+    const body = refusalBody(failure);
+    response.writeHead(status, [
+      ...REFUSAL_FIELDS,
+      "Content-Length",
+      String(body.length),
+      "Connection",
+      "close",
+    ]);
+    response.end(body);
   }
 
   #broken(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -140,8 +150,11 @@ export class Listener {
   }
 
   #refuseSocket(failure: Failure, socket: Socket): void {
+    const connection = this.#connections.get(socket);
+    // What comes behind a refused request is refused with it.
+    if (connection?.refused === true) return;
     this.#owner.refused(failure);
-    const open = this.#connections.get(socket)?.open.size ?? 0;
+    const open = connection?.open.size ?? 0;
     // With a response under way there is no place for another one.
     if (open > 0) return void socket.destroy();
     const { status } = FAILURES[failure.code];
@@ -171,19 +184,34 @@ function headOf(request: IncomingRequest, limits: ListenerLimits): RequestHead |
   }
   const target = request.url ?? "";
   const method = request.method ?? "";
-  if (framing.hosts > 1) return new Failure("MESSAGE_MALFORMED", "more than one Host");
-  if (framing.hosts === 0 && request.httpVersionMinor > 0) return new Failure("MESSAGE_MALFORMED", "no Host");
+  const malformed = whyMalformed(request, target);
+  if (malformed !== undefined) return new Failure("MESSAGE_MALFORMED", malformed);
   if (target.charCodeAt(0) === 0x2f)
     return new RequestHead(method, "http", framing.host ?? "", target, fields);
   // Absolute form: its authority stands, whatever Host says (RFC 9112 §3.2.2).
-  const absolute = ABSOLUTE.exec(target);
-  if (absolute === null)
+  const [, authority = "", rest = ""] = ABSOLUTE.exec(target) ?? [];
+  if (!isAuthority(authority))
     return new Failure("MESSAGE_MALFORMED", "the target is neither a path nor an absolute URI");
-  const [, authority = "", rest = ""] = absolute;
   return new RequestHead(method, "http", authority, rest.startsWith("/") ? rest : `/${rest}`, fields);
 }
 
-const ABSOLUTE = /^https?:\/\/([^/?#@\s]+)([^#]*)$/i;
+/** What Node's parser lets pass, and what would mean something else to an upstream than to this host. */
+function whyMalformed(
+  { framing, httpVersionMajor, httpVersionMinor }: IncomingRequest,
+  target: string,
+): string | undefined {
+  const { host, hosts } = framing;
+  if (httpVersionMajor !== 1) return "not HTTP/1";
+  if (hosts > 1) return "more than one Host";
+  if (hosts === 0 && httpVersionMinor > 0) return "no Host";
+  if (host !== undefined && host !== "" && !isAuthority(host)) return "Host is no host[:port]";
+  if (framing.otherCoding) return "a transfer coding other than chunked";
+  if (!Number.isSafeInteger(framing.contentLength)) return "Content-Length is no length";
+  if (target.includes("#")) return "the target has a fragment";
+  return undefined;
+}
+
+const ABSOLUTE = /^https?:\/\/([^/?]+)([/?].*)?$/i;
 
 /** What Node's parser says, as our codes. */
 const CLIENT_ERRORS: Readonly<Record<string, keyof typeof FAILURES>> = {

@@ -1,4 +1,4 @@
-import { indexOf, isFieldValue, isName, isReserved, isToken } from "../fields.ts";
+import { indexOf, isAuthority, isFieldValue, isName, isReserved, isToken } from "../fields.ts";
 import { type FieldList, type Reply, type RequestHead, ResponseHead } from "../message.ts";
 import { FilterFault, type FilterLimits } from "./contract.ts";
 
@@ -90,7 +90,7 @@ export class HeadAccess {
 
   set authority(authority: string) {
     this.#count(authority.length);
-    if (!AUTHORITY.test(authority)) this.#refuse(`set-authority: ${quote(authority)} is no host[:port]`);
+    if (!isAuthority(authority)) this.#refuse(`set-authority: ${quote(authority)} is no host[:port]`);
     else this.#authority = authority;
   }
 
@@ -242,6 +242,4 @@ function quote(text: string): string {
 
 const NONE: FieldList = [];
 
-// reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 §3.2.2, §3.2.3).
-const AUTHORITY = /^(?:[A-Za-z0-9\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 const PATH = /^\/[\x21-\x7e]*$/;

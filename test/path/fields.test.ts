@@ -91,6 +91,7 @@ describe("what the host learns of a message on the way", () => {
     expect(framingOf(["A", "1"])).toMatchObject({
       contentLength: -1,
       chunked: false,
+      otherCoding: false,
       host: undefined,
       hosts: 0,
       expect: undefined,
@@ -119,6 +120,16 @@ describe("what the host learns of a message on the way", () => {
     });
   });
 
+  test("a coding that is not chunked alone is another one, whatever the case", () => {
+    for (const value of ["gzip, chunked", "chunked, chunked", "identity", ""]) {
+      expect(framingOf(["Transfer-Encoding", value]), value).toMatchObject({
+        chunked: true,
+        otherCoding: true,
+      });
+    }
+    expect(framingOf(["Transfer-Encoding", "Chunked"])).toMatchObject({ chunked: true, otherCoding: false });
+  });
+
   test("nothing is left of the message before", () => {
     const framing = framingOf([
       "Host",
@@ -134,6 +145,7 @@ describe("what the host learns of a message on the way", () => {
     expect(framing).toMatchObject({
       contentLength: -1,
       chunked: false,
+      otherCoding: false,
       host: undefined,
       hosts: 0,
       expect: undefined,
@@ -208,5 +220,12 @@ function framingOf(raw: readonly string[]): Framing {
 }
 
 function blank(): Framing {
-  return { contentLength: -1, chunked: false, host: undefined, hosts: 0, expect: undefined };
+  return {
+    contentLength: -1,
+    chunked: false,
+    otherCoding: false,
+    host: undefined,
+    hosts: 0,
+    expect: undefined,
+  };
 }

@@ -131,7 +131,7 @@ function unknownNames(file: File): Finding[] {
 
 function unknownName(spot: Spot, kind: string, names: ReadonlySet<string> | undefined): Finding[] {
   const { value } = spot.place;
-  if (names === undefined || typeof value !== "string" || names.has(value)) return [];
+  if (names === undefined || typeof value !== "string" || value === "" || names.has(value)) return [];
   return [
     at(
       spot,

@@ -29,7 +29,7 @@ export function conform<Output>(schema: z.ZodType<Output>, root: Place): Verdict
 }
 
 /** Expected, found: `expected a list of routes, 1 to 10000, got an empty list`. */
-export function expectedGot(expected: string, place: Place | undefined): string {
+function expectedGot(expected: string, place: Place | undefined): string {
   return `expected ${expected}, got ${found(place)}`;
 }
 
@@ -102,10 +102,15 @@ function unknownKey(key: string, known: string, path: Path, place: Place | undef
 function found(place: Place | undefined): string {
   if (place === undefined) return "nothing";
   const { value, substituted } = place;
-  if (substituted !== null) return `${excerpt(substituted.text)} from ${excerpt(substituted.written)}`;
+  if (substituted !== null) return `${scalarText(substituted.text)} from ${excerpt(substituted.written)}`;
   if (value === null) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
-  return typeof value === "object" ? "a mapping" : excerpt(value);
+  return typeof value === "object" ? "a mapping" : scalarText(value);
+}
+
+/** Without the name and password of a URL: problems are copied into tickets. */
+function scalarText(value: string | number | boolean): string {
+  return excerpt(typeof value === "string" ? value.replace(/\/\/[^/]*@/, "//…@") : value);
 }
 
 function at(offset: number, path: Path, sentence: string): Finding {

@@ -55,8 +55,8 @@ export function listOptions(): Option[] {
 /** The documentation with its tables made anew: each stands after a comment that names the file's keys that it shows. */
 export function fillTables(guide: string): string {
   return guide.replace(
-    /(<!-- options: ([a-z ]+) -->\n)[^]*?(\n<!-- end -->)/g,
-    (_whole, begin: string, keys: string, end: string) => `${begin}${optionTable(keys.split(" "))}${end}`,
+    /(<!-- options: ([a-z ]+) -->\n)[^]*?<!-- end -->/g,
+    (_whole, begin: string, keys: string) => `${begin}${optionTable(keys.split(" "))}\n<!-- end -->`,
   );
 }
 
@@ -74,14 +74,26 @@ function written(): z.core.JSONSchema.JSONSchema {
 }
 
 function optionsOf(schema: Schema, path: string, required: boolean): Option[] {
-  const rows = schema[EXPECTED] === undefined ? [] : [optionOf(schema, schema[EXPECTED], path, required)];
-  for (const [key, child] of Object.entries(schema.properties ?? {})) {
-    const needed = schema.required?.includes(key) ?? false;
-    rows.push(...optionsOf(child, path === "" ? key : `${path}.${key}`, needed));
-  }
-  if (schema.additionalProperties) rows.push(...partsOf(schema.additionalProperties, `${path}.NAME`));
-  if (schema.items) rows.push(...partsOf(schema.items, `${path}[]`));
-  return rows;
+  const expected = schema[EXPECTED];
+  const own = expected === undefined ? [] : [optionOf(schema, expected, path, required)];
+  return [...own, ...partsOf(schema, path)];
+}
+
+/** The options within a mapping or a list. */
+function partsOf(schema: Schema, path: string): Option[] {
+  const { properties = {}, required = [], additionalProperties, items } = schema;
+  return [
+    ...Object.entries(properties).flatMap(([key, child]) =>
+      optionsOf(child, path === "" ? key : `${path}.${key}`, required.includes(key)),
+    ),
+    ...(additionalProperties ? elementPartsOf(additionalProperties, `${path}.NAME`) : []),
+    ...(items ? elementPartsOf(items, `${path}[]`) : []),
+  ];
+}
+
+/** An element that is a scalar has no parts: it is described with its list. */
+function elementPartsOf(element: Schema, path: string): Option[] {
+  return [element, ...(element.anyOf ?? [])].flatMap((alternative) => partsOf(alternative, path));
 }
 
 function optionOf(schema: Schema, expected: string, path: string, required: boolean): Option {
@@ -93,13 +105,6 @@ function optionOf(schema: Schema, expected: string, path: string, required: bool
     required,
     meaning: schema.description ?? "",
   };
-}
-
-/** The options within an element of a list or a mapping. An element that is a scalar is described with its list. */
-function partsOf(element: Schema, path: string): Option[] {
-  return [element, ...(element.anyOf ?? [])]
-    .filter(({ properties }) => properties !== undefined)
-    .flatMap((mapping) => optionsOf({ ...mapping, [EXPECTED]: undefined }, path, false));
 }
 
 function defaultCell(option: Option): string {
@@ -115,22 +120,30 @@ function writtenValue(value: unknown): string {
 function forEditors(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(forEditors);
   if (typeof node !== "object" || node === null) return node;
-  const {
-    [EXPECTED]: expected,
-    description,
-    default: value,
-    propertyNames,
-    ...rest
-  } = node as Record<string, unknown>;
-  const annotations = {
-    ...(description !== undefined && { description }),
+  const annotations: Record<string, unknown> = {};
+  const rules: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(node)) {
+    if (key === "description") annotations[key] = value;
     // An empty mapping says nothing to who completes a file.
-    ...(value !== undefined && JSON.stringify(value) !== "{}" && { default: value }),
-  };
-  const rules = Object.fromEntries(Object.entries(rest).map(([key, child]) => [key, forEditors(child)]));
-  const names = propertyNames === undefined ? {} : { propertyNames };
-  const constrained =
-    rest["pattern"] !== undefined || rest["enum"] !== undefined || rest["const"] !== undefined;
-  const scalar = rest["type"] === "integer" || rest["type"] === "boolean" || constrained;
-  return scalar ? { ...annotations, anyOf: [rules, VARIABLE] } : { ...annotations, ...rules, ...names };
+    else if (key === "default" && JSON.stringify(value) !== "{}") annotations[key] = value;
+    // Its keys are options and no rules.
+    else if (key === "properties") rules[key] = eachForEditors(value as Readonly<Record<string, unknown>>);
+    // No variable can stand in a key.
+    else if (key === "propertyNames")
+      rules[key] = { pattern: (value as { readonly pattern: unknown }).pattern };
+    else if (key !== "default" && key !== EXPECTED) rules[key] = forEditors(value);
+  }
+  return isFormed(rules) ? { ...annotations, anyOf: [rules, VARIABLE] } : { ...annotations, ...rules };
+}
+
+function eachForEditors(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).map(([key, option]) => [key, forEditors(option)]));
+}
+
+/** Whether a scalar has a form that `${NAME}` would not have. */
+function isFormed(rules: Readonly<Record<string, unknown>>): boolean {
+  const { type } = rules;
+  return (
+    type === "integer" || type === "boolean" || ["pattern", "enum", "const"].some((rule) => rule in rules)
+  );
 }

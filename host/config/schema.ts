@@ -86,7 +86,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   filters: named("a mapping from names to filters", name(), filter())
     .prefault({})
     .describe("The filters, by name."),
-  routes: list("a list of routes", route(), 10_000, 1).describe(
+  routes: list("a list of routes", route(), 4_096, 1).describe(
     "Which requests go where: the most specific host wins, then the most specific path, then a named method.",
   ),
 });
@@ -212,8 +212,10 @@ function route(): z.ZodType<DraftRoute> {
       .optional()
       .describe("The route's name in logs and metrics; made from its place and its match when left out."),
     match: MATCH.prefault({}),
-    filters: list("a list of filters' names", name(), 32).prefault([]).describe("The chain, in order."),
-    upstream: name().describe("The name of the upstream."),
+    filters: list("a list of filters' names", reference("the name of a filter"), 32)
+      .prefault([])
+      .describe("The chain, in order."),
+    upstream: reference("the name of an upstream").describe("Where the requests go."),
   }).transform(({ name, ...rest }) => ({ name, ...rest }));
 }
 
@@ -247,4 +249,9 @@ function path(expected: string): z.ZodType<string, string> {
 function name(): z.ZodType<string, string> {
   const expected = "a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit";
   return text(expected, /^[a-z0-9][a-z0-9_.-]{0,62}$/, (input) => input);
+}
+
+/** A name that something else has. Whether anything has it is found with the whole file in view (`conflict.ts`). */
+function reference(expected: string): z.ZodType<string, string> {
+  return text(expected, /./, (input) => input);
 }

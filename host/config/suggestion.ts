@@ -2,7 +2,7 @@
 const WRITTEN_LENGTH_MAX = 80;
 
 /** The name that a mistyped one was probably meant to be; undefined when nothing is near. */
-export function suggest(written: string, names: Iterable<string>): string | undefined {
+function suggest(written: string, names: Iterable<string>): string | undefined {
   if (written.length > WRITTEN_LENGTH_MAX) return undefined;
   const wanted = canonical(written);
   // A third of the letters may be wrong, and always one: more, and the guess misleads.

@@ -1,0 +1,206 @@
+import { availableParallelism } from "node:os";
+import { describe, expect, test } from "vitest";
+import { MINIMAL, parse } from "./file.ts";
+
+describe("a whole file", () => {
+  test("the least that a file can say is filled in with every default", () => {
+    expect(parse(MINIMAL)).toEqual({
+      listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
+      admin: { kind: "tcp", host: "127.0.0.1", port: 9901 },
+      workers: Math.min(64, availableParallelism()),
+      store: "/etc/sluice/.sluice",
+      log: { level: "info", exchanges: true },
+      timeouts: {
+        clientHeadMs: 10_000,
+        clientRequestMs: 300_000,
+        clientIdleMs: 75_000,
+        upstreamBodyMs: 60_000,
+        upstreamKeepAliveMs: 4_000,
+        drainMs: 25_000,
+        instanceWaitMs: 1_000,
+      },
+      limits: {
+        clientHeadBytesMax: 16_384,
+        clientHeadersMax: 100,
+        upstreamConnectionsMax: 256,
+        upstreamPendingMax: 256,
+        replyBytesMax: 1_048_576,
+        editsMax: 200,
+        editBytesMax: 65_536,
+        logLinesMax: 100,
+        logLineBytesMax: 8_192,
+        metadataBytesMax: 16_384,
+        instancesMax: 256,
+      },
+      upstreams: [
+        {
+          name: "api",
+          servers: [{ origin: "http://127.0.0.1:9000", host: "127.0.0.1", port: 9000 }],
+          connectMs: 5_000,
+          headMs: 60_000,
+        },
+      ],
+      filters: [],
+      routes: [
+        {
+          name: "routes[0] */*",
+          match: { host: { kind: "any", name: "" }, path: { kind: "any", path: "/" }, methods: [] },
+          filters: [],
+          upstream: "api",
+        },
+      ],
+    });
+  });
+
+  test("every option that a file gives reaches the configuration", () => {
+    const config = parse(`
+listen: ["127.0.0.1:8080", { address: "[::1]:0" }]
+admin: unix:run/admin.sock
+workers: 3
+store: /var/cache/sluice
+log: { level: warn, exchanges: false }
+timeouts: { client-head: 1s, upstream-connect: 20ms, upstream-head: 2m }
+limits: { reply-bytes: 2MiB, edit-bytes: 2048, log-lines: 0 }
+upstreams:
+  api: { servers: ["http://127.0.0.1:9000", "http://[::1]", "http://api.internal:80/"], timeouts: { head: 1h } }
+filters:
+  keys:
+    component: ../filters/api_key.wasm
+    sha256: ${"AB".repeat(32)}
+    config: { header: x-api-key, nested: [1, 2.5, true, null, "text"] }
+    on-failure: open
+    grant: { log: false, exchange-facts: true, client-address: true, env: { REGION: eu, EMPTY: "" } }
+routes:
+  - name: main
+    match: { host: "*.Example.com", path: /api/*, methods: [GET, POST, GET] }
+    filters: [keys]
+    upstream: api
+`);
+    expect(config).toMatchObject({
+      listen: [
+        { host: "127.0.0.1", port: 8080 },
+        { host: "::1", port: 0 },
+      ],
+      admin: { kind: "unix", path: "/etc/sluice/run/admin.sock" },
+      workers: 3,
+      store: "/var/cache/sluice",
+      log: { level: "warn", exchanges: false },
+      timeouts: { clientHeadMs: 1_000 },
+      limits: { replyBytesMax: 2_097_152, editBytesMax: 2_048, logLinesMax: 0 },
+      upstreams: [
+        {
+          servers: [
+            { origin: "http://127.0.0.1:9000" },
+            { origin: "http://[::1]", host: "::1", port: 80 },
+            { origin: "http://api.internal", host: "api.internal", port: 80 },
+          ],
+          connectMs: 20,
+          headMs: 3_600_000,
+        },
+      ],
+      filters: [
+        {
+          name: "keys",
+          component: "/etc/filters/api_key.wasm",
+          sha256: "ab".repeat(32),
+          config: { header: "x-api-key", nested: [1, 2.5, true, null, "text"] },
+          onFailure: "open",
+          grant: {
+            log: false,
+            exchangeFacts: true,
+            clientAddress: true,
+            env: [
+              ["REGION", "eu"],
+              ["EMPTY", ""],
+            ],
+          },
+        },
+      ],
+      routes: [
+        {
+          name: "main",
+          match: {
+            host: { kind: "below", name: "example.com" },
+            path: { kind: "prefix", path: "/api/" },
+            methods: ["GET", "POST"],
+          },
+          filters: ["keys"],
+          upstream: "api",
+        },
+      ],
+    });
+    expect(config.timeouts, "what an upstream has for itself must not be read elsewhere").not.toHaveProperty(
+      "headMs",
+    );
+  });
+
+  test("a configuration survives a posting to a worker and a comparison as JSON", () => {
+    const config = parse(MINIMAL);
+    expect(structuredClone(config)).toEqual(config);
+    expect(JSON.parse(JSON.stringify(config))).toEqual(config);
+  });
+});
+
+describe("what depends on the surroundings", () => {
+  test("`admin: false` turns the admin API off", () => {
+    expect(parse(`${MINIMAL}admin: false`).admin).toBeNull();
+  });
+
+  test("`workers: auto` is one for each core", () => {
+    expect(parse(`${MINIMAL}workers: auto`).workers).toBe(Math.min(64, availableParallelism()));
+  });
+
+  test("instances are lowered to what one process can hold, and never below one", () => {
+    const filters = (count: number) =>
+      `filters: {${Array.from({ length: count }, (_unused, index) => `f${index}: { component: f.wasm }`).join()}}`;
+    const instances = (workers: number, count: number) =>
+      parse(`${MINIMAL}workers: ${workers}\n${filters(count)}`).limits.instancesMax;
+    expect(instances(1, 29)).toBe(256);
+    expect(instances(1, 30)).toBe(250);
+    expect(instances(64, 1)).toBe(117);
+    expect(instances(64, 117)).toBe(1);
+  });
+
+  test("a route without a name is named for its place and its match", () => {
+    const names = parse(`
+listen: ["127.0.0.1:8080"]
+upstreams: { api: { servers: ["http://127.0.0.1:9000"] } }
+routes:
+  - { match: { host: example.com, path: /a }, upstream: api }
+  - { match: { host: "*.example.com", methods: [GET, PUT] }, upstream: api }
+  - { match: { path: /api/* }, name: named, upstream: api }
+`).routes.map(({ name }) => name);
+    expect(names).toEqual(["routes[0] example.com/a", "routes[1] GET,PUT *.example.com/*", "named"]);
+  });
+
+  test("a route for any method may stand beside one that names methods", () => {
+    const { routes } = parse(`${MINIMAL}  - { match: { methods: [GET] }, upstream: api }`);
+    expect(routes.map(({ match }) => match.methods)).toEqual([[], ["GET"]]);
+  });
+
+  test("anchors and aliases say a thing once", () => {
+    const { upstreams } = parse(`
+listen: ["127.0.0.1:8080"]
+upstreams:
+  a: &same { servers: ["http://127.0.0.1:9000"] }
+  b: *same
+routes: [{ upstream: b }]
+`);
+    expect(upstreams[1]).toEqual({ ...upstreams[0], name: "b" });
+  });
+
+  test("names that objects have by themselves are names like others", () => {
+    const { filters } = parse(
+      `${MINIMAL}filters: { constructor: { component: f.wasm }, tostring: { component: g.wasm } }`,
+    );
+    expect(filters.map(({ name }) => name)).toEqual(["constructor", "tostring"]);
+    expect(() => parse(MINIMAL.replace("upstream: api", "upstream: constructor"))).toThrow(
+      /name of an upstream/,
+    );
+  });
+
+  test("a byte order mark moves nothing", () => {
+    expect(parse(`\uFEFF${MINIMAL}`)).toEqual(parse(MINIMAL));
+    expect(() => parse(`\uFEFFlisten: 3`)).toThrow(/sluice.yaml:1:9 listen/);
+  });
+});

@@ -145,6 +145,8 @@ export class Listener {
     // A connection that broke off between or within messages is no protocol error.
     if (error.code === "ECONNRESET" || error.code === "EPIPE" || !socket.writable)
       return void socket.destroy();
+    // Behind its last request a client says nothing that matters: that request goes on (RFC 9112 §9.6).
+    if (error.code === "HPE_CLOSED_CONNECTION") return;
     const code = CLIENT_ERRORS[error.code ?? ""] ?? "MESSAGE_MALFORMED";
     this.#refuseSocket(new Failure(code, error.message), socket);
   }

@@ -126,7 +126,10 @@ export class Client {
   /** Breaks the connection, so that the client cannot take what it has for a whole message. */
   abort(): void {
     this.#held = undefined;
-    this.connection.socket.destroy();
+    const { socket } = this.connection;
+    // Without a framing the end of the connection ends the message: only a reset tells that it broke off.
+    if (this.protocol === "HTTP/1.0") socket.resetAndDestroy();
+    else socket.destroy();
   }
 
   /** Sends the head that waits for its body. */

@@ -78,6 +78,11 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   upstreamResponded(status: number, raw: string[]): void {
     const fields = endToEnd(raw, SCRATCH);
+    // A client could frame it otherwise than undici has, and nobody would know of the other coding (RFC 9112 §6.3).
+    if (SCRATCH.otherCoding || (SCRATCH.chunked && SCRATCH.contentLength >= 0))
+      return this.#fail(
+        new Failure("UPSTREAM_MALFORMED", "two framings, or a transfer coding other than chunked"),
+      );
     fields.push("Via", "1.1 sluice");
     this.#respond(new ResponseHead(status, fields));
     // A filter had to be waited for: nothing of the body may come before its head.
@@ -260,7 +265,7 @@ function endingOf(failure: Failure | undefined): Ending {
   return fault === "upstream" ? "upstream-failed" : fault === "filter" ? "filter-failed" : "refused";
 }
 
-/** What an upstream's framing fields say is undici's affair: here they are read over. */
+/** What an upstream's framing fields say: read at once, and by nobody else. */
 const SCRATCH: Framing = {
   contentLength: -1,
   chunked: false,

@@ -223,6 +223,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     // Interim responses are not the answer.
     if (status < 200) return;
+    // RFC 9110 §15: there are no such statuses, and the contract with filters knows none.
+    if (status > 599) return controller.abort(new Failure("UPSTREAM_MALFORMED", `status ${status}`));
     this.#owner?.upstreamResponded(status, latin1(controller.rawHeaders as Buffer[]));
   }
 
@@ -262,21 +264,25 @@ function latin1(raw: readonly Buffer[]): string[] {
 
 /** The one place where undici's and the system's errors become our codes. */
 function failureOf(error: NodeJS.ErrnoException): Failure {
+  if (error instanceof Failure) return error;
   const code = error.code ?? "";
+  const malformed = error instanceof errors.HTTPParserError || NO_ANSWER.test(error.message);
   return new Failure(
-    ERRORS[code] ?? (code.startsWith("HPE_") ? "UPSTREAM_MALFORMED" : "UPSTREAM_BROKE_OFF"),
+    ERRORS[code] ?? (malformed ? "UPSTREAM_MALFORMED" : "UPSTREAM_BROKE_OFF"),
     `${code} ${error.message}`,
-    {
-      cause: error,
-    },
+    { cause: error },
   );
 }
+
+/** undici's words for an interim response that it did not ask for; the code is that of a broken socket. */
+const NO_ANSWER = /^bad (upgrade|response)$/;
 
 const ERRORS: Readonly<Record<string, FailureCode>> = {
   UND_ERR_CONNECT_TIMEOUT: "UPSTREAM_CONNECT_TIMED_OUT",
   UND_ERR_HEADERS_TIMEOUT: "UPSTREAM_TIMED_OUT",
   UND_ERR_BODY_TIMEOUT: "UPSTREAM_TIMED_OUT",
   UND_ERR_HEADERS_OVERFLOW: "UPSTREAM_MALFORMED",
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "UPSTREAM_MALFORMED",
   UND_ERR_INVALID_ARG: "HOST_BROKE",
   UND_ERR_NOT_SUPPORTED: "HOST_BROKE",
   EACCES: "UPSTREAM_UNREACHABLE",

@@ -36,7 +36,7 @@ export interface Account {
   readonly calls: readonly (readonly [call: string, result: unknown])[];
   readonly request: RequestHead;
   readonly response: ResponseHead;
-  readonly metadata: readonly (readonly [string, MetadataValue])[];
+  readonly metadata: readonly (readonly [key: string, tag: MetadataValue["tag"], value: unknown])[];
   readonly log: readonly string[];
 }
 
@@ -116,7 +116,7 @@ export class Twin {
     if (passed) call("on-response", () => plain(instance.onResponse(response)));
     if (this.#instance !== undefined) call("on-end", () => instance.onEnd(story.outcome));
     if (this.#instance !== undefined) call("close", () => instance.close());
-    return { calls, request, response, metadata: [...(facts.metadata ?? [])], log: this.#recorder.lines };
+    return { calls, request, response, metadata: metadataOf(facts), log: this.#recorder.lines };
   }
 }
 
@@ -178,9 +178,18 @@ function plain(reply: Reply | undefined): unknown {
   };
 }
 
+function metadataOf({ metadata }: ExchangeFacts): Account["metadata"] {
+  return [...(metadata ?? [])].map(([key, { tag, val }]) => [
+    key,
+    tag,
+    val instanceof Uint8Array ? Buffer.from(val).toString("latin1") : val,
+  ]);
+}
+
 /** The class of an error, and its words where they are the host's own or the filter's. The engine's differ by the way of calling. */
 function saying(error: unknown, instance: Instance): string {
   const said = instance.lastWords();
   const { reason, detail } = faultOf(error, said);
-  return reason === "contract" ? `contract: ${detail}` : `${reason}: ${said}`;
+  // Text beyond ASCII where the contract wants none is quoted as its bytes, or as its characters.
+  return reason === "contract" ? `contract: ${detail.replaceAll(/[^ -~]+/g, "?")}` : `${reason}: ${said}`;
 }

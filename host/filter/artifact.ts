@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { access, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { ArtifactRefused } from "./contract.ts";
@@ -53,27 +53,17 @@ export class ArtifactStore {
   async #open(path: string, bytes: Buffer, digest: string): Promise<Artifact> {
     // The form changes with the host's code, so its version is part of the name.
     const folder = join(this.#folder, `${digest}-${FORM}`);
-    let record = await readRecord(folder);
-    if (record === undefined) {
-      const answer = await this.#thread.transpile(bytes, this.#folder, folder);
-      if (answer.kind === "refused") throw new ArtifactRefused(`${path} ${answer.sentence}`);
-      if (answer.kind === "failed")
-        throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
-      record = await readRecord(folder);
-    }
-    if (record === undefined) throw new ArtifactRefused(`${folder} cannot be written or read`);
-    const modules: Record<string, WebAssembly.Module> = {};
-    for (const name of record.modules)
-      modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
-    const main = modules[record.main];
-    if (main === undefined) throw new ArtifactRefused(`${folder} is damaged: remove it`);
-    return {
-      digest,
-      imports: record.imports,
-      direct: record.direct,
-      main,
-      linked: { script: join(folder, "component.js"), modules },
-    };
+    const kept = await readKept(folder, digest);
+    if (kept !== undefined) return kept;
+    // What is there all the same is damaged: a disk was full, or somebody has tidied up.
+    await rm(folder, { recursive: true, force: true });
+    const answer = await this.#thread.transpile(bytes, this.#folder, folder);
+    if (answer.kind === "refused") throw new ArtifactRefused(`${path} ${answer.sentence}`);
+    if (answer.kind === "failed")
+      throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
+    const fresh = await readKept(folder, digest);
+    if (fresh === undefined) throw new ArtifactRefused(`${folder} cannot be written or read`);
+    return fresh;
   }
 }
 
@@ -89,9 +79,19 @@ async function readComponent(path: string): Promise<Buffer> {
   }
 }
 
-async function readRecord(folder: string): Promise<ArtifactRecord | undefined> {
+/** Undefined when it is not there, or not whole. */
+async function readKept(folder: string, digest: string): Promise<Artifact | undefined> {
+  const script = join(folder, "component.js");
   try {
-    return JSON.parse(await readFile(join(folder, "artifact.json"), "utf8")) as ArtifactRecord;
+    const text = await readFile(join(folder, "artifact.json"), "utf8");
+    const { imports, direct, main: mainName, modules: names } = JSON.parse(text) as ArtifactRecord;
+    const modules: Record<string, WebAssembly.Module> = {};
+    for (const name of names)
+      modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
+    const main = modules[mainName];
+    if (main === undefined) return undefined;
+    await access(script);
+    return { digest, imports, direct, main, linked: { script, modules } };
   } catch {
     return undefined;
   }

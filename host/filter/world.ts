@@ -40,7 +40,10 @@ export function whyOtherContract(sources: ReadonlyMap<string, string>): string |
   for (const [name, source] of sources) {
     const theirs = CONTRACT[name];
     if (theirs === undefined) continue;
-    const difference = firstDifference(declarationsOf(source), theirs);
+    const mine = declarationsOf(source);
+    // Of an import a component shows what it uses; what it exports has to be there whole.
+    const missing = name === FILTER ? Object.keys(theirs).find((item) => !(item in mine)) : undefined;
+    const difference = missing === undefined ? firstDifference(mine, theirs) : `it has no ${missing}`;
     const verb = name === FILTER ? "exports" : "imports";
     if (difference !== undefined) return `${verb} ${name}, but not as the contract has it: ${difference}`;
   }

@@ -15,8 +15,10 @@ export interface Handmade {
   readonly realloc?: string;
   /** Definitions beside the functions: more memory, globals. */
   readonly beside?: string;
-  /** The flags of the plan; request alone unless given. */
-  readonly phases?: number;
+  /** The bytes of the plan: flags, and from the fifth on how bodies are taken; request alone unless given. */
+  readonly plan?: readonly number[];
+  /** Left out, the host's own path does not know the component, as it does not know those that are composed. */
+  readonly destructor?: false;
 }
 
 /** A pointer to the result of a configure that went well. */
@@ -70,13 +72,13 @@ function coreOf(parts: Handmade): string {
     (memory (export "memory") 1)
     ${parts.beside ?? ""}
     (global $free (mut i32) (i32.const 8192))
-    (data (i32.const 20) "\\${hex(parts.phases ?? 1)}")
+    (data (i32.const 20) "${(parts.plan ?? [1]).map(hex).join("")}")
     (func $realloc (export "cabi_realloc") (param i32 i32) (param $align i32) (param $length i32) (result i32)
       ${parts.realloc ?? BUMP})
     (func (export "${FILTER}#configure") (param $config i32) (param $length i32) (result i32)
       ${parts.configure ?? CONFIGURED})
     (func (export "${FILTER}#[constructor]exchange") (result i32) (call $new-exchange (i32.const 64)))
-    (func (export "${FILTER}#[dtor]exchange") (param i32))
+    ${parts.destructor === false ? "" : `(func (export "${FILTER}#[dtor]exchange") (param i32))`}
     ${method("on-request", parts.onRequest ?? DROP_AND_PROCEED)}
     ${method("on-response", parts.onResponse ?? `(call $drop-response (local.get $head)) ${PROCEED}`)}
     ${["on-request-trailers", "on-response-trailers"].map((name) => method(name, "unreachable")).join("\n")}
@@ -176,5 +178,5 @@ function imported(from: string, name: string, local: string, type: string): stri
 }
 
 function hex(byte: number): string {
-  return byte.toString(16).padStart(2, "0");
+  return `\\${byte.toString(16).padStart(2, "0")}`;
 }

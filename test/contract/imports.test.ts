@@ -141,7 +141,7 @@ describe("heads", () => {
       (call $response-set (local.get $head) ${word("x-seen")} ${stored(2_052)})
       (call $response-remove (local.get $head) ${word("x-a")})
       (call $drop-response (local.get $head)) ${PROCEED}`;
-    const { response } = await account({ beside, onResponse, phases: 4 }, { ...STORY, method: "GET" });
+    const { response } = await account({ beside, onResponse, plan: [4] }, { ...STORY, method: "GET" });
     expect(response).toMatchObject({ status: 410, fields: ["x-seen", "1"] });
   });
 });

@@ -1,0 +1,192 @@
+/** What becomes of a filter when it is loaded: a plan, or one sentence that names the filter and says why not. */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ArtifactStore } from "../../host/filter/artifact.ts";
+import type { ExchangeFacts, HostServices, Instance } from "../../host/filter/contract.ts";
+import { Filter, type FilterSettings } from "../../host/filter/filter.ts";
+import { RequestHead } from "../../host/message.ts";
+import { WorkerMeter } from "../../host/ops/meter.ts";
+import { component } from "../support/test-host.ts";
+import { CONFIGURED, type Handmade, handmade } from "./handmade.ts";
+import { LIMITS, temporaryStore } from "./twin.ts";
+
+let store: ArtifactStore;
+let folder: string;
+let close: () => Promise<void>;
+let made = 0;
+
+beforeAll(() => {
+  ({ store, folder, close } = temporaryStore());
+});
+
+afterAll(() => close());
+
+const SETTINGS: FilterSettings = {
+  name: "own",
+  config: "null",
+  onFailure: "closed",
+  environment: [],
+  withheld: [],
+  limits: { ...LIMITS, instancesMax: 4, waitMs: 10 },
+};
+
+const HOST: HostServices = {
+  filterName: "own",
+  clientAddressGranted: false,
+  logEnabled: () => true,
+  logDropped: () => {},
+  log: () => {},
+};
+
+const FACTS: ExchangeFacts = {
+  requestId: "id",
+  route: "main",
+  protocol: "HTTP/1.1",
+  tlsVersion: undefined,
+  clientAddress: "::1",
+  metadata: undefined,
+};
+
+async function load(
+  from: string | Handmade,
+  settings: Partial<FilterSettings> = {},
+  host: HostServices = HOST,
+): Promise<Filter> {
+  made += 1;
+  const file =
+    typeof from === "string" ? component(from) : await handmade(join(folder, `${made}.wasm`), from);
+  return Filter.load(
+    await store.load(file, undefined),
+    { ...SETTINGS, ...settings },
+    host,
+    new WorkerMeter().filter("own"),
+  );
+}
+
+describe("a config", () => {
+  test("that the filter refuses: its own sentence", async () => {
+    await expect(load("bad_config", { config: '{"how":"error"}' })).rejects.toThrow(
+      /^filter own refuses its config: config\.how: this configuration is refused on purpose$/,
+    );
+  });
+
+  test("at which the filter panics: the panic with its file and line", async () => {
+    await expect(load("bad_config", { config: '{"how":"panic"}' })).rejects.toThrow(
+      /^filter own failed in configure \(trap\): [^]*filters\/fixtures\/bad-config\/src\/lib\.rs:\d+:\d+:\npanicked in configure/,
+    );
+  });
+
+  test("that is refused by a filter on jco's path: the same sentence", async () => {
+    const sentence =
+      '(data (i32.const 1088) "\\01\\00\\00\\00\\00\\04\\00\\00\\06\\00\\00\\00") (data (i32.const 1024) "not so")';
+    for (const destructor of [undefined, false] as const) {
+      const parts = {
+        beside: sentence,
+        configure: "(i32.const 1088)",
+        ...(destructor === false && { destructor }),
+      };
+      await expect(load(parts)).rejects.toThrow(/^filter own refuses its config: not so$/);
+    }
+  });
+
+  test("at which the filter asks for facts of an exchange that there is not: a trap", async () => {
+    await expect(load({ configure: `(call $request-id (i32.const 2048)) ${CONFIGURED}` })).rejects.toThrow(
+      /^filter own failed in configure \(trap\): exchange-facts outside of an exchange$/,
+    );
+  });
+
+  test("at which the filter traps without a word: what the engine says", async () => {
+    await expect(load({ configure: "unreachable" })).rejects.toThrow(
+      /^filter own failed in configure \(trap\): unreachable$/,
+    );
+  });
+});
+
+describe("a plan", () => {
+  test("that asks for phases is kept", async () => {
+    const { plan, single } = await load({ plan: [1 + 4 + 16] });
+    expect(plan).toMatchObject({ request: true, response: true, end: true, requestBody: { kind: "none" } });
+    expect(single).toBe(false);
+    expect((await load({ plan: [4] })).single).toBe(true);
+  });
+
+  test.each<[string, string | Handmade]>([
+    ["request-body stream", "wants_body"],
+    ["phase request-trailers", { plan: [1 + 2] }],
+    ["phase response-trailers", { plan: [8] }],
+    ["request-body buffered, response-body stream", { plan: [1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 0, 1] }],
+  ])("that asks for %s is refused with these words", async (missing, from) => {
+    await expect(load(from)).rejects.toThrow(
+      new RegExp(`^filter own asks for ${missing}, which this version of the host does not offer yet$`),
+    );
+  });
+
+  test("that is none breaks the contract", async () => {
+    await expect(load({ plan: [1, 0, 0, 0, 3] })).rejects.toThrow(
+      /^filter own failed in configure \(contract\): 3 is no case of a body mode$/,
+    );
+  });
+
+  test("that differs from one instance to the next is refused where it does", async () => {
+    let level = false;
+    // The flags come of what the host answers: request, and the response when the level is enabled.
+    const configure = `
+      (i32.store8 (i32.const 20) (i32.add (i32.const 1) (i32.mul (call $log-enabled (i32.const 0)) (i32.const 4))))
+      ${CONFIGURED}`;
+    const filter = await load({ configure }, {}, { ...HOST, logEnabled: () => level });
+    filter.pool.take();
+    level = true;
+    expect(() => filter.pool.take()).toThrow(/^filter own: two instances ask for different plans$/);
+  });
+});
+
+describe("a grant that takes an import away", () => {
+  test.each(["sluice:filter/log@0.1.0", "sluice:filter/exchange-facts@0.1.0"])(
+    "%s: refused by its name",
+    async (name) => {
+      await expect(load({}, { withheld: [name] })).rejects.toThrow(
+        new RegExp(`^filter own imports ${name}, which its grant takes away$`),
+      );
+    },
+  );
+
+  test("does not concern a filter without that import", async () => {
+    const filter = await load("mark", { config: '{"mark":"a"}', withheld: ["sluice:filter/log@0.1.0"] });
+    expect(filter.plan.request).toBe(true);
+  });
+
+  test("the client's address is none unless it is granted", async () => {
+    const name = '(data (i32.const 1024) "x-seen")';
+    const onRequest = `
+      (call $client-address (i32.const 2048))
+      (if (i32.load8_u (i32.const 2048)) (then
+        (call $request-set (local.get $head) (i32.const 1024) (i32.const 6) (i32.load (i32.const 2052)) (i32.load (i32.const 2056)))))
+      (call $drop-request (local.get $head)) (i32.const 48)`;
+    const seen = async (clientAddressGranted: boolean): Promise<string[]> => {
+      const filter = await load({ beside: name, onRequest }, {}, { ...HOST, clientAddressGranted });
+      const head = new RequestHead("GET", "http", "a", "/", []);
+      const instance = filter.pool.take() as Instance;
+      instance.open(FACTS);
+      instance.onRequest(head);
+      return head.fields;
+    };
+    expect([await seen(false), await seen(true)]).toEqual([[], ["x-seen", "::1"]]);
+  });
+});
+
+test("a component that the host's own path does not know serves one exchange after the other", async () => {
+  const name = '(data (i32.const 1024) "x-mark")';
+  const onRequest = `
+    (call $request-append (local.get $head) (i32.const 1024) (i32.const 6) (i32.const 1024) (i32.const 1))
+    (call $drop-request (local.get $head)) (i32.const 48)`;
+  const filter = await load({ beside: name, onRequest, destructor: false });
+  for (let round = 0; round < 3; round++) {
+    const head = new RequestHead("GET", "http", "a", "/", ["a", "b"]);
+    const instance = filter.pool.take() as Instance;
+    instance.open(FACTS);
+    expect(instance.onRequest(head)).toBeUndefined();
+    instance.close();
+    filter.pool.give(instance);
+    expect(head.fields).toEqual(["a", "b", "x-mark", "x"]);
+  }
+});

@@ -1,5 +1,5 @@
 import { lstatSync, unlinkSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { connect } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { OpenAPIHono, type z } from "@hono/zod-openapi";
@@ -8,8 +8,9 @@ import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import type { AdminAddress } from "../config/config.ts";
 import { AdminError, formatAdminAddress, isLoopback } from "./admin-address.ts";
+import { answerOf, Problem } from "./admin-problem.ts";
 import { addRoutes } from "./admin-routes.ts";
-import { type Control, Refusal, type RefusalCode } from "./control.ts";
+import { type Control, Refusal } from "./control.ts";
 
 export interface Admin {
   /** Where it listens, with the actual port. */
@@ -34,7 +35,7 @@ export async function startAdmin(control: Control, at: AdminAddress, log: Logger
     // Otherwise every Request and Response of the process would be Hono's.
     overrideGlobalObjects: false,
     errorHandler: () =>
-      problem({ status: 400, code: "REQUEST_REFUSED", detail: "The request's target or Host is malformed." }),
+      answerOf(new Problem("REQUEST_REFUSED", "The request's target or Host is malformed.")),
   });
   const server = createServer(
     { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX },
@@ -57,25 +58,10 @@ const REQUEST_MS_MAX = 10_000;
 const CLOSE_MS_MAX = 2_000;
 const PROBE_MS_MAX = 1_000;
 
-interface Problem {
-  readonly status: number;
-  readonly code: string;
-  readonly detail: string;
-  readonly headers?: Record<string, string>;
-}
-
-const REFUSAL_STATUS: Readonly<Record<RefusalCode, number>> = {
-  FILTER_UNKNOWN: 404,
-  ARTIFACT_REFUSED: 422,
-  CONFIGURE_REFUSED: 422,
-  HOST_UNAVAILABLE: 503,
-};
-
 function buildApp(control: Control, at: AdminAddress, log: Logger): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result) => {
-      if (!result.success)
-        throw new Refused({ status: 400, code: "BODY_REFUSED", detail: describe(result.error) });
+      if (!result.success) throw new Problem("BODY_REFUSED", describe(result.error));
     },
   });
   app.use(guard(at));
@@ -83,18 +69,11 @@ function buildApp(control: Control, at: AdminAddress, log: Logger): OpenAPIHono 
   // Asked last: who gets here has the right path and the wrong method.
   for (const [path, allow] of methodsByPath(app)) {
     app.all(path, () => {
-      throw new Refused({
-        status: 405,
-        code: "METHOD_REFUSED",
-        detail: `This takes ${allow} only.`,
-        headers: { allow },
-      });
+      throw new Problem("METHOD_REFUSED", `This takes ${allow} only.`, { allow });
     });
   }
-  app.notFound((c) =>
-    problem({ status: 404, code: "PATH_UNKNOWN", detail: `There is nothing at ${c.req.path}.` }),
-  );
-  app.onError((error, c) => answerFor(error, c, log));
+  app.notFound((c) => answerOf(new Problem("PATH_UNKNOWN", `There is nothing at ${c.req.path}.`)));
+  app.onError((error, c) => answerOf(problemOf(error, c, log)));
   return app;
 }
 
@@ -105,21 +84,17 @@ function guard(at: AdminAddress): MiddlewareHandler {
     // The raw field: an absolute-form target would replace it in the request's URL.
     if (at.kind === "tcp" && !isLoopbackField(incoming.headers.host ?? "")) {
       const detail = "The Host of a request to the admin API is localhost, 127.0.0.1 or [::1].";
-      throw new Refused({ status: 403, code: "HOST_REFUSED", detail });
+      throw new Problem("HOST_REFUSED", detail);
     }
     if (c.req.method === "POST") {
       const site = c.req.header("sec-fetch-site");
       if (c.req.header("origin") !== undefined || site === "cross-site" || site === "same-site") {
         const detail = "Web pages change nothing here: the request has an Origin or comes from another site.";
-        throw new Refused({ status: 403, code: "ORIGIN_REFUSED", detail });
+        throw new Problem("ORIGIN_REFUSED", detail);
       }
       const type = c.req.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
       if (type !== "application/json") {
-        throw new Refused({
-          status: 415,
-          code: "CONTENT_TYPE_REFUSED",
-          detail: "The body's content type is application/json.",
-        });
+        throw new Problem("CONTENT_TYPE_REFUSED", "The body's content type is application/json.");
       }
       c.req.raw = await bounded(c, incoming);
     }
@@ -154,46 +129,22 @@ function isLoopbackField(host: string): boolean {
   return name !== undefined && isLoopback(name);
 }
 
-/** An answer other than success, thrown from wherever it is noticed. */
-class Refused extends Error {
-  override readonly name = "Refused";
-  readonly problem: Problem;
-
-  constructor(problem: Problem) {
-    super(problem.detail);
-    this.problem = problem;
-  }
-}
-
-function answerFor(error: Error, c: Context, log: Logger): Response {
-  if (error instanceof Refused) return problem(error.problem);
-  if (error instanceof Refusal) {
-    return problem({ status: REFUSAL_STATUS[error.code], code: error.code, detail: error.message });
-  }
+function problemOf(error: Error, c: Context, log: Logger): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof Refusal) return new Problem(error.code, error.message);
   if (error instanceof HTTPException && error.status === 400) {
-    return problem({ status: 400, code: "BODY_REFUSED", detail: "The body is no JSON." });
+    return new Problem("BODY_REFUSED", "The body is no JSON.");
   }
   const { incoming } = c.env as { incoming: IncomingMessage };
   // A client that goes away in the middle of its body is no fault of the host, and reads no answer.
-  if (incoming.errored === null)
+  if (incoming.errored === null) {
     log.error({ err: error, method: c.req.method, path: c.req.path }, "admin request failed");
-  return problem({ status: 500, code: "HOST_BROKE", detail: "The host could not answer; its log says why." });
+  }
+  return new Problem("HOST_BROKE", "The host could not answer; its log says why.");
 }
 
-function problem({ status, code, detail, headers }: Problem): Response {
-  const body = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { ...headers, "content-type": "application/problem+json" },
-  });
-}
-
-function tooLarge(): Refused {
-  return new Refused({
-    status: 413,
-    code: "BODY_TOO_LARGE",
-    detail: `The body is at most ${BODY_BYTES_MAX} bytes long.`,
-  });
+function tooLarge(): Problem {
+  return new Problem("BODY_TOO_LARGE", `The body is at most ${BODY_BYTES_MAX} bytes long.`);
 }
 
 function describe(error: z.ZodError): string {

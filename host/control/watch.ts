@@ -163,8 +163,7 @@ class DirectoryWatch implements ArtifactWatch {
       this.#options.onError?.(`The directory ${path} cannot be watched for changed artifacts: ${why}`);
     });
     watcher.on("ready", () => this.#hint());
-    watcher.on("all", () => this.#hint());
-    // `all` tells nothing when a directory goes away that holds none of our files yet.
+    // The events that chokidar makes of these leave out some quick changes, and a directory without our files that goes.
     watcher.on("raw", () => this.#hint());
   }
 }

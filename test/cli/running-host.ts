@@ -125,6 +125,8 @@ function writeConfig(folder: string, upstream: string): void {
     listen: ["127.0.0.1:0"],
     admin: "unix:admin.sock",
     workers: 1,
+    // Longer than any test: what ends sooner has ended by itself, or been broken off.
+    timeouts: { drain: "10m" },
     upstreams: { echo: { servers: [upstream] } },
     filters: { marks: { component: "marks.wasm", config: {} } },
     routes: [{ match: { path: "/*" }, filters: ["marks"], upstream: "echo" }],

@@ -70,6 +70,12 @@ test("a body of just under 1 MiB is taken, and one over it is refused with 413",
   expect(desk.control.generation).toBe(2);
 });
 
+test("a body that says of itself that it is too long is refused before a byte of it is read", async () => {
+  const head = `POST /v1/filters/keys/swap HTTP/1.1\nHost: localhost\n${JSON_TYPE}\nContent-Length: 1048577`;
+
+  expect((await exchange(await desk.start(), head)).status).toBe(413);
+});
+
 test("a chunked body is taken, and counted where it has no length", async () => {
   const admin = await desk.start();
   const { path } = desk.newComponent();

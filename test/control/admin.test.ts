@@ -1,6 +1,12 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { PROBLEMS } from "../../host/control/admin-problem.ts";
 import { Refusal } from "../../host/control/control.ts";
 import { Desk, exchange, OLD_DIGEST, post } from "./desk.ts";
+
+/** As they are before any admin API has been started. */
+const NODE_REQUEST = Request;
+const NODE_RESPONSE = Response;
 
 let desk: Desk;
 
@@ -155,4 +161,19 @@ test("the API describes itself in OpenAPI 3.1, every path and its problems", asy
     $ref: "#/components/schemas/SwapRequest",
   });
   expect(description.components.schemas.SwapRequest.required).toEqual(["component"]);
+});
+
+test("docs/admin-api.md explains every problem with its status, and no other", () => {
+  const page = readFileSync(new URL("../../docs/admin-api.md", import.meta.url), "utf8");
+
+  const rows = page.matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm);
+
+  expect(Object.fromEntries([...rows].map(([, code, status]) => [code, Number(status)]))).toEqual(PROBLEMS);
+});
+
+test("the Request and Response of the process stay Node's own", async () => {
+  await exchange(await desk.start(), "GET /v1/status HTTP/1.1\nHost: localhost");
+
+  expect(Request).toBe(NODE_REQUEST);
+  expect(Response).toBe(NODE_RESPONSE);
 });

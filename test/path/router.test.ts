@@ -119,9 +119,10 @@ describe("paths", () => {
     const literal = routerOf({ exact: { path }, prefix: { path: `${path}/*` } });
     expect(literal.match("GET", "h", path)).toBe("exact");
     expect(literal.match("GET", "h", `${path}/x`)).toBe("prefix");
-    for (const other of ["/a", "/ab", "/axb", "/x", "/1", "/a:b1", "/:", "/axxb/x", "/1/x"]) {
-      if (other !== path) expect(literal.match("GET", "h", other), other).toBeUndefined();
-    }
+    const others = ["/a", "/ab", "/axb", "/x", "/1", "/a:b1", "/:", "/axxb/x", "/1/x"].filter(
+      (other) => other !== path,
+    );
+    expect(others.filter((other) => literal.match("GET", "h", other) !== undefined)).toEqual([]);
   });
 
   test("a path is written in the configuration as a client sends it, escapes and all", () => {

@@ -1,5 +1,5 @@
+import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { expect } from "vitest";
 import { BrokenOff, type Field, type Head, Wire } from "./wire.ts";
 import { within } from "./waiting.ts";
 
@@ -98,7 +98,7 @@ export function request(target: string, fields: readonly string[] = [], method =
 }
 
 export function statusOf(head: Head): number {
-  expect(head.startLine, "a status line").toMatch(/^HTTP\/1\.1 [1-5]\d\d( |$)/);
+  assert.match(head.startLine, /^HTTP\/1\.1 [1-5]\d\d( |$)/, "a status line");
   return Number(head.startLine.slice(9, 12));
 }
 
@@ -106,13 +106,13 @@ export function statusOf(head: Head): number {
 async function readBody(wire: Wire, head: Head): Promise<{ body: Buffer; trailers: readonly Field[] }> {
   const length = head.one("content-length");
   const encoding = head.one("transfer-encoding");
-  expect([length, encoding], "two framings").toContain(undefined);
+  assert(length === undefined || encoding === undefined, "two framings");
   if (encoding !== undefined) {
-    expect(encoding).toBe("chunked");
+    assert.equal(encoding, "chunked");
     return wire.chunked();
   }
   if (length !== undefined) {
-    expect(length).toMatch(/^\d+$/);
+    assert.match(length, /^\d+$/);
     return { body: await wire.bytes(Number(length)), trailers: [] };
   }
   const body = await wire.rest();

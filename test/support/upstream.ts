@@ -56,7 +56,7 @@ export class Upstream implements AsyncDisposable {
   readonly arrivals: Arrival[] = [];
   /** Connections accepted since the start. */
   connections = 0;
-  readonly open = new Set<Socket>();
+  readonly open: Set<Socket> = new Set();
   readonly #server: Server;
   readonly #answer: Answer;
 

@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import assert from "node:assert/strict";
 
 /** How long something may take that is about to happen. What takes longer has failed. */
 export const PATIENCE_MS = 10_000;
@@ -13,7 +13,7 @@ export async function waitFor<Found>(
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found as Exclude<Found, undefined | false>;
-    if (performance.now() > deadline) expect.fail(`${what}: not within ${patienceMs} ms`);
+    if (performance.now() > deadline) assert.fail(`${what}: not within ${patienceMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }
 }
@@ -25,13 +25,10 @@ export async function within<Value>(
   patienceMs: number = PATIENCE_MS,
 ): Promise<Value> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    try {
-      expect.fail(`${what}: not within ${patienceMs} ms`);
-    } catch (error) {
-      reject(error);
-    }
-  }, patienceMs);
+  const timer = setTimeout(
+    () => reject(new assert.AssertionError({ message: `${what}: not within ${patienceMs} ms` })),
+    patienceMs,
+  );
   try {
     return await Promise.race([promise, late]);
   } finally {
@@ -39,4 +36,18 @@ export async function within<Value>(
   }
 }
 
+/** Waits until a number that grows has stopped growing, and gives it. */
+export async function plateau(what: string, look: () => number): Promise<number> {
+  let seen = { value: -1, since: performance.now() };
+  await waitFor(`an end of the growth of ${what}`, () => {
+    const value = look();
+    if (value !== seen.value) seen = { value, since: performance.now() };
+    return value > 0 && performance.now() - seen.since > STILL_MS;
+  });
+  return seen.value;
+}
+
 const LOOK_AGAIN_MS = 5;
+
+/** What has not grown for so long will not grow any more. */
+const STILL_MS = 500;

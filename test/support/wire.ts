@@ -1,5 +1,5 @@
+import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import { expect } from "vitest";
 
 /** One field of a message, as it was on the wire; bytes as Latin-1 code units. */
 export type Field = readonly [name: string, value: string];
@@ -17,7 +17,7 @@ export class Head {
     this.startLine = startLine;
     this.fields = fields.map((line) => {
       const colon = line.indexOf(":");
-      expect(colon, `a field without a colon: ${line}`).toBeGreaterThan(0);
+      assert(colon > 0, `a field without a colon: ${line}`);
       return [line.slice(0, colon), line.slice(colon + 1).trim()];
     });
   }
@@ -30,7 +30,7 @@ export class Head {
   /** The value of the only field of this name; undefined when there is none. */
   one(name: string): string | undefined {
     const values = this.all(name);
-    expect(values.length, `${name} is there more than once`).toBeLessThan(2);
+    assert(values.length < 2, `${name} is there more than once`);
     return values[0];
   }
 
@@ -141,10 +141,10 @@ export class Wire {
     const chunks: Buffer[] = [];
     for (;;) {
       const size = await this.line();
-      expect(size, "the size of a chunk").toMatch(/^[0-9a-f]+$/i);
+      assert.match(size, /^[0-9a-f]+$/i, "the size of a chunk");
       const chunk = await this.bytes(Number.parseInt(size, 16));
       if (chunk.length === 0) break;
-      expect((await this.bytes(2)).toString("latin1"), "the end of a chunk").toBe("\r\n");
+      assert.equal((await this.bytes(2)).toString("latin1"), "\r\n", "the end of a chunk");
       chunks.push(chunk);
     }
     const lines = ["trailers"];

@@ -36,8 +36,9 @@ pub fn enabled(level: Level) -> bool {
 /// Writes a line. Never fails and never waits. The attributes are logged as data, not as text.
 ///
 /// ```
-/// # use sluice_filter::log::{self, Level};
-/// log::log(Level::Warn, "refused", &[("reason", "expired")]);
+/// # use sluice_filter::{log::{self, Level}, testing::logged};
+/// let lines = logged(|| log::log(Level::Warn, "refused", &[("reason", "expired")]));
+/// assert_eq!(lines[0].attribute("reason"), Some("expired"));
 /// ```
 #[inline]
 pub fn log(level: Level, message: &str, attributes: &[(&str, &str)]) {
@@ -49,7 +50,9 @@ macro_rules! levels {
         #[doc = $doc]
         ///
         /// ```
-        #[doc = concat!("sluice_filter::log::", stringify!($name), "(\"seen\", &[]);")]
+        /// # use sluice_filter::{log::{self, Level}, testing::logged};
+        #[doc = concat!("let lines = logged(|| log::", stringify!($name), "(\"seen\", &[]));")]
+        #[doc = concat!("assert_eq!((lines[0].level, lines[0].message.as_str()), (Level::", stringify!($level), ", \"seen\"));")]
         /// ```
         #[inline]
         pub fn $name(message: &str, attributes: &[(&str, &str)]) {

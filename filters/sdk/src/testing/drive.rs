@@ -1,6 +1,7 @@
-use super::harness::{ExchangeSetup, Harness};
+use super::harness::Harness;
 use super::message::Content;
 use super::report::{Failure, Report};
+use super::setup::ExchangeSetup;
 use super::side::{Side, ToClient, ToUpstream};
 use crate::memory::limits::{BODY_HELD_BYTES, REPLY_BYTES};
 use crate::memory::types::{self, Field, NoLine, StatusLine};
@@ -126,9 +127,11 @@ impl<'h, F: Filter> Drive<'h, F> {
         if self.plan.phases.contains(Phases::END) && self.constructed {
             let _ = self.call(|filter, exchange| filter.on_end(&outcome, exchange));
         }
-        // Dropping the filter's state is a call of its own.
-        if self.constructed {
+        // Dropping the filter's state is a call of its own; of a failed instance nothing is called any more.
+        if self.report.failure.is_none() {
             let _ = self.call(|_, exchange| drop(std::mem::take(&mut exchange.state)));
+        } else {
+            std::mem::forget(std::mem::take(&mut self.exchange.state));
         }
         self.report.lines = std::mem::take(&mut self.harness.world.lines);
         self.report.facts = self.harness.world.facts.clone();

@@ -1,15 +1,12 @@
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::drive::Drive;
-use super::message::{Request, Response};
-use super::{Facts, Line, Report};
-use crate::http_client::Outgoing;
+use super::Line;
+use super::setup::{ExchangeSetup, Setup};
 use crate::memory::metrics::Sample;
 use crate::memory::{Stage, World, enter};
-use crate::{Ending, Error, Filter, Plan, config, http_client};
+use crate::{Error, Filter, Plan, config};
 
 /// A filter with a host in memory around it.
 pub struct Harness<F: Filter> {
@@ -21,22 +18,50 @@ pub struct Harness<F: Filter> {
     lines: Vec<Line>,
 }
 
-/// What the configuration grants to a filter.
-pub struct Setup<F> {
-    world: World,
-    filter: PhantomData<F>,
-}
-
-/// An exchange that is about to happen.
-pub struct ExchangeSetup<'h, F: Filter> {
-    pub(super) harness: &'h mut Harness<F>,
-    pub(super) request: Request,
-    pub(super) response: Response,
-    pub(super) facts: Facts,
-    pub(super) ending: Ending,
-    pub(super) open: bool,
-}
-
+/// ```
+/// # use std::time::Duration;
+/// # use sluice_filter::metrics::{Counter, Gauge, Histogram};
+/// # use sluice_filter::testing::{Harness, json};
+/// # use sluice_filter::{Decision, Error, Exchange, Filter, NoConfig, Phases, Request, clock, filter, log};
+/// struct Meter {
+///     requests: Counter,
+///     now: Gauge,
+///     lengths: Histogram,
+/// }
+///
+/// #[filter]
+/// impl Filter for Meter {
+///     fn configure(_: NoConfig) -> Result<Self, Error> {
+///         log::debug("ready", &[]);
+///         Ok(Self {
+///             requests: Counter::declare("requests_total", "Requests.", &["method"])?,
+///             now: Gauge::declare("now", "Seconds.", &[])?,
+///             lengths: Histogram::declare("path_length", "Bytes.", &[], &[10.0, 100.0])?,
+///         })
+///     }
+///
+///     fn on_request(&mut self, request: &mut Request, _: &mut Exchange) -> Decision {
+///         self.requests.add(1, &[&request.method()]);
+///         self.now.set((clock::monotonic_ns() / 1_000_000_000) as f64, &[]);
+///         self.lengths.observe(request.path().len() as f64, &[]);
+///         Decision::Proceed
+///     }
+/// }
+///
+/// let mut meter = Harness::<Meter>::configure(json!(null))?;
+/// assert_eq!(meter.plan().phases, Phases::REQUEST);
+/// assert_eq!(meter.log()[0].message, "ready");
+///
+/// meter.exchange().run();
+/// assert_eq!(meter.counter("requests_total", &["GET"]), Some(1));
+/// assert_eq!(meter.histogram("path_length", &[]), Some(&[1.0][..]));
+///
+/// let before = meter.gauge("now", &[]).unwrap();
+/// meter.advance(Duration::from_secs(5));
+/// meter.exchange().run();
+/// assert_eq!(meter.gauge("now", &[]), Some(before + 5.0));
+/// # Ok::<(), Error>(())
+/// ```
 impl<F: Filter> Harness<F> {
     /// Configures the filter as the host would, from what an operator writes under `config:`. A panic is an error, too.
     ///
@@ -67,10 +92,30 @@ impl<F: Filter> Harness<F> {
     /// assert!(harness.is_ok());
     /// ```
     pub fn setup() -> Setup<F> {
-        Setup { world: World::default(), filter: PhantomData }
+        Setup::new()
     }
 
     /// The instance.
+    ///
+    /// ```
+    /// # use sluice_filter::{Error, Filter, filter, testing::{Harness, json}};
+    /// #[derive(serde::Deserialize)]
+    /// struct Limit {
+    ///     limit: u32,
+    /// }
+    ///
+    /// #[filter]
+    /// impl Filter for Limit {
+    ///     type Config = Self;
+    ///
+    ///     fn configure(limit: Self) -> Result<Self, Error> {
+    ///         Ok(limit)
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Harness::<Limit>::configure(json!({ "limit": 3 }))?.filter().limit, 3);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn filter(&self) -> &F {
         &self.filter
     }
@@ -87,14 +132,7 @@ impl<F: Filter> Harness<F> {
 
     /// An exchange: by default a GET of `/` that an upstream answers with an empty 200.
     pub fn exchange(&mut self) -> ExchangeSetup<'_, F> {
-        ExchangeSetup {
-            harness: self,
-            request: Request::get("/"),
-            response: Response::new(200),
-            facts: Facts::default(),
-            ending: Ending::Complete,
-            open: false,
-        }
+        ExchangeSetup::new(self)
     }
 
     /// Lets time pass. Within a call it stands still.
@@ -128,6 +166,14 @@ impl<F: Filter> Harness<F> {
         }
     }
 
+    /// Configures the filter in a world that grants what it may use.
+    pub(super) fn within(mut world: World, config: impl Serialize) -> Result<Self, Error> {
+        let config = serde_json::to_string(&config).map_err(|error| Error::new(error.to_string()))?;
+        let filter = instance(&mut world, &config)?;
+        let lines = std::mem::take(&mut world.lines);
+        Ok(Self { filter, world, spoiled: false, config, lines })
+    }
+
     /// A fresh instance in the place of one that has failed.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
         if self.spoiled {
@@ -135,78 +181,6 @@ impl<F: Filter> Harness<F> {
             self.spoiled = false;
         }
         Ok(())
-    }
-}
-
-impl<F: Filter> Setup<F> {
-    /// Grants a secret.
-    #[must_use]
-    pub fn secret(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        self.world.secrets.insert(name.into(), value.into());
-        self
-    }
-
-    /// Grants an upstream, and says how it answers.
-    #[must_use]
-    pub fn upstream(
-        mut self,
-        name: impl Into<String>,
-        mut answer: impl FnMut(&Outgoing) -> Result<Response, http_client::Error> + 'static,
-    ) -> Self {
-        let answer = move |outgoing: &Outgoing| answer(outgoing).map(Response::into_answer);
-        self.world.upstreams.insert(name.into(), Box::new(answer));
-        self
-    }
-
-    /// Configures the filter, as [`Harness::configure`].
-    pub fn configure(self, config: impl Serialize) -> Result<Harness<F>, Error> {
-        let config = serde_json::to_string(&config).map_err(|error| Error::new(error.to_string()))?;
-        let mut world = self.world;
-        let filter = instance(&mut world, &config)?;
-        let lines = std::mem::take(&mut world.lines);
-        Ok(Harness { filter, world, spoiled: false, config, lines })
-    }
-}
-
-impl<F: Filter> ExchangeSetup<'_, F> {
-    /// Replaces the client's request.
-    #[must_use]
-    pub fn request(mut self, request: Request) -> Self {
-        self.request = request;
-        self
-    }
-
-    /// Replaces the upstream's response.
-    #[must_use]
-    pub fn response(mut self, response: Response) -> Self {
-        self.response = response;
-        self
-    }
-
-    /// Replaces what the host knows of the exchange.
-    #[must_use]
-    pub fn facts(mut self, facts: Facts) -> Self {
-        self.facts = facts;
-        self
-    }
-
-    /// Replaces how the exchange ends, as `on_end` is told. It changes nothing else.
-    #[must_use]
-    pub fn ending(mut self, ending: Ending) -> Self {
-        self.ending = ending;
-        self
-    }
-
-    /// The filter's policy is `on-failure: open`: when a call fails, the exchange goes on without it.
-    #[must_use]
-    pub fn open(mut self) -> Self {
-        self.open = true;
-        self
-    }
-
-    /// Runs the exchange to its end.
-    pub fn run(self) -> Report {
-        Drive::new(self).run()
     }
 }
 

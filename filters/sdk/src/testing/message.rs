@@ -1,6 +1,24 @@
 use crate::memory::types::{self, Field, NoLine, RequestLine, StatusLine};
 
 /// A request as a client sends it.
+///
+/// ```
+/// # use sluice_filter::{Filter, filter, testing::{Harness, Request, json}};
+/// # #[derive(Default)]
+/// # struct Nothing;
+/// # #[filter]
+/// # impl Filter for Nothing {}
+/// let mut nothing = Harness::<Nothing>::configure(json!(null))?;
+///
+/// let request = Request::post("/a").header("x-a", "1").body("whole");
+/// assert_eq!(nothing.exchange().request(request).run().request_body(), b"whole");
+///
+/// let request = Request::post("/a").chunks(["one", "two"]).trailer("x-sum", "3");
+/// let report = nothing.exchange().request(request).run();
+/// assert_eq!(report.request_body(), b"onetwo");
+/// assert_eq!(report.request_trailers().unwrap().header("x-sum").unwrap(), "3");
+/// # Ok::<(), sluice_filter::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Request {
     line: RequestLine,
@@ -9,6 +27,24 @@ pub struct Request {
 }
 
 /// A response as an upstream sends it.
+///
+/// ```
+/// # use sluice_filter::{Filter, filter, testing::{Harness, Response, json}};
+/// # #[derive(Default)]
+/// # struct Nothing;
+/// # #[filter]
+/// # impl Filter for Nothing {}
+/// let mut nothing = Harness::<Nothing>::configure(json!(null))?;
+///
+/// let response = Response::new(404).header("x-a", "1").body("whole");
+/// assert_eq!(nothing.exchange().response(response).run().response_body(), b"whole");
+///
+/// let response = Response::new(200).chunks(["one", "two"]).trailer("x-sum", "3");
+/// let report = nothing.exchange().response(response).run();
+/// assert_eq!(report.response_body(), b"onetwo");
+/// assert_eq!(report.response_trailers().unwrap().header("x-sum").unwrap(), "3");
+/// # Ok::<(), sluice_filter::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Response {
     status: u16,
@@ -168,22 +204,12 @@ macro_rules! contents {
             }
 
             /// Replaces the body by one that comes as a single chunk.
-            ///
-            /// ```
-            /// # use sluice_filter::testing::{Request, Response};
-            #[doc = concat!("let message = ", $make, ".body(\"{}\");")]
-            /// ```
             #[must_use]
             pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
                 self.chunks([body.into()])
             }
 
             /// Replaces the body by one that comes in these chunks. The last one is the one that is called the last.
-            ///
-            /// ```
-            /// # use sluice_filter::testing::{Request, Response};
-            #[doc = concat!("let message = ", $make, ".chunks([\"one\", \"two\", \"\"]);")]
-            /// ```
             #[must_use]
             pub fn chunks<C: Into<Vec<u8>>>(mut self, chunks: impl IntoIterator<Item = C>) -> Self {
                 self.content.chunks = chunks.into_iter().map(Into::into).collect();
@@ -191,11 +217,6 @@ macro_rules! contents {
             }
 
             /// Adds a trailer field at the end.
-            ///
-            /// ```
-            /// # use sluice_filter::testing::{Request, Response};
-            #[doc = concat!("let message = ", $make, ".body(\"{}\").trailer(\"x-checksum\", \"1\");")]
-            /// ```
             #[must_use]
             pub fn trailer(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
                 self.content.trailers.push((name.into(), value.into()));

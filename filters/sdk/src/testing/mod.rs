@@ -31,14 +31,16 @@ mod facts;
 mod harness;
 mod message;
 mod report;
+mod setup;
 mod side;
 
 pub use crate::memory::exchange_facts::Facts;
 pub use crate::memory::log::Line;
-pub use harness::{ExchangeSetup, Harness, Setup};
+pub use harness::Harness;
 pub use message::{Request, Response, trailers};
 pub use report::{Failure, Report};
 pub use serde_json::json;
+pub use setup::{ExchangeSetup, Setup};
 
 use crate::memory::{Stage, World, enter, trap};
 
@@ -50,4 +52,16 @@ use crate::memory::{Stage, World, enter, trap};
 /// ```
 pub fn configuring<R>(check: impl FnOnce() -> R) -> R {
     enter(&mut World::default(), Stage::Configure, check).unwrap_or_else(|sentence| trap(&sentence))
+}
+
+/// What `code` logs: for code that is called from a phase and is no filter.
+///
+/// ```
+/// # use sluice_filter::{log, testing::logged};
+/// assert_eq!(logged(|| log::info("seen", &[]))[0].message, "seen");
+/// ```
+pub fn logged(code: impl FnOnce()) -> Vec<Line> {
+    let mut world = World::default();
+    enter(&mut world, Stage::Exchange, code).unwrap_or_else(|sentence| trap(&sentence));
+    world.lines
 }

@@ -1,0 +1,96 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { createLog, Host, parseConfig } from "../../host/index.ts";
+import { curl, npxSluice, ROOT, RunningQuickstart, words } from "./running-quickstart.ts";
+
+const README = read("README.md");
+const WRITING = read("docs/filters/writing.md");
+
+test("the README's first filter is the one in examples/first-filter, which cargo test runs", () => {
+  expect(blocks(README, "toml")).toEqual([read("examples/first-filter/Cargo.toml")]);
+  expect(blocks(README, "rust")).toEqual([read("examples/first-filter/src/lib.rs")]);
+});
+
+test("the code of writing.md stands in the tests of examples/first-filter", () => {
+  const folder = "examples/first-filter/tests";
+  const sources = readdirSync(join(ROOT, folder)).map((file) => read(`${folder}/${file}`));
+
+  const blocksThere = blocks(WRITING, "rust");
+  expect(blocksThere.length).toBeGreaterThan(0);
+  expect(blocksThere.filter((block) => !sources.some((source) => source.includes(block)))).toEqual([]);
+});
+
+test("the README's commands put the first filter into the quickstart, and do what it says", {
+  timeout: 150_000,
+}, async () => {
+  const commands = blocks(README, "console")
+    .join("")
+    .matchAll(/^\$ (?:npx|curl) .*$/gm);
+  const [swap = [], withCurl = [], withFirefox = []] = Array.from(commands, ([line]) => words(line.slice(2)));
+  await using quickstart = await RunningQuickstart.serving();
+  const here = (command: readonly string[]): string[] =>
+    command.map((word) => word.replace("127.0.0.1:8080", quickstart.listen));
+
+  const { stdout } = await npxSluice([...swap, "--admin", quickstart.admin]);
+  expect(stdout).toMatch(/^headers: [0-9a-f]{12} → [0-9a-f]{12} with a new config, generation 2, \d+ ms\n$/);
+  const refused = await curl(here(withCurl));
+  expect([refused.status, await refused.text()]).toEqual([403, "Not with this client.\n"]);
+  expect((await curl(here(withFirefox))).status).toBe(200);
+
+  const broken = swap.map((word) => word.replace('["curl"]', '[""]'));
+  await expect(npxSluice([...broken, "--admin", quickstart.admin])).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("config.refuse: every client begins with an empty name"),
+  });
+  expect((await curl(here(withCurl))).status, "the version before still serves").toBe(403);
+});
+
+describe("the configurations in docs/filters/ load", () => {
+  const examples = readdirSync(join(ROOT, "docs/filters")).flatMap((file) =>
+    blocks(read(`docs/filters/${file}`), "yaml").map((yaml) => [file, yaml] as const),
+  );
+
+  test.each(examples)("%s", async (_, yaml) => {
+    const rest = `
+listen: ["127.0.0.1:0"]
+admin: false
+upstreams: { api: { servers: ["http://127.0.0.1:9"] } }
+routes: [{ upstream: api }]
+`;
+    // The folder that the components' paths start from.
+    const config = parseConfig(yaml + rest, join(ROOT, ".sluice", "example.yaml"), {});
+    const log = createLog({ level: "warn", destination: 2 });
+
+    const prepared = await Host.check({ ...config, store: join(ROOT, ".sluice", "store") }, log);
+
+    expect(prepared.map(({ name }) => name)).toEqual(config.filters.map(({ name }) => name));
+  });
+});
+
+test("every link from one page to another leads somewhere", () => {
+  const docs = readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" });
+  const pages = [
+    "README.md",
+    "CHANGELOG.md",
+    ...docs.filter((file) => file.endsWith(".md")).map((file) => `docs/${file}`),
+  ];
+  const dead = pages.flatMap((page) =>
+    Array.from(read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g), ([, target = ""]) => target)
+      .filter((target) => !existsSync(join(ROOT, dirname(page), target)))
+      .map((target) => `${page} links to ${target}`),
+  );
+  expect(dead).toEqual([]);
+});
+
+/** The contents of a page's fenced blocks in this language. */
+function blocks(page: string, language: string): string[] {
+  return Array.from(
+    page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm")),
+    ([, block = ""]) => block,
+  );
+}
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), "utf8");
+}

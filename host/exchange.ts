@@ -82,9 +82,10 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   requestPassed(): void {
     if (this.#ended) return;
-    this.#call = (this.#route as Route).upstream.send(this.#outgoing(), this);
-    // It may have failed at once, and then there is nothing to keep.
-    if (this.#reply !== undefined || this.#ended) this.#call = undefined;
+    const call = (this.#route as Route).upstream.call(this.#outgoing(), this);
+    // Much may happen before `begin` returns, all of it by way of the call.
+    this.#call = call;
+    call.begin();
   }
 
   upstreamReady(): void {

@@ -74,7 +74,7 @@ export class Listener implements ConnectionOwner {
   /** Breaks what is left. */
   destroy(): void {
     this.#server.close();
-    for (const connection of this.#connections) connection.abort();
+    for (const connection of this.#connections) connection.abort(false);
   }
 
   #connected(socket: Socket): void {

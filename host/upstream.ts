@@ -41,20 +41,19 @@ export class Upstream {
     this.#servers = servers.map((server) => new Server(server, limits, parser, sweeper));
   }
 
-  /** The owner hears of everything that follows; of what is clear at once, before this returns. */
-  send(request: Outgoing, owner: UpstreamOwner): UpstreamCall {
-    const call = new UpstreamCall(this, request, owner);
-    call.begin();
-    return call;
+  /** A call that `begin` puts on its way. The owner hears of all that follows, and of some of it before `begin` returns. */
+  call(request: Outgoing, owner: UpstreamOwner): UpstreamCall {
+    return new UpstreamCall(this, request, owner);
   }
 
   /** The server with the fewest requests in flight; the turn decides among equals. `not`: one that has just failed. */
   choose(not: Server | undefined): Server {
     const servers = this.#servers;
-    this.#next = (this.#next + 1) % servers.length;
+    const first = this.#next;
+    this.#next = (first + 1) % servers.length;
     let best: Server | undefined;
     for (let step = 0; step < servers.length; step++) {
-      const server = servers[(this.#next + step) % servers.length] as Server;
+      const server = servers[(first + step) % servers.length] as Server;
       if (server !== not && (best === undefined || server.load < best.load)) best = server;
     }
     return best ?? (servers[0] as Server);

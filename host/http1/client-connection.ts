@@ -73,7 +73,7 @@ export class ClientConnection implements BodySink {
     this.#world = world;
     this.#collector = new HeadCollector(world.limits.headBytesMax);
     this.#decoder = new BodyDecoder(world.parser, world.limits);
-    this.#deadline = Date.now() + world.limits.headMs;
+    this.#deadline = Date.now() + world.limits.idleMs;
     socket.on("data", (data: Buffer) => this.#received(data));
     socket.on("end", () => this.#ended());
     socket.on("drain", () => this.#drained());
@@ -102,7 +102,7 @@ export class ClientConnection implements BodySink {
       this.#rest = undefined;
       this.#body(rest);
     }
-    if (this.#wanted && this.#rest === undefined) this.socket.resume();
+    if (this.#wanted) this.socket.resume();
   }
 
   pauseBody(): void {
@@ -143,8 +143,10 @@ export class ClientConnection implements BodySink {
     socket.write("", () => this.#served(client));
   }
 
-  abort(): void {
-    this.socket.destroy();
+  /** `unframed`: the end of the connection would end the message, and only a reset tells that it broke off. */
+  abort(unframed: boolean): void {
+    if (unframed) this.socket.resetAndDestroy();
+    else this.socket.destroy();
   }
 
   /** Looks at the clock. Called by the listener's sweep, and never from within another call. */
@@ -215,7 +217,7 @@ export class ClientConnection implements BodySink {
     const { limits, parser } = this.#world;
     let data = piece;
     if (!this.#collector.begun) {
-      data = withoutEmptyLine(piece);
+      data = withoutEmptyLines(piece);
       if (data.length === 0) return;
       this.#deadline = Date.now() + limits.headMs;
     }
@@ -224,7 +226,7 @@ export class ClientConnection implements BodySink {
     const whole = this.#collector.data;
     this.#collector.clear();
     if (end === TOO_LONG) return this.#refuse(tooLong(whole, limits));
-    if (end === BROKEN) return this.#refuse(new Failure("MESSAGE_MALFORMED", "a line ends without CR"));
+    if (end === BROKEN) return this.#refuse(new Failure("MESSAGE_MALFORMED", "a control byte, or a line that ends without CR"));
     if (!parser.request(whole, 0, end)) return this.#refuse(refusalOf(parser));
     const request = readRequest(parser, "http", limits);
     if (request instanceof Failure) return this.#refuse(request);
@@ -239,8 +241,8 @@ export class ClientConnection implements BodySink {
     this.#rest = rest;
     this.#wanted = !facts.hasBody;
     this.#deadline = facts.hasBody ? Date.now() + this.#world.limits.requestMs : 0;
-    // Nothing of a body is read before somebody wants it, and nothing of a later request before its turn.
-    if (facts.hasBody || rest !== undefined) this.socket.pause();
+    // Nothing of a body is read before somebody wants it.
+    if (facts.hasBody) this.socket.pause();
     this.#client = new Client(this, head, facts);
     this.#world.owner.arrived(this.#client);
   }
@@ -255,11 +257,11 @@ export class ClientConnection implements BodySink {
     this.#keep(data);
   }
 
-  /** Bytes of a later request: kept until its turn, and no more of them are read until then. */
+  /** Bytes of a later request: kept until its turn. Reading goes on, to hear when the client goes away, but not without end. */
   #keep(data: Buffer): void {
     if (this.#state !== EXCHANGE) return;
     this.#rest = this.#rest === undefined ? data : Buffer.concat([this.#rest, data]);
-    this.socket.pause();
+    if (this.#rest.length >= REST_BYTES_MAX) this.socket.pause();
   }
 
   #next(): void {
@@ -316,9 +318,11 @@ export class ClientConnection implements BodySink {
   }
 }
 
-/** RFC 9112 §2.2: an empty line before a request is passed over, once. */
-function withoutEmptyLine(data: Buffer): Buffer {
-  return data[0] === CR && data[1] === LF ? data.subarray(2) : data;
+/** RFC 9112 §2.2: empty lines before a request are passed over. */
+function withoutEmptyLines(data: Buffer): Buffer {
+  let at = 0;
+  while (data[at] === CR && data[at + 1] === LF) at += 2;
+  return at === 0 ? data : data.subarray(at);
 }
 
 /** Which part of a head is too long: its target, when that alone passes its bound. */
@@ -328,6 +332,9 @@ function tooLong(data: Buffer, { headBytesMax, targetBytesMax }: ConnectionLimit
   if (method >= 0 && (target < 0 || target > targetBytesMax)) return new Failure("TARGET_TOO_LONG", `more than ${targetBytesMax} bytes`);
   return new Failure("HEAD_TOO_LARGE", `more than ${headBytesMax} bytes`);
 }
+
+/** What is read ahead of later requests while one is served. */
+const REST_BYTES_MAX = 65_536;
 
 /** While draining, a connection that stays idle this long has no request on its way. */
 const DRAIN_IDLE_MS = 100;

@@ -178,7 +178,7 @@ export class Client {
   /** Breaks the connection, so that the client cannot take what it has for a whole message. */
   abort(): void {
     this.#held = undefined;
-    this.connection.abort();
+    this.connection.abort(!this.#bodiless && !this.#chunked && this.#left < 0 && this.committed);
   }
 
   /** Sends the head that waits for its body. */

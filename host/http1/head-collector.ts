@@ -1,14 +1,17 @@
-import { CR, LF } from "./bytes.ts";
+import { CR, LF, VALUE } from "./bytes.ts";
 
 /** Collects a head from the pieces in which it comes. Most come in one, which is then not copied. */
 export class HeadCollector {
   readonly #bytesMax: number;
+  readonly #prefix: string;
   #parts: Buffer | undefined;
   /** The bytes that hold the head, after `collect` gave an end. */
   data: Buffer = EMPTY;
 
-  constructor(bytesMax: number) {
+  /** `prefix`: how every head begins, when that is known. */
+  constructor(bytesMax: number, prefix = "") {
     this.#bytesMax = bytesMax;
+    this.#prefix = prefix;
   }
 
   /** Whether a part of a head is here. */
@@ -18,7 +21,7 @@ export class HeadCollector {
 
   /**
    * Takes a piece. Gives where in `data` the head ends, just behind its empty line; INCOMPLETE when more must come;
-   * TOO_LONG past the bound; BROKEN for a line that ends without CR, which no later byte can mend.
+   * TOO_LONG past the bound; BROKEN for a byte that no later one can mend: a control byte, or a line that ends without CR.
    */
   collect(piece: Buffer): number {
     const before = this.#parts;
@@ -32,7 +35,7 @@ export class HeadCollector {
       return end + 4 > this.#bytesMax ? TOO_LONG : end + 4;
     }
     if (data.length > this.#bytesMax) return TOO_LONG;
-    if (hasBareLineFeed(data, from)) return BROKEN;
+    if (isBroken(data, from) || !this.#prefix.startsWith(data.latin1Slice(0, this.#prefix.length))) return BROKEN;
     this.#parts = data;
     return INCOMPLETE;
   }
@@ -49,7 +52,10 @@ export const BROKEN = -3;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
-function hasBareLineFeed(data: Buffer, from: number): boolean {
-  for (let at = data.indexOf(LF, from); at >= 0; at = data.indexOf(LF, at + 1)) if (data[at - 1] !== CR) return true;
+function isBroken(data: Buffer, from: number): boolean {
+  for (let at = from; at < data.length; at++) {
+    const byte = data[at] as number;
+    if (byte === LF ? data[at - 1] !== CR : byte !== CR && VALUE[byte] !== 1) return true;
+  }
   return false;
 }

@@ -97,7 +97,7 @@ export class ServerConnection implements BodySink {
     this.#parser = parser;
     this.#limits = limits;
     this.#keeper = keeper;
-    this.#collector = new HeadCollector(limits.headBytesMax);
+    this.#collector = new HeadCollector(limits.headBytesMax, "HTTP/1.");
     this.#decoder = new BodyDecoder(parser, limits);
     this.#deadline = Date.now() + limits.connectMs;
     socket.once(connectedEvent, () => this.#stands());
@@ -246,7 +246,7 @@ export class ServerConnection implements BodySink {
       const whole = this.#collector.data;
       const parser = this.#parser;
       if (end === TOO_LONG) return this.#malformed("the head is too long");
-      if (end === BROKEN) return this.#malformed("a line ends without CR");
+      if (end === BROKEN) return this.#malformed("it does not begin as HTTP/1.1 does, or has a control byte or a line without CR");
       if (!parser.response(whole, 0, end)) return this.#malformed(`${parser.error?.sentence} (byte ${parser.error?.at} of the head)`);
       const rest = end < whole.length ? whole.subarray(end) : undefined;
       if (parser.status >= 200) {

@@ -19,9 +19,12 @@ export interface Surroundings {
   readonly node?: readonly string[];
 }
 
+/** Shorter than a test may take, so that a command which does not end fails its test and outlives nothing. */
+const COMMAND_MS_MAX = 25_000;
+
 /** Runs `sluice` with these words as a process of its own, and waits for its end. */
 export async function sluice(words: readonly string[], surroundings: Surroundings): Promise<Outcome> {
-  const child = startSluice(words, surroundings);
+  const child = startSluice(words, surroundings, COMMAND_MS_MAX);
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -33,6 +36,12 @@ export async function sluice(words: readonly string[], surroundings: Surrounding
 export function startSluice(
   words: readonly string[],
   { cwd, node = [] }: Surroundings,
+  timeout?: number,
 ): ChildProcessByStdio<null, Readable, Readable> {
-  return spawn(process.execPath, [...node, MAIN, ...words], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(process.execPath, [...node, MAIN, ...words], {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout,
+    killSignal: "SIGKILL",
+  });
 }

@@ -58,8 +58,13 @@ export class RunningHost implements AsyncDisposable {
     writeFileSync(join(folder, "marks.wasm"), component("1"));
     writeConfig(folder, `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`);
     const host = new RunningHost(folder, upstream);
-    await host.line("serving");
-    return host;
+    try {
+      await host.line("serving");
+      return host;
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Where clients connect, as the log says. */

@@ -1,0 +1,192 @@
+/**
+ * What a call of a filter costs: through the host's own canonical-ABI code, and through jco's, on the same artifact.
+ *
+ *   node bench/call.ts [--quick] [--json]
+ */
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { type Artifact, ArtifactStore } from "../host/filter/artifact.ts";
+import type { ExchangeFacts, FilterLimits, HostServices, Instance } from "../host/filter/contract.ts";
+import { DirectInstance } from "../host/filter/direct.ts";
+import { importScript, type LinkedScript, ReferenceInstance } from "../host/filter/reference.ts";
+import { RequestHead } from "../host/message.ts";
+import { FILTERS_DIRECTORY } from "../scripts/build-filters.ts";
+import { BROWSER_FIELDS } from "./support/browser-request.ts";
+import { cleanUpAtExit, runFolder } from "./support/child.ts";
+import { buildProbe } from "./support/filters.ts";
+import { type Aim, keepReport, machine, median, printAims, printTable } from "./support/report.ts";
+
+export interface CallReport {
+  readonly machine: object;
+  readonly rows: readonly CallRow[];
+  readonly aims: readonly Aim[];
+}
+
+interface CallRow {
+  readonly name: string;
+  /** Nanoseconds a call, medians over the rounds. */
+  readonly directNs: number;
+  readonly jcoNs: number;
+  /** jco's time in units of the direct path's: the median of each round's own ratio. */
+  readonly ratio: number;
+  readonly rounds: readonly { readonly directNs: number; readonly jcoNs: number }[];
+}
+
+/** One line of the result: what `probe` is configured to do, and what is timed. */
+interface Case {
+  readonly name: string;
+  readonly work: "empty" | "two-reads-one-write" | "all-headers" | "reply";
+  /** Whether each turn is an exchange of its own. Otherwise one stays open, and only calls are timed. */
+  readonly exchange: boolean;
+}
+
+const CASES: readonly Case[] = [
+  { name: "a call that does nothing", work: "empty", exchange: false },
+  { name: "a whole exchange: open, 2 reads, 1 write, close", work: "two-reads-one-write", exchange: true },
+  { name: "a call that reads all headers", work: "all-headers", exchange: false },
+  { name: "a call that replies with 3 headers and 1 KiB", work: "reply", exchange: false },
+];
+
+export async function measureCalls(quick: boolean): Promise<CallReport> {
+  const folder = runFolder();
+  const store = new ArtifactStore(folder);
+  try {
+    const artifact = await store.load(join(FILTERS_DIRECTORY, "probe.wasm"), undefined);
+    if (!artifact.direct) throw new Error("probe.wasm does not take the direct path");
+    const script = await importScript(artifact);
+    const rows: CallRow[] = [];
+    for (const each of CASES) rows.push(await measureCase(each, artifact, script, quick ? 5 : 25));
+    return { machine: machine(), rows, aims: aimsOf(rows) };
+  } finally {
+    await store.close();
+  }
+}
+
+async function measureCase(
+  each: Case,
+  artifact: Artifact,
+  script: LinkedScript,
+  rounds: number,
+): Promise<CallRow> {
+  const direct = turnOf(each, new DirectInstance(artifact.main, HOST, LIMITS, []));
+  const jco = turnOf(each, new ReferenceInstance(script, artifact, HOST, LIMITS, []));
+  await timed(direct, DIRECT_TURNS * WARM_BATCHES);
+  await timed(jco, JCO_TURNS * WARM_BATCHES);
+  const samples: { directNs: number; jcoNs: number }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    samples.push({ directNs: await timed(direct, DIRECT_TURNS), jcoNs: await timed(jco, JCO_TURNS) });
+  }
+  return {
+    name: each.name,
+    directNs: median(samples.map(({ directNs }) => directNs)),
+    jcoNs: median(samples.map(({ jcoNs }) => jcoNs)),
+    ratio: median(samples.map(({ directNs, jcoNs }) => jcoNs / directNs)),
+    rounds: samples,
+  };
+}
+
+/** What is timed, as often as is asked for. */
+function turnOf({ work, exchange }: Case, instance: Instance): (turns: number) => void {
+  instance.configure(JSON.stringify({ work }));
+  const head = (): RequestHead => new RequestHead("GET", "https", "shop.example.com", "/cart?full=1", FIELDS);
+  if (exchange) {
+    return (turns) => {
+      for (let turn = 0; turn < turns; turn++) {
+        instance.open(FACTS);
+        instance.onRequest(head());
+        instance.close();
+      }
+    };
+  }
+  instance.open(FACTS);
+  return (turns) => {
+    for (let turn = 0; turn < turns; turn++) instance.onRequest(head());
+  };
+}
+
+/** Nanoseconds a turn. The event loop goes on between slices, as it does between requests: jco leaves promises behind. */
+async function timed(run: (turns: number) => void, turns: number): Promise<number> {
+  let ms = 0;
+  for (let left = turns; left > 0; left -= SLICE) {
+    const began = performance.now();
+    run(SLICE);
+    ms += performance.now() - began;
+    await setImmediate();
+  }
+  return (ms * 1e6) / turns;
+}
+
+const SLICE = 500;
+/** About ten milliseconds of each. */
+const DIRECT_TURNS = 20_000;
+const JCO_TURNS = 1_000;
+const WARM_BATCHES = 10;
+
+const FIELDS = [...BROWSER_FIELDS];
+
+const FACTS: ExchangeFacts = {
+  requestId: "c2x1aWNlMQ1",
+  route: "shop",
+  protocol: "HTTP/1.1",
+  tlsVersion: undefined,
+  clientAddress: "",
+  metadata: undefined,
+};
+
+const HOST: HostServices = {
+  filterName: "probe",
+  clientAddressGranted: false,
+  logEnabled: () => false,
+  logDropped: () => {},
+  log: () => {},
+};
+
+const LIMITS: FilterLimits = {
+  editsMax: 256,
+  editBytesMax: 65_536,
+  replyBytesMax: 1_048_576,
+  logLinesMax: 100,
+  logLineBytesMax: 8_192,
+  metadataBytesMax: 65_536,
+};
+
+function aimsOf(rows: readonly CallRow[]): Aim[] {
+  const aims = rows.map(({ name, ratio }) => ({
+    sentence: `${name}: at least 20 times less than through jco: ${ratio.toFixed(0)} times`,
+    met: ratio >= 20,
+  }));
+  const [, whole] = rows;
+  const ns = whole?.directNs ?? Number.NaN;
+  aims.push({
+    sentence: `a whole exchange takes at most 1 µs: ${(ns / 1000).toFixed(2)} µs`,
+    met: ns <= 1_000,
+  });
+  return aims;
+}
+
+export function printCalls({ rows, aims }: CallReport): void {
+  console.log(`\nTime per call of a filter, on a request with ${FIELDS.length / 2} headers\n`);
+  printTable(
+    ["call", "direct ns", "from–to", "jco ns", "jco ÷ direct"],
+    rows.map(({ name, directNs, jcoNs, ratio, rounds }) => {
+      const all = rounds.map((round) => round.directNs);
+      const range = `${Math.min(...all).toFixed(0)}–${Math.max(...all).toFixed(0)}`;
+      return [name, directNs.toFixed(0), range, jcoNs.toFixed(0), ratio.toFixed(0)];
+    }),
+  );
+  console.log();
+  printAims(aims);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  });
+  cleanUpAtExit();
+  buildProbe();
+  const report = await measureCalls(values.quick);
+  keepReport("call", report);
+  if (values.json) console.log(JSON.stringify(report, null, 2));
+  else printCalls(report);
+}

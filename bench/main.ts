@@ -1,0 +1,28 @@
+/**
+ * All measurements, one after the other:
+ *
+ *   npm run bench
+ *   npm run bench -- --quick     fewer and shorter rounds: whether it works, not how fast
+ *   npm run --silent bench -- --json
+ */
+import { parseArgs } from "node:util";
+import { measureCalls, printCalls } from "./call.ts";
+import { measureProxies, printProxies } from "./proxy.ts";
+import { cleanUpAtExit } from "./support/child.ts";
+import { buildProbe } from "./support/filters.ts";
+import { keepReport } from "./support/report.ts";
+
+const { values } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+});
+cleanUpAtExit();
+buildProbe();
+const call = await measureCalls(values.quick);
+keepReport("call", call);
+if (!values.json) printCalls(call);
+const proxy = await measureProxies(values.quick);
+if (proxy !== undefined) {
+  keepReport("proxy", proxy);
+  if (!values.json) printProxies(proxy);
+}
+if (values.json) console.log(JSON.stringify({ call, proxy }, null, 2));

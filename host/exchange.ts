@@ -66,7 +66,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     try {
       const refusal = this.#lastHop();
       if (refusal !== undefined) return this.#replyWith(refusal);
-      if (facts.via.includes(this.#host.viaName)) return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
+      if (facts.via.includes(this.#host.viaName))
+        return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
       const route = this.#generation.router.match(head.method, head.authority, head.path);
       if (route === undefined) {
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
@@ -244,7 +245,11 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     const { head, facts } = this.#client;
     if (head.method !== "OPTIONS" && head.method !== "TRACE") return undefined;
     if (head.path !== "*" && facts.maxForwards !== 0) return undefined;
-    if (head.method === "OPTIONS") return new Reply(new ResponseHead(204, ["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]), NOTHING);
+    if (head.method === "OPTIONS")
+      return new Reply(
+        new ResponseHead(204, ["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]),
+        NOTHING,
+      );
     return failureReply(new Failure("METHOD_REFUSED", "TRACE ends here"));
   }
 

@@ -43,7 +43,10 @@ export class Server implements ServerKeeper {
       this.#pending.push(call);
       return;
     }
-    call.failed(new Failure("UPSTREAM_BUSY", `${this.origin}: ${this.#pending.length} requests wait already`), false);
+    call.failed(
+      new Failure("UPSTREAM_BUSY", `${this.origin}: ${this.#pending.length} requests wait already`),
+      false,
+    );
   }
 
   /** Forgets a request that has not got a connection. */

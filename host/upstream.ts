@@ -2,7 +2,13 @@ import type { Socket } from "node:net";
 import type { ServerConfig } from "./config/config.ts";
 import { Failure } from "./failure.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
-import type { Outgoing, ServerConnection, ServerLimits, ServerOwner, ServerResponse } from "./http1/server-connection.ts";
+import type {
+  Outgoing,
+  ServerConnection,
+  ServerLimits,
+  ServerOwner,
+  ServerResponse,
+} from "./http1/server-connection.ts";
 import type { FieldList } from "./message.ts";
 import { Server } from "./server.ts";
 import type { Sweeper } from "./sweeper.ts";
@@ -36,7 +42,13 @@ export class Upstream {
   readonly #servers: readonly Server[];
   #next = 0;
 
-  constructor(name: string, servers: readonly ServerConfig[], limits: UpstreamLimits, parser: HeadParser, sweeper: Sweeper) {
+  constructor(
+    name: string,
+    servers: readonly ServerConfig[],
+    limits: UpstreamLimits,
+    parser: HeadParser,
+    sweeper: Sweeper,
+  ) {
     this.name = name;
     this.#servers = servers.map((server) => new Server(server, limits, parser, sweeper));
   }

@@ -101,7 +101,8 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     max: 1 * HOUR,
     default: 1 * SECOND,
     meaning: "How long an exchange goes on after its client has closed its side of the connection.",
-    reason: "A client that has gone and one that has only finished sending look the same; a second answers the one and spares the upstream the other.",
+    reason:
+      "A client that has gone and one that has only finished sending look the same; a second answers the one and spares the upstream the other.",
   },
   tunnelIdleMs: {
     option: "tunnel-idle",

@@ -108,7 +108,8 @@ export class BodyDecoder {
         return this.#size(byte, at);
       case EXTENSION:
         this.#extension += 1;
-        if (this.#extension > this.#limits.extensionBytesMax) return this.#fail("chunk extensions are too long");
+        if (this.#extension > this.#limits.extensionBytesMax)
+          return this.#fail("chunk extensions are too long");
         if (byte === CR) this.#state = SIZE_LF;
         else if (VALUE[byte] !== 1) return this.#fail("a chunk extension has a control byte");
         return at + 1;
@@ -145,7 +146,12 @@ export class BodyDecoder {
     if (this.#digits === 0) return this.#fail("a chunk size is no hexadecimal number");
     if (byte === CR) this.#state = SIZE_LF;
     else if (byte === SEMICOLON) this.#state = EXTENSION;
-    else return this.#fail(byte === SP || byte === HTAB ? "white space after a chunk size" : "a chunk size is no hexadecimal number");
+    else
+      return this.#fail(
+        byte === SP || byte === HTAB
+          ? "white space after a chunk size"
+          : "a chunk size is no hexadecimal number",
+      );
     return at + 1;
   }
 
@@ -153,14 +159,16 @@ export class BodyDecoder {
   #trailers(data: Buffer, from: number, sink: BodySink): number {
     for (let at = from; at < data.length; at++) {
       this.#sectionBytes += 1;
-      if (this.#sectionBytes > this.#limits.trailerBytesMax) return this.#fail("the trailer section is too long");
+      if (this.#sectionBytes > this.#limits.trailerBytesMax)
+        return this.#fail("the trailer section is too long");
       const byte = data[at] as number;
       if (this.#afterCr) {
         if (byte !== LF) return this.#fail("CR without LF in the trailer section");
         this.#afterCr = false;
         if (this.#lineEmpty) return this.#sectionEnded(data, from, at + 1, sink);
         this.#lineEmpty = true;
-      } else if (byte === CR) this.#afterCr = true;
+      } else if (byte === LF) return this.#fail("LF without CR in the trailer section");
+      else if (byte === CR) this.#afterCr = true;
       else this.#lineEmpty = false;
     }
     this.#section.push(Buffer.from(data.subarray(from)));
@@ -171,7 +179,8 @@ export class BodyDecoder {
     let trailers = NONE;
     if (this.#sectionBytes > 2) {
       const section = Buffer.concat([...this.#section, data.subarray(from, end)]);
-      if (!this.#parser.trailers(section, 0, section.length)) return this.#fail(this.#parser.error?.sentence ?? "a broken trailer section");
+      if (!this.#parser.trailers(section, 0, section.length))
+        return this.#fail(this.#parser.error?.sentence ?? "a broken trailer section");
       trailers = this.#parser.fields;
     }
     this.#section = [];

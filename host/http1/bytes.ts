@@ -8,7 +8,9 @@ export const COLON = 0x3a;
 export const SEMICOLON = 0x3b;
 
 /** 1 for a byte of a token (RFC 9110 §5.6.2). */
-export const TOKEN: Uint8Array = table((code) => /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(code)));
+export const TOKEN: Uint8Array = table((code) =>
+  /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(code)),
+);
 
 /** 1 for a byte of a field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5). */
 export const VALUE: Uint8Array = table((code) => code === HTAB || (code >= SP && code !== 0x7f));

@@ -151,10 +151,13 @@ export class ClientConnection implements BodySink {
 
   /** Looks at the clock. Called by the listener's sweep, and never from within another call. */
   sweep(nowMs: number): void {
-    if (this.#writeDeadline !== 0 && nowMs > this.#writeDeadline) return this.#gone("the client took nothing of its response in time");
+    if (this.#writeDeadline !== 0 && nowMs > this.#writeDeadline)
+      return this.#gone("the client took nothing of its response in time");
     if (this.#deadline === 0 || nowMs <= this.#deadline) return;
-    if (this.#state === LINGER || (this.#state === IDLE && !this.#collector.begun)) return void this.socket.destroy();
-    if (this.#state === IDLE) return this.#refuse(new Failure("REQUEST_TIMED_OUT", "the head did not come in time"));
+    if (this.#state === LINGER || (this.#state === IDLE && !this.#collector.begun))
+      return void this.socket.destroy();
+    if (this.#state === IDLE)
+      return this.#refuse(new Failure("REQUEST_TIMED_OUT", "the head did not come in time"));
     if (this.#halfClosed) return this.#gone("the client closed its side and did not come back");
     this.#broken(new Failure("REQUEST_TIMED_OUT", "the body did not come in time"));
   }
@@ -175,7 +178,9 @@ export class ClientConnection implements BodySink {
     if (client === undefined) return;
     client.requestBytes += chunk.length;
     if (client.requestBytes > this.#world.limits.bodyBytesMax) {
-      return this.#broken(new Failure("BODY_TOO_LARGE", `more than ${this.#world.limits.bodyBytesMax} bytes`));
+      return this.#broken(
+        new Failure("BODY_TOO_LARGE", `more than ${this.#world.limits.bodyBytesMax} bytes`),
+      );
     }
     client.owner?.clientSent(chunk);
   }
@@ -226,7 +231,8 @@ export class ClientConnection implements BodySink {
     const whole = this.#collector.data;
     this.#collector.clear();
     if (end === TOO_LONG) return this.#refuse(tooLong(whole, limits));
-    if (end === BROKEN) return this.#refuse(new Failure("MESSAGE_MALFORMED", "a control byte, or a line that ends without CR"));
+    if (end === BROKEN)
+      return this.#refuse(new Failure("MESSAGE_MALFORMED", "a control byte, or a line that ends without CR"));
     if (!parser.request(whole, 0, end)) return this.#refuse(refusalOf(parser));
     const request = readRequest(parser, "http", limits);
     if (request instanceof Failure) return this.#refuse(request);
@@ -250,7 +256,8 @@ export class ClientConnection implements BodySink {
   #body(data: Buffer): void {
     if (!this.#decoder.done) {
       const end = this.#decoder.feed(data, 0, this);
-      if (end < 0) return this.#broken(new Failure("MESSAGE_MALFORMED", this.#decoder.error ?? "a broken body"));
+      if (end < 0)
+        return this.#broken(new Failure("MESSAGE_MALFORMED", this.#decoder.error ?? "a broken body"));
       if (end === data.length) return;
       return this.#keep(data.subarray(end));
     }
@@ -329,7 +336,8 @@ function withoutEmptyLines(data: Buffer): Buffer {
 function tooLong(data: Buffer, { headBytesMax, targetBytesMax }: ConnectionLimits): Failure {
   const method = data.indexOf(SP);
   const target = data.subarray(method + 1).indexOf(SP);
-  if (method >= 0 && (target < 0 || target > targetBytesMax)) return new Failure("TARGET_TOO_LONG", `more than ${targetBytesMax} bytes`);
+  if (method >= 0 && (target < 0 || target > targetBytesMax))
+    return new Failure("TARGET_TOO_LONG", `more than ${targetBytesMax} bytes`);
   return new Failure("HEAD_TOO_LARGE", `more than ${headBytesMax} bytes`);
 }
 

@@ -35,7 +35,8 @@ export class HeadCollector {
       return end + 4 > this.#bytesMax ? TOO_LONG : end + 4;
     }
     if (data.length > this.#bytesMax) return TOO_LONG;
-    if (isBroken(data, from) || !this.#prefix.startsWith(data.latin1Slice(0, this.#prefix.length))) return BROKEN;
+    if (isBroken(data, from) || !this.#prefix.startsWith(data.latin1Slice(0, this.#prefix.length)))
+      return BROKEN;
     this.#parts = data;
     return INCOMPLETE;
   }

@@ -1,6 +1,7 @@
 import { isName } from "../fields.ts";
 import type { FieldList } from "../message.ts";
 import { COLON, CR, HTAB, LF, SP, TARGET, TOKEN, VALUE } from "./bytes.ts";
+import { mayTrail, removeNominated } from "./field-rules.ts";
 
 /** Why a head is refused: `at` is the byte, counted from the beginning of the head. */
 export interface HeadError {
@@ -59,13 +60,18 @@ export class HeadParser {
     const targetAt = at + 1;
     at = targetAt;
     while (TARGET[data[at] as number] === 1) at++;
-    if (at === targetAt || data[at] !== SP) return this.#fail("malformed", "the target has a byte that must be encoded", at - start);
+    if (at === targetAt || data[at] !== SP)
+      return this.#fail("malformed", "the target has a byte that must be encoded", at - start);
     const text = data.latin1Slice(start, end);
     // "HTTP/1.x" and the line break: ten bytes, case-sensitive (RFC 9112 §2.3).
     const version = at + 1;
     const minor = this.#minor(text, version - start);
     if (minor < 0 || data[version + 8] !== CR || data[version + 9] !== LF) {
-      return this.#fail("malformed", "the request line does not end in HTTP/1.1 or HTTP/1.0", version - start);
+      return this.#fail(
+        "malformed",
+        "the request line does not end in HTTP/1.1 or HTTP/1.0",
+        version - start,
+      );
     }
     this.minor = minor;
     this.method = text.substring(0, targetAt - 1 - start);
@@ -78,16 +84,20 @@ export class HeadParser {
     this.#reset();
     const text = data.latin1Slice(start, end);
     const minor = this.#minor(text, 0);
-    if (minor < 0 || data[start + 8] !== SP) return this.#fail("malformed", "the status line does not begin with HTTP/1.1 or HTTP/1.0", 0);
+    if (minor < 0 || data[start + 8] !== SP)
+      return this.#fail("malformed", "the status line does not begin with HTTP/1.1 or HTTP/1.0", 0);
     this.minor = minor;
     const digits = text.substring(9, 12);
-    if (!/^[1-5]\d\d$/.test(digits)) return this.#fail("malformed", "the status is no number from 100 to 599", 9);
+    if (!/^[1-5]\d\d$/.test(digits))
+      return this.#fail("malformed", "the status is no number from 100 to 599", 9);
     this.status = Number(digits);
     let at = start + 12;
     // The reason is optional, and so is, for a few servers, the space before it.
-    if (data[at] !== SP && data[at] !== CR) return this.#fail("malformed", "the status is no number of three digits", 12);
+    if (data[at] !== SP && data[at] !== CR)
+      return this.#fail("malformed", "the status is no number of three digits", 12);
     while (VALUE[data[at] as number] === 1) at++;
-    if (data[at] !== CR || data[at + 1] !== LF) return this.#fail("malformed", "the status line has a control byte", at - start);
+    if (data[at] !== CR || data[at + 1] !== LF)
+      return this.#fail("malformed", "the status line has a control byte", at - start);
     return this.#fields(data, at + 2, start, text, false);
   }
 
@@ -112,19 +122,25 @@ export class HeadParser {
       while (TOKEN[data[at] as number] === 1) at++;
       if (at === nameAt || data[at] !== COLON) {
         const folded = at === nameAt && (data[at] === SP || data[at] === HTAB);
-        return this.#fail("malformed", folded ? "a field continues on a second line" : "a field name is no token", at - origin);
+        return this.#fail(
+          "malformed",
+          folded ? "a field continues on a second line" : "a field name is no token",
+          at - origin,
+        );
       }
       const name = text.substring(nameAt - origin, at - origin);
       at++;
       while (data[at] === SP || data[at] === HTAB) at++;
       const valueAt = at;
       while (VALUE[data[at] as number] === 1) at++;
-      if (data[at] !== CR || data[at + 1] !== LF) return this.#fail("malformed", "a field value has a control byte", at - origin);
+      if (data[at] !== CR || data[at + 1] !== LF)
+        return this.#fail("malformed", "a field value has a control byte", at - origin);
       let valueEnd = at;
       while (valueEnd > valueAt && (data[valueEnd - 1] === SP || data[valueEnd - 1] === HTAB)) valueEnd--;
       const value = text.substring(valueAt - origin, valueEnd - origin);
       count += 1;
-      if (count > this.#fieldsMax) return this.#fail("too-many-fields", `more than ${this.#fieldsMax} fields`, nameAt - origin);
+      if (count > this.#fieldsMax)
+        return this.#fail("too-many-fields", `more than ${this.#fieldsMax} fields`, nameAt - origin);
       at += 2;
       if (trailers) {
         if (mayTrail(name)) this.fields.push(name, value);
@@ -134,7 +150,8 @@ export class HeadParser {
       if (this.error !== undefined) return false;
     }
     if (data[at + 1] !== LF) return this.#fail("malformed", "CR without LF", at - origin);
-    if (this.chunked && this.contentLength >= 0) return this.#fail("malformed", "Content-Length with Transfer-Encoding", 0);
+    if (this.chunked && this.contentLength >= 0)
+      return this.#fail("malformed", "Content-Length with Transfer-Encoding", 0);
     if (this.chunked && this.minor === 0) return this.#fail("malformed", "Transfer-Encoding in HTTP/1.0", 0);
     if (this.connection !== "") removeNominated(this.fields, this.connection);
     return true;
@@ -233,91 +250,13 @@ export class HeadParser {
   }
 }
 
-/** Whether a comma-separated list has this lower-case token. */
-export function listed(list: string, lower: string): boolean {
-  if (list.length < lower.length) return false;
-  if (isName(list, lower)) return true;
-  return list.includes(",") && list.split(",").some((item) => isName(item.trim(), lower));
-}
-
 /** Fifteen digits are exact in a number, and more than any body. */
 const DIGITS = /^\d{1,15}$/;
 
 /** A list of known codings that ends in chunked. */
-const CODED = /^(?:gzip|x-gzip|deflate|compress|x-compress)(?: *, *(?:gzip|x-gzip|deflate|compress|x-compress))* *, *chunked$/i;
-
-/** Fields that frame, route, authenticate or steer must not come after the body (RFC 9110 §6.5.1). */
-function mayTrail(name: string): boolean {
-  return !NOT_TRAILING.has(name.toLowerCase());
-}
-
-const NOT_TRAILING: ReadonlySet<string> = new Set([
-  "age",
-  "authorization",
-  "cache-control",
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-range",
-  "content-type",
-  "cookie",
-  "date",
-  "expect",
-  "expires",
-  "forwarded",
-  "host",
-  "keep-alive",
-  "location",
-  "max-forwards",
-  "pragma",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "range",
-  "retry-after",
-  "set-cookie",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "vary",
-  "via",
-  "warning",
-  "www-authenticate",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-]);
+const CODED =
+  /^(?:gzip|x-gzip|deflate|compress|x-compress)(?: *, *(?:gzip|x-gzip|deflate|compress|x-compress))* *, *chunked$/i;
 
 function joined(list: string, value: string): string {
   return list === "" ? value : `${list}, ${value}`;
-}
-
-/** What Connection cannot nominate away: it frames, routes or identifies the message. */
-const UNREMOVABLE: ReadonlySet<string> = new Set([
-  "authorization",
-  "content-length",
-  "cookie",
-  "forwarded",
-  "host",
-  "set-cookie",
-  "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-request-id",
-]);
-
-function removeNominated(fields: FieldList, connection: string): void {
-  if (connection === "keep-alive" || connection === "close" || connection === "Keep-Alive") return;
-  const names = new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
-  let kept = 0;
-  for (let at = 0; at < fields.length; at += 2) {
-    const lower = (fields[at] as string).toLowerCase();
-    if (names.has(lower) && !UNREMOVABLE.has(lower)) continue;
-    fields[kept] = fields[at] as string;
-    fields[kept + 1] = fields[at + 1] as string;
-    kept += 2;
-  }
-  fields.length = kept;
 }

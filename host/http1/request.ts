@@ -1,7 +1,9 @@
 import { Failure } from "../failure.ts";
+import { isAuthority } from "../fields.ts";
 import { RequestHead } from "../message.ts";
 import type { RequestFacts } from "./client.ts";
-import { type HeadParser, listed } from "./head-parser.ts";
+import { listed } from "./field-rules.ts";
+import type { HeadParser } from "./head-parser.ts";
 
 /** A request's head, checked and in the host's form. */
 export interface ReadRequest {
@@ -17,7 +19,11 @@ export interface RequestLimits {
 }
 
 /** Reads what the parser found, or tells why the request is refused at the door. */
-export function readRequest(parser: HeadParser, scheme: "http" | "https", limits: RequestLimits): ReadRequest | Failure {
+export function readRequest(
+  parser: HeadParser,
+  scheme: "http" | "https",
+  limits: RequestLimits,
+): ReadRequest | Failure {
   const { method, target, minor, contentLength, chunked, connection } = parser;
   if (target.length > limits.targetBytesMax) {
     return new Failure("TARGET_TOO_LONG", `${target.length} bytes are more than ${limits.targetBytesMax}`);
@@ -85,18 +91,5 @@ function pathOf(target: string): string {
   return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** Most requests name the host that the last one named. */
-function isAuthority(text: string): boolean {
-  if (text === lastAuthority) return true;
-  const match = AUTHORITY.exec(text);
-  if (match === null || Number(match[1] ?? 0) > 65_535) return false;
-  lastAuthority = text;
-  return true;
-}
-
-let lastAuthority = "";
-
 const SLASH = 0x2f;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)[^#]*$/i;
-// reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 §3.2.2, §3.2.3); no list, no user.
-const AUTHORITY = /^(?:[A-Za-z0-9\-._~%!$&'()*+;=]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/;

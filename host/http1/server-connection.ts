@@ -3,7 +3,8 @@ import { Failure, type FailureCode } from "../failure.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
 import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts";
-import { type HeadParser, listed } from "./head-parser.ts";
+import { listed } from "./field-rules.ts";
+import type { HeadParser } from "./head-parser.ts";
 import { chunkLine, lastChunk } from "./wire.ts";
 
 /** Bounds on what a server may do. Units are in the names. */
@@ -92,7 +93,13 @@ export class ServerConnection implements BodySink {
   #complete = false;
   #closed = false;
 
-  constructor(socket: Socket, parser: HeadParser, limits: ServerLimits, keeper: ServerKeeper, connectedEvent: "connect" | "secureConnect") {
+  constructor(
+    socket: Socket,
+    parser: HeadParser,
+    limits: ServerLimits,
+    keeper: ServerKeeper,
+    connectedEvent: "connect" | "secureConnect",
+  ) {
     this.#socket = socket;
     this.#parser = parser;
     this.#limits = limits;
@@ -232,7 +239,8 @@ export class ServerConnection implements BodySink {
     if (this.#owner !== undefined) {
       if (this.#decoder.done) this.bodyEnded(NONE);
       else at = this.#decoder.feed(data, from, this);
-      if (at < 0) return this.#fail(new Failure("UPSTREAM_MALFORMED", this.#decoder.error ?? "a broken body"));
+      if (at < 0)
+        return this.#fail(new Failure("UPSTREAM_MALFORMED", this.#decoder.error ?? "a broken body"));
     }
     if (this.#complete) this.#settle(at < data.length);
   }
@@ -246,8 +254,12 @@ export class ServerConnection implements BodySink {
       const whole = this.#collector.data;
       const parser = this.#parser;
       if (end === TOO_LONG) return this.#malformed("the head is too long");
-      if (end === BROKEN) return this.#malformed("it does not begin as HTTP/1.1 does, or has a control byte or a line without CR");
-      if (!parser.response(whole, 0, end)) return this.#malformed(`${parser.error?.sentence} (byte ${parser.error?.at} of the head)`);
+      if (end === BROKEN)
+        return this.#malformed(
+          "it does not begin as HTTP/1.1 does, or has a control byte or a line without CR",
+        );
+      if (!parser.response(whole, 0, end))
+        return this.#malformed(`${parser.error?.sentence} (byte ${parser.error?.at} of the head)`);
       const rest = end < whole.length ? whole.subarray(end) : undefined;
       if (parser.status >= 200) {
         this.#final();
@@ -256,7 +268,8 @@ export class ServerConnection implements BodySink {
       this.#collector.clear();
       if (parser.status === 101) return this.#switch(rest);
       this.#interims += 1;
-      if (this.#interims > this.#limits.interimMax) return this.#malformed(`more than ${this.#limits.interimMax} interim responses`);
+      if (this.#interims > this.#limits.interimMax)
+        return this.#malformed(`more than ${this.#limits.interimMax} interim responses`);
       // This host has answered the expectation itself.
       if (parser.status !== 100) this.#owner?.interim(parser.status, parser.fields);
       if (rest === undefined || this.#owner === undefined) return -1;
@@ -271,7 +284,8 @@ export class ServerConnection implements BodySink {
     const bodiless = this.#request?.method === "HEAD" || status === 204 || status === 304;
     this.#keepAlive = minor === 1 ? !listed(connection, "close") : listed(connection, "keep-alive");
     // A server that announces a body where none may be could send it, too.
-    if (bodiless && this.#request?.method !== "HEAD" && (chunked || contentLength > 0)) this.#keepAlive = false;
+    if (bodiless && this.#request?.method !== "HEAD" && (chunked || contentLength > 0))
+      this.#keepAlive = false;
     let length = contentLength;
     if (bodiless) {
       length = 0;
@@ -287,13 +301,18 @@ export class ServerConnection implements BodySink {
   }
 
   #switch(rest: Buffer | undefined): -1 {
-    if (this.#request?.offersUpgrade !== true) return this.#malformed("101 to a request that offered no upgrade");
+    if (this.#request?.offersUpgrade !== true)
+      return this.#malformed("101 to a request that offered no upgrade");
     const owner = this.#owner;
     const socket = this.#socket;
     this.#owner = undefined;
     this.#closed = true;
     this.#deadline = 0;
-    socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("drain").removeAllListeners("close");
+    socket
+      .removeAllListeners("data")
+      .removeAllListeners("end")
+      .removeAllListeners("drain")
+      .removeAllListeners("close");
     this.#keeper.gone(this);
     const fields = this.#parser.fields;
     fields.push("Connection", "upgrade", "Upgrade", this.#parser.upgrade);
@@ -339,7 +358,10 @@ export class ServerConnection implements BodySink {
     const detail = this.#error === "" ? "the server closed the connection" : this.#error;
     // A reused connection that breaks before a byte came was closed by the server while it was idle.
     const untouched = !this.#connected || (this.#reused && !this.#heard);
-    owner.failed(new Failure(this.#connected ? "UPSTREAM_BROKE_OFF" : "UPSTREAM_UNREACHABLE", detail), untouched);
+    owner.failed(
+      new Failure(this.#connected ? "UPSTREAM_BROKE_OFF" : "UPSTREAM_UNREACHABLE", detail),
+      untouched,
+    );
   }
 }
 

@@ -10,7 +10,8 @@ export const STATUS_LINES: readonly string[] = Array.from(
 /** Fields as they go on the wire, each with its line break. */
 export function fieldLines(fields: FieldList): string {
   let lines = "";
-  for (let at = 0; at < fields.length; at += 2) lines += `${fields[at] as string}: ${fields[at + 1] as string}\r\n`;
+  for (let at = 0; at < fields.length; at += 2)
+    lines += `${fields[at] as string}: ${fields[at + 1] as string}\r\n`;
   return lines;
 }
 

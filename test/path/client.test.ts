@@ -111,7 +111,10 @@ describe("HTTP/1.0", () => {
     await client.ask("GET /length?1.0 HTTP/1.0\r\n\r\n");
     const { head } = arrivalOf("/length?1.0");
     expect(head.startLine).toBe("GET /length?1.0 HTTP/1.1");
-    expect([head.one("via"), head.one("host")]).toEqual([expect.stringMatching(/^1\.0 sluice-[0-9a-f]{8}$/), ""]);
+    expect([head.one("via"), head.one("host")]).toEqual([
+      expect.stringMatching(/^1\.0 sluice-[0-9a-f]{8}$/),
+      "",
+    ]);
   });
 });
 

@@ -220,8 +220,7 @@ export function checkReply(reply: Reply, limits: FilterLimits): Reply {
     if (broken !== undefined) throw new FilterFault(`reply: ${broken}`);
     bytes += name.length + value.length;
   }
-  if (bytes > limits.replyBytesMax)
-    throw new FilterFault(`reply: ${bytes} bytes are more than ${limits.replyBytesMax}`);
+  if (bytes > limits.replyBytesMax) throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`);
   if (reply.body.byteLength > 0 && (status === 204 || status === 205 || status === 304)) {
     throw new FilterFault(`reply: a ${status} has no body`);
   }

@@ -67,9 +67,10 @@ export class ReferenceInstance implements Instance {
     try {
       plan = this.#filter.configure(config);
     } catch (error) {
-      const payload = (error as { payload?: unknown }).payload;
-      if (typeof payload === "string") throw new ConfigRefused(payload);
-      throw error;
+      // jco throws an error of the component's own as it is: here a string.
+      if (typeof error !== "string") throw error;
+      this.#services.flush();
+      throw new ConfigRefused(error);
     }
     this.#services.flush();
     const { phases } = plan;

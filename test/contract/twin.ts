@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Artifact, ArtifactStore } from "../../host/filter/artifact.ts";
+import {
+  ConfigRefused,
+  type ExchangeFacts,
+  type FilterLimits,
+  type HostServices,
+  type Instance,
+  type MetadataValue,
+  type Outcome,
+  type Plan,
+} from "../../host/filter/contract.ts";
+import { DirectInstance } from "../../host/filter/direct.ts";
+import { faultOf } from "../../host/filter/fault.ts";
+import { importScript, type LinkedScript, ReferenceInstance } from "../../host/filter/reference.ts";
+import { type Reply, RequestHead, ResponseHead } from "../../host/message.ts";
+
+/** An exchange, as plain data: each instance gets its own copy of the heads. */
+export interface Story {
+  readonly method: string;
+  readonly scheme: "http" | "https";
+  readonly authority: string;
+  readonly path: string;
+  readonly fields: readonly string[];
+  readonly status: number;
+  readonly responseFields: readonly string[];
+  readonly facts: Omit<ExchangeFacts, "metadata">;
+  readonly outcome: Outcome;
+}
+
+/** All that can be seen of what an instance did with an exchange. */
+export interface Account {
+  /** The calls in order, each with what came of it. */
+  readonly calls: readonly (readonly [call: string, result: unknown])[];
+  readonly request: RequestHead;
+  readonly response: ResponseHead;
+  readonly metadata: readonly (readonly [string, MetadataValue])[];
+  readonly log: readonly string[];
+}
+
+/** What a host gives every filter; the lines that come of it are kept. */
+class Recorder implements HostServices {
+  readonly filterName: string = "twin é";
+  readonly clientAddressGranted: boolean = true;
+  lines: string[] = [];
+
+  logEnabled(): boolean {
+    return true;
+  }
+
+  logDropped(): void {
+    this.lines.push("dropped");
+  }
+
+  log(...line: unknown[]): void {
+    this.lines.push(JSON.stringify(line));
+  }
+}
+
+/** One of the two ways to call an artifact, with an instance that is made anew whenever a call has ended it. */
+export class Twin {
+  readonly #make: (host: HostServices) => Instance;
+  readonly #config: string;
+  readonly #recorder = new Recorder();
+  #instance: Instance | undefined;
+
+  constructor(make: (host: HostServices) => Instance, config: string) {
+    this.#make = make;
+    this.#config = config;
+  }
+
+  /** The plan, or why there is none; and what was logged meanwhile. */
+  configure(): { readonly log: readonly string[] } & (
+    | { readonly plan: Plan }
+    | { readonly refused: string }
+  ) {
+    this.#recorder.lines = [];
+    const log = this.#recorder.lines;
+    const instance = this.#make(this.#recorder);
+    try {
+      const plan = instance.configure(this.#config);
+      this.#instance = instance;
+      return { log, plan };
+    } catch (error) {
+      if (error instanceof ConfigRefused) return { log, refused: error.message };
+      return { log, refused: saying(error, instance) };
+    }
+  }
+
+  run(story: Story): Account {
+    if (this.#instance === undefined) this.configure();
+    const instance = this.#instance as Instance;
+    this.#recorder.lines = [];
+    const { method, scheme, authority, path, fields, status, responseFields } = story;
+    const request = new RequestHead(method, scheme, authority, path, [...fields]);
+    const response = new ResponseHead(status, [...responseFields]);
+    const facts: ExchangeFacts = { ...story.facts, metadata: undefined };
+    const calls: [string, unknown][] = [];
+    const call = (name: string, act: () => unknown): boolean => {
+      try {
+        const result = act();
+        calls.push([name, result]);
+        return result === undefined;
+      } catch (error) {
+        this.#instance = undefined;
+        calls.push([name, saying(error, instance)]);
+        return false;
+      }
+    };
+    // What the chain does: open, the phases as long as nothing replies, the end, close; nothing behind a failure.
+    call("open", () => instance.open(facts));
+    const passed =
+      this.#instance !== undefined && call("on-request", () => plain(instance.onRequest(request)));
+    if (passed) call("on-response", () => plain(instance.onResponse(response)));
+    if (this.#instance !== undefined) call("on-end", () => instance.onEnd(story.outcome));
+    if (this.#instance !== undefined) call("close", () => instance.close());
+    return { calls, request, response, metadata: [...(facts.metadata ?? [])], log: this.#recorder.lines };
+  }
+}
+
+/** An artifact, and both ways to call it. */
+export class Twins {
+  readonly artifact: Artifact;
+  readonly #script: LinkedScript;
+
+  private constructor(artifact: Artifact, script: LinkedScript) {
+    this.artifact = artifact;
+    this.#script = script;
+  }
+
+  static async load(store: ArtifactStore, path: string): Promise<Twins> {
+    const artifact = await store.load(path, undefined);
+    return new Twins(artifact, await importScript(artifact));
+  }
+
+  pair(config: string, limits: FilterLimits = LIMITS): { readonly direct: Twin; readonly reference: Twin } {
+    const { artifact } = this;
+    return {
+      direct: new Twin((host) => new DirectInstance(artifact.main, host, limits, ENVIRONMENT), config),
+      reference: new Twin(
+        (host) => new ReferenceInstance(this.#script, artifact, host, limits, ENVIRONMENT),
+        config,
+      ),
+    };
+  }
+}
+
+/** A store in a folder of its own. */
+export function temporaryStore(): { store: ArtifactStore; folder: string; close: () => Promise<void> } {
+  const folder = mkdtempSync(join(tmpdir(), "sluice-store-"));
+  const store = new ArtifactStore(folder);
+  const close = async (): Promise<void> => {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { store, folder, close };
+}
+
+export const LIMITS: FilterLimits = {
+  editsMax: 200,
+  editBytesMax: 65_536,
+  replyBytesMax: 1_048_576,
+  logLinesMax: 100,
+  logLineBytesMax: 8_192,
+  metadataBytesMax: 16_384,
+};
+
+const ENVIRONMENT = [["REGION", "eu é"]] as const;
+
+function plain(reply: Reply | undefined): unknown {
+  if (reply === undefined) return undefined;
+  return {
+    status: reply.head.status,
+    fields: reply.head.fields,
+    body: Buffer.from(reply.body).toString("latin1"),
+  };
+}
+
+/** The class of an error, and its words where they are the host's own or the filter's. The engine's differ by the way of calling. */
+function saying(error: unknown, instance: Instance): string {
+  const said = instance.lastWords();
+  const { reason, detail } = faultOf(error, said);
+  return reason === "contract" ? `contract: ${detail}` : `${reason}: ${said}`;
+}

@@ -16,10 +16,10 @@ export async function contractFrom(folder: URL): Promise<Record<string, Declarat
     tlaCompat: false,
     features: { tag: "list", val: [] },
     guest: false,
-  } as Parameters<typeof generateTypes>[1]);
+  });
   const interfaces: Record<string, Declarations> = {};
   for (const [path, bytes] of generated) {
-    const text = new TextDecoder().decode(bytes as Uint8Array);
+    const text = new TextDecoder().decode(bytes);
     const name = /@module Interface (\S+)/.exec(text)?.[1];
     if (path.startsWith("interfaces/") && name !== undefined) interfaces[name] = declarationsOf(text);
   }

@@ -15,8 +15,8 @@ export const TOKEN: Uint8Array = table((code) =>
 /** 1 for a byte of a field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5). */
 export const VALUE: Uint8Array = table((code) => code === HTAB || (code >= SP && code !== 0x7f));
 
-/** 1 for a byte of a request target: VCHAR. Others have to be percent-encoded (RFC 3986 §2). */
-export const TARGET: Uint8Array = table((code) => code > SP && code < 0x7f);
+/** 1 for a byte of a request target: VCHAR but `#`. Others have to be percent-encoded, and fragments stay with the client. */
+export const TARGET: Uint8Array = table((code) => code > SP && code < 0x7f && code !== 0x23);
 
 /** The value of a hexadecimal digit; 255 for any other byte. */
 export const HEX: Uint8Array = new Uint8Array(256).fill(255);

@@ -6,20 +6,26 @@ import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
+import { HeadParser } from "./http1/head-parser.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
+import type { Sweeper } from "./sweeper.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
 
 /** Builds the generations of one worker. Filters and upstreams that did not change are shared between them. */
 export class Assembly {
   readonly #meter: WorkerMeter;
   readonly #log: FilterLog;
+  readonly #sweeper: Sweeper;
+  /** Servers are trusted with more fields than clients are. */
+  readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
   readonly #filters = new Registry<Filter>((filter) => filter.pool.close());
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
-  constructor(meter: WorkerMeter, log: FilterLog) {
+  constructor(meter: WorkerMeter, log: FilterLog, sweeper: Sweeper) {
     this.#meter = meter;
     this.#log = log;
+    this.#sweeper = sweeper;
   }
 
   /** Rejects with what the first filter that cannot be loaded says; nothing stays behind then. */
@@ -111,11 +117,14 @@ export class Assembly {
       bodyMs: config.timeouts.upstreamBodyMs,
       keepAliveMs: config.timeouts.upstreamKeepAliveMs,
       headBytesMax: RESPONSE_HEAD_BYTES_MAX,
+      extensionBytesMax: EXTENSION_BYTES_MAX,
+      trailerBytesMax: TRAILER_BYTES_MAX,
+      interimMax: INTERIM_MAX,
     };
     const key = JSON.stringify([entry, limits]);
     const upstream = await this.#upstreams.use(
       key,
-      async () => new Upstream(entry.name, entry.servers, limits),
+      async () => new Upstream(entry.name, entry.servers, limits, this.#parser, this.#sweeper),
     );
     undo.push(() => this.#upstreams.release(key));
     return upstream;
@@ -155,3 +164,12 @@ function withheld({ grant }: FilterConfig): string[] {
 
 /** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */
 const RESPONSE_HEAD_BYTES_MAX = 65_536;
+
+const RESPONSE_FIELDS_MAX = 1_000;
+
+/** What a sender may say beside a body's data: nobody reads extensions. */
+export const EXTENSION_BYTES_MAX = 1_024;
+export const TRAILER_BYTES_MAX = 16_384;
+
+/** Interim responses before the final one. */
+const INTERIM_MAX = 16;

@@ -1,16 +1,22 @@
+import type { Socket } from "node:net";
 import { type ChainOwner, ChainRun } from "./chain.ts";
-import type { Client, ClientOwner } from "./client.ts";
 import { FAILURES, Failure } from "./failure.ts";
-import { endToEnd, type Framing, isName } from "./fields.ts";
+import { isName } from "./fields.ts";
 import type { Ending, MetadataValue } from "./filter/contract.ts";
 import type { Generation, Route } from "./generation.ts";
-import { Reply, ResponseHead } from "./message.ts";
+import type { Client, ClientOwner } from "./http1/client.ts";
+import type { Outgoing, ServerResponse } from "./http1/server-connection.ts";
+import { type FieldList, Reply, ResponseHead } from "./message.ts";
 import type { ExchangeEntry } from "./ops/exchange-log.ts";
 import type { UpstreamCall, UpstreamOwner } from "./upstream.ts";
 
 /** What an exchange needs of its worker. */
 export interface ExchangeHost {
+  /** How this host names itself in Via: unlike any other host on the way. */
+  readonly viaName: string;
   nextRequestId(): string;
+  /** Joins the two sockets of an upgraded exchange; `exchange` is told of its end. */
+  tunnel(exchange: Exchange, client: Socket, server: Socket): void;
   /** An exchange has ended: for metrics and log. */
   ended(exchange: Exchange, route: Route | undefined): void;
   /** For the log, whatever the filter's policy makes of it. */
@@ -39,7 +45,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   #call: UpstreamCall | undefined;
   /** The whole response that goes out in the place of the upstream's. */
   #reply: Reply | undefined;
-  /** The client has its head: from here on a failure can only break the message off. */
+  /** Of the upstream's response: its length, or -1. */
+  #length = 0;
+  /** The client's head is decided: from here on a failure can only break the message off. */
   #committed = false;
   #ended = false;
 
@@ -54,11 +62,16 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   begin(): void {
-    const { head } = this.#client;
+    const { head, facts } = this.#client;
     try {
+      const refusal = this.#lastHop();
+      if (refusal !== undefined) return this.#replyWith(refusal);
+      if (facts.via.includes(this.#host.viaName))
+        return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
       const route = this.#generation.router.match(head.method, head.authority, head.path);
-      if (route === undefined)
+      if (route === undefined) {
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
+      }
       this.#route = route;
       if (route.filters.length === 0) return this.requestPassed();
       this.#run = new ChainRun(route.filters, this);
@@ -70,22 +83,37 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   requestPassed(): void {
     if (this.#ended) return;
-    const client = this.#client;
-    const route = this.#route as Route;
-    const fields = upstreamFields(client.head.fields, client.head.authority, client.protocol, this.requestId);
-    this.#call = route.upstream.send(client.head, fields, client.hasBody ? client.body() : undefined, this);
+    const call = (this.#route as Route).upstream.call(this.#outgoing(), this);
+    // Much may happen before `begin` returns, all of it by way of the call.
+    this.#call = call;
+    call.begin();
   }
 
-  upstreamResponded(status: number, raw: string[]): void {
-    const fields = endToEnd(raw, SCRATCH);
-    // A client could frame it otherwise than undici has, and nobody would know of the other coding (RFC 9112 §6.3).
-    if (SCRATCH.otherCoding || (SCRATCH.chunked && SCRATCH.contentLength >= 0))
-      return this.#fail(
-        new Failure("UPSTREAM_MALFORMED", "two framings, or a transfer coding other than chunked"),
-      );
-    fields.push("Via", "1.1 sluice");
+  upstreamReady(): void {
+    if (this.#client.facts.hasBody) this.#client.startBody();
+  }
+
+  clientSent(chunk: Buffer): void {
+    if (this.#call?.write(chunk) === false) this.#client.pauseBody();
+  }
+
+  upstreamDrained(): void {
+    this.#client.startBody();
+  }
+
+  clientEnded(trailers: FieldList): void {
+    this.#call?.endBody(trailers);
+  }
+
+  upstreamInterim(status: number, fields: FieldList): void {
+    this.#client.interim(status, fields);
+  }
+
+  upstreamResponded({ status, fields, length }: ServerResponse): void {
+    this.#length = length;
+    fields.push("Via", `1.1 ${this.#host.viaName}`);
     this.#respond(new ResponseHead(status, fields));
-    // A filter had to be waited for: nothing of the body may come before its head.
+    // A filter has to be waited for: nothing of the body may come before its head.
     if (!this.#committed && !this.#ended) this.#call?.pause();
   }
 
@@ -100,7 +128,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     if (this.#ended) return;
     this.#committed = true;
     if (this.#reply !== undefined) return this.#client.reply(this.#reply, head);
-    this.#client.sendHead(head);
+    this.#client.sendHead(head, this.#length);
     this.#call?.resume();
   }
 
@@ -112,9 +140,28 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#call?.resume();
   }
 
-  upstreamEnded(): void {
+  upstreamEnded(trailers: FieldList): void {
     this.#call = undefined;
-    this.#client.end();
+    this.#client.end(trailers);
+  }
+
+  /** The protocol changes (RFC 9110 §7.8): filters see the head, and no more. */
+  upstreamUpgraded(fields: FieldList, server: Socket, rest: Buffer | undefined): void {
+    this.#call = undefined;
+    this.#committed = true;
+    this.#client.upgrade(fields, rest);
+    const { socket, early } = this.#client.connection.takeOver();
+    if (early !== undefined) server.write(early);
+    this.#host.tunnel(this, socket, server);
+  }
+
+  tunnelled(fromClient: number, fromServer: number): void {
+    this.#client.requestBytes += fromClient;
+    this.#client.responseBytes += fromServer;
+  }
+
+  tunnelEnded(): void {
+    this.#end();
   }
 
   upstreamFailed(failure: Failure): void {
@@ -136,22 +183,17 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host.filterFailed(filter, this.requestId, detail);
   }
 
-  clientGone(): void {
-    this.failure ??= new Failure("CLIENT_GONE", "the client went away");
+  clientBroken(failure: Failure): void {
+    this.#fail(failure);
+  }
+
+  clientGone(detail: string): void {
+    this.failure ??= new Failure("CLIENT_GONE", detail);
     this.#end();
   }
 
   clientServed(): void {
     this.#end();
-  }
-
-  headRefused(error: unknown): void {
-    if (this.#reply !== undefined) {
-      this.failure ??= Failure.from(error);
-      return this.#client.abort();
-    }
-    this.#committed = false;
-    this.#fail(new Failure("UPSTREAM_MALFORMED", error instanceof Error ? error.message : String(error)));
   }
 
   get route(): string {
@@ -183,7 +225,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   get target(): string {
-    return this.#client.target;
+    return this.#client.facts.target;
   }
 
   get status(): number {
@@ -196,6 +238,19 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   get responseBytes(): number {
     return this.#client.responseBytes;
+  }
+
+  /** What is answered here because it must not go on (RFC 9110 §7.6.2, §9.3.7). */
+  #lastHop(): Reply | undefined {
+    const { head, facts } = this.#client;
+    if (head.method !== "OPTIONS" && head.method !== "TRACE") return undefined;
+    if (head.path !== "*" && facts.maxForwards !== 0) return undefined;
+    if (head.method === "OPTIONS")
+      return new Reply(
+        new ResponseHead(204, ["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]),
+        NOTHING,
+      );
+    return failureReply(new Failure("METHOD_REFUSED", "TRACE ends here"));
   }
 
   #fail(failure: Failure): void {
@@ -228,25 +283,36 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host.ended(this, this.#route);
     this.#generation.letGo();
   }
-}
 
-/** The fields of the request as the upstream gets them: Host first, then the message's own, then what this hop adds. */
-function upstreamFields(
-  fields: readonly string[],
-  authority: string,
-  protocol: string,
-  requestId: string,
-): string[] {
-  const sent: string[] = ["host", authority];
-  for (let at = 0; at < fields.length; at += 2) {
-    const name = fields[at] as string;
-    if (name.length === 4 && isName(name, "host")) continue;
-    // The id is this host's own: what a client calls its request is no fact here.
-    if (name.length === 12 && isName(name, "x-request-id")) continue;
-    sent.push(name, fields[at + 1] as string);
+  /** The request as the upstream gets it: Host first, then the message's own fields, then what this hop adds. */
+  #outgoing(): Outgoing {
+    const { head, facts, protocol } = this.#client;
+    const { fields } = head;
+    const chunked = facts.hasBody && facts.contentLength < 0;
+    let text = `${head.method} ${head.path} HTTP/1.1\r\nHost: ${head.authority}\r\n`;
+    for (let at = 0; at < fields.length; at += 2) {
+      const name = fields[at] as string;
+      if (name.length === 4 && isName(name, "host")) continue;
+      // The id is this host's own: what a client calls its request is no fact here.
+      if (name.length === 12 && isName(name, "x-request-id")) continue;
+      if (name.length === 12 && facts.maxForwards > 0 && isName(name, "max-forwards")) {
+        text += `${name}: ${facts.maxForwards - 1}\r\n`;
+        continue;
+      }
+      text += `${name}: ${fields[at + 1] as string}\r\n`;
+    }
+    text += `Via: ${protocol === "HTTP/1.1" ? "1.1" : "1.0"} ${this.#host.viaName}\r\nX-Request-Id: ${this.requestId}\r\n`;
+    if (chunked) text += "Transfer-Encoding: chunked\r\n";
+    if (facts.upgrade !== "") text += `Connection: upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;
+    else if (facts.acceptsTrailers) text += "Connection: te\r\nTE: trailers\r\n";
+    return {
+      method: head.method,
+      head: `${text}\r\n`,
+      hasBody: facts.hasBody,
+      chunked,
+      offersUpgrade: facts.upgrade !== "",
+    };
   }
-  sent.push("via", protocol === "HTTP/1.1" ? "1.1 sluice" : "1.0 sluice", "x-request-id", requestId);
-  return sent;
 }
 
 /** The host's own answer: its code, and nothing that a filter or an upstream has said. */
@@ -265,12 +331,4 @@ function endingOf(failure: Failure | undefined): Ending {
   return fault === "upstream" ? "upstream-failed" : fault === "filter" ? "filter-failed" : "refused";
 }
 
-/** What an upstream's framing fields say: read at once, and by nobody else. */
-const SCRATCH: Framing = {
-  contentLength: -1,
-  chunked: false,
-  otherCoding: false,
-  host: undefined,
-  hosts: 0,
-  expect: undefined,
-};
+const NOTHING = Buffer.alloc(0);

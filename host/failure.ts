@@ -11,6 +11,8 @@ export const FAILURES = {
   EXPECTATION_UNKNOWN: { status: 417, fault: "client" },
   HEAD_TOO_LARGE: { status: 431, fault: "client" },
   CLIENT_GONE: { status: 499, fault: "client" },
+  LOOP_DETECTED: { status: 508, fault: "client" },
+  CODING_UNKNOWN: { status: 501, fault: "client" },
   METHOD_REFUSED: { status: 501, fault: "client" },
   FILTER_TRAPPED: { status: 500, fault: "filter" },
   FILTER_BROKE_CONTRACT: { status: 500, fault: "filter" },

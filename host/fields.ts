@@ -1,91 +1,5 @@
 import type { FieldList } from "./message.ts";
 
-/** What the host itself must know of a message's fields, found in the one pass that removes the connection's own. */
-export interface Framing {
-  /** The value of Content-Length, or -1 without one. */
-  contentLength: number;
-  chunked: boolean;
-  /** Transfer-Encoding names something else than chunked, which nobody here decodes. */
-  otherCoding: boolean;
-  /** The first Host. Undefined without one. */
-  host: string | undefined;
-  /** How many Host fields there are. */
-  hosts: number;
-  expect: string | undefined;
-}
-
-/**
- * The fields of `raw` that go on to the next hop (RFC 9110 §7.6.1), in order; fills `framing` on the way.
- *
- * Removed: the fields of one connection, and those that Connection names. A client cannot nominate away what frames,
- * routes or identifies the message: such names are kept whatever Connection says.
- */
-export function endToEnd(raw: readonly string[], framing: Framing): FieldList {
-  framing.contentLength = -1;
-  framing.chunked = false;
-  framing.otherCoding = false;
-  framing.host = undefined;
-  framing.hosts = 0;
-  framing.expect = undefined;
-  const kept: FieldList = [];
-  let nominated: string | undefined;
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at] as string;
-    const value = raw[at + 1] as string;
-    // Nearly all names differ from these in length alone, so that few are lower-cased.
-    switch (name.length) {
-      case 2:
-        if (isName(name, "te")) continue;
-        break;
-      case 4:
-        if (isName(name, "host")) {
-          framing.hosts += 1;
-          framing.host ??= value;
-        }
-        break;
-      case 6:
-        // The listener answers the only expectation there is (RFC 9110 §10.1.1).
-        if (isName(name, "expect")) {
-          framing.expect = value;
-          continue;
-        }
-        break;
-      case 7:
-        if (isName(name, "trailer") || isName(name, "upgrade")) continue;
-        break;
-      case 10:
-        if (isName(name, "connection")) {
-          nominated = nominated === undefined ? value : `${nominated},${value}`;
-          continue;
-        }
-        if (isName(name, "keep-alive")) continue;
-        break;
-      case 14:
-        if (isName(name, "content-length")) framing.contentLength = Number(value);
-        break;
-      case 16:
-        if (isName(name, "proxy-connection")) continue;
-        break;
-      case 17:
-        if (isName(name, "transfer-encoding")) {
-          framing.chunked = true;
-          framing.otherCoding ||= !isName(value, "chunked");
-          continue;
-        }
-        break;
-      case 18:
-        if (isName(name, "proxy-authenticate")) continue;
-        break;
-      case 19:
-        if (isName(name, "proxy-authorization")) continue;
-        break;
-    }
-    kept.push(name, value);
-  }
-  if (nominated !== undefined && !isPlainConnection(nominated)) removeNominated(kept, nominated);
-  return kept;
-}
-
 /** Whether two field names are the same; `lower` is in lower case already (RFC 9110 §5.1). */
 export function isName(name: string, lower: string): boolean {
   return name === lower || (name.length === lower.length && name.toLowerCase() === lower);
@@ -113,15 +27,19 @@ export function isFieldValue(text: string): boolean {
   return true;
 }
 
-/** Whether a text is a host, and perhaps a port (RFC 9110 §7.2). */
-export function isAuthority(text: string): boolean {
-  return AUTHORITY.test(text);
-}
-
 /** Names that frame or route a message or belong to one connection: nothing but the host itself sets them. */
 export function isReserved(lower: string): boolean {
   return RESERVED.has(lower);
 }
+
+/** Whether a text is a host, and perhaps a port (RFC 9110 §7.2): no list, no user. */
+export function isAuthority(text: string): boolean {
+  const match = AUTHORITY.exec(text);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
+}
+
+// reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 §3.2.2, §3.2.3).
+const AUTHORITY = /^(?:[A-Za-z0-9\-._~%!$&'()*+;=]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
 
 const RESERVED: ReadonlySet<string> = new Set([
   "connection",
@@ -135,40 +53,6 @@ const RESERVED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** What Connection cannot nominate away: it frames, routes or identifies the message. */
-const UNREMOVABLE: ReadonlySet<string> = new Set([
-  "authorization",
-  "content-length",
-  "cookie",
-  "forwarded",
-  "host",
-  "set-cookie",
-  "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-]);
-
-// reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 §3.2.2, §3.2.3).
-const AUTHORITY = /^(?:[A-Za-z0-9\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
-
 const TOKEN = new Uint8Array(65_536);
 for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
   TOKEN[c.charCodeAt(0)] = 1;
-
-function isPlainConnection(value: string): boolean {
-  return value === "keep-alive" || value === "close" || value === "Keep-Alive";
-}
-
-function removeNominated(fields: FieldList, connection: string): void {
-  const names = new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
-  let kept = 0;
-  for (let at = 0; at < fields.length; at += 2) {
-    const lower = (fields[at] as string).toLowerCase();
-    if (names.has(lower) && !UNREMOVABLE.has(lower)) continue;
-    fields[kept] = fields[at] as string;
-    fields[kept + 1] = fields[at + 1] as string;
-    kept += 2;
-  }
-  fields.length = kept;
-}

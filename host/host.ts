@@ -166,7 +166,7 @@ export class Host implements Control {
   }
 
   async #begin(): Promise<void> {
-    this.#watch.set(this.#config.filters.map(({ component }) => component));
+    this.#watchFiles(this.#config);
     await this.#apply(this.#config);
     this.#listen = await this.#fleet.listen(this.#config.listen);
   }
@@ -180,9 +180,12 @@ export class Host implements Control {
       ...this.#config,
       filters: this.#config.filters.map((filter) => (filter === present ? next : filter)),
     };
+    // Before the file is read: a change that comes while it is being made live is told afterwards, and not lost.
+    this.#watchFiles(config, this.#config);
     try {
       await this.#apply(config);
     } catch (error) {
+      this.#watchFiles(this.#config);
       const refusal = refusalOf(error);
       this.#swapsRefused += 1;
       this.#log.logger.warn(
@@ -192,7 +195,7 @@ export class Host implements Control {
       throw refusal;
     }
     this.#swapsOk += 1;
-    this.#watch.set(config.filters.map(({ component }) => component));
+    this.#watchFiles(config);
     const change: Change = {
       filter: present.name,
       from,
@@ -237,6 +240,10 @@ export class Host implements Control {
         // The refusal has been counted and logged; what ran before still runs.
       });
     }
+  }
+
+  #watchFiles(...configs: readonly Config[]): void {
+    this.#watch.set(configs.flatMap(({ filters }) => filters.map(({ component }) => component)));
   }
 
   async #isSame({ name, component, sha256 }: FilterConfig): Promise<boolean> {

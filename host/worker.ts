@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { Assembly } from "./assembly.ts";
-import type { Client } from "./client.ts";
+import { Assembly, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
 import type {
   Answers,
   Fault,
@@ -14,8 +14,12 @@ import type {
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
+import type { Client } from "./http1/client.ts";
+import { HeadParser } from "./http1/head-parser.ts";
+import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
 import { Listener, type ListenerOwner } from "./listener.ts";
+import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
@@ -31,6 +35,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
   readonly #filterLog: FilterLog;
   readonly #assembly: Assembly;
   readonly #unrouted: RouteMeter;
+  readonly #sweeper = new Sweeper();
   readonly #listeners: Listener[] = [];
   readonly #prepared = new Map<number, Generation>();
   #live: Generation | undefined;
@@ -46,7 +51,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     const logged = config.log.exchanges && LOGGED_LEVELS.has(config.log.level);
     this.#exchangeLog = new ExchangeLog(this.#lines, id, logged);
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
-    this.#assembly = new Assembly(this.#meter, this.#filterLog);
+    this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper);
     this.#unrouted = this.#meter.route(NO_ROUTE);
   }
 
@@ -71,6 +76,21 @@ class DataWorker implements ListenerOwner, ExchangeHost {
   nextRequestId(): string {
     this.#ids += 1;
     return this.#idPrefix + this.#ids.toString(36);
+  }
+
+  get viaName(): string {
+    return this.#data.viaName;
+  }
+
+  tunnel(exchange: Exchange, client: Socket, server: Socket): void {
+    const tunnel = new Tunnel(client, server, this.#data.config.timeouts.tunnelIdleMs, {
+      tunnelled: (fromClient, fromServer) => exchange.tunnelled(fromClient, fromServer),
+      tunnelEnded: () => {
+        this.#sweeper.remove(tunnel);
+        exchange.tunnelEnded();
+      },
+    });
+    this.#sweeper.add(tunnel);
   }
 
   ended(exchange: Exchange, route: Route | undefined): void {
@@ -142,14 +162,23 @@ class DataWorker implements ListenerOwner, ExchangeHost {
 
   async #listen(address: Parameters<Listener["listen"]>[0]): ReturnType<Listener["listen"]> {
     const { limits, timeouts } = this.#data.config;
+    const parser = new HeadParser({ fieldsMax: limits.clientHeadersMax });
     const listener = new Listener(
       {
         headBytesMax: limits.clientHeadBytesMax,
-        headersMax: limits.clientHeadersMax,
+        targetBytesMax: limits.clientTargetBytesMax,
+        bodyBytesMax: limits.clientBodyBytesMax,
+        extensionBytesMax: EXTENSION_BYTES_MAX,
+        trailerBytesMax: TRAILER_BYTES_MAX,
         headMs: timeouts.clientHeadMs,
         requestMs: timeouts.clientRequestMs,
         idleMs: timeouts.clientIdleMs,
+        writeMs: timeouts.clientWriteMs,
+        halfClosedMs: timeouts.clientHalfClosedMs,
+        lingerMs: LINGER_MS,
       },
+      parser,
+      this.#sweeper,
       this,
     );
     const actual = await listener.listen(address);
@@ -179,5 +208,8 @@ function faultOf(error: unknown): Fault {
 
 /** Exchanges are logged at level info. */
 const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
+
+/** How long a client may take to close after the last response of a connection. */
+const LINGER_MS = 2_000;
 
 if (parentPort !== null) DataWorker.serve(parentPort, workerData as WorkerData);

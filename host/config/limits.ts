@@ -21,6 +21,9 @@ export type HostTimeout =
   | "clientHeadMs"
   | "clientRequestMs"
   | "clientIdleMs"
+  | "clientWriteMs"
+  | "clientHalfClosedMs"
+  | "tunnelIdleMs"
   | "upstreamBodyMs"
   | "upstreamKeepAliveMs"
   | "drainMs"
@@ -30,6 +33,8 @@ export type UpstreamTimeout = "connectMs" | "headMs";
 
 export type HostLimit =
   | "clientHeadBytesMax"
+  | "clientTargetBytesMax"
+  | "clientBodyBytesMax"
   | "clientHeadersMax"
   | "upstreamConnectionsMax"
   | "upstreamPendingMax";
@@ -48,6 +53,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
+const GIB = 1_024 * MIB;
 
 /** Timeouts of the host as a whole. */
 export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
@@ -78,6 +84,34 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     meaning: "How long a client's connection is kept open between two requests.",
     reason:
       "Longer than the 60 s of common load balancers, so that they close first and never send into a closing connection.",
+  },
+  clientWriteMs: {
+    option: "client-write",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "How long a client may take nothing of a response that waits for it.",
+    reason: "What nginx waits; who reads nothing for a minute has gone or holds memory on purpose.",
+  },
+  clientHalfClosedMs: {
+    option: "client-half-closed",
+    unit: "ms",
+    min: 0,
+    max: 1 * HOUR,
+    default: 1 * SECOND,
+    meaning: "How long an exchange goes on after its client has closed its side of the connection.",
+    reason:
+      "A client that has gone and one that has only finished sending look the same; a second answers the one and spares the upstream the other.",
+  },
+  tunnelIdleMs: {
+    option: "tunnel-idle",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 5 * MINUTE,
+    meaning: "The longest silence of both sides of an upgraded connection.",
+    reason: "WebSocket libraries ping at least once a minute.",
   },
   upstreamBodyMs: {
     option: "upstream-body",
@@ -151,6 +185,24 @@ export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
     default: 16 * KIB,
     meaning: "The size of a request's head.",
     reason: "Node's own default; larger heads are a memory attack, not a use case.",
+  },
+  clientTargetBytesMax: {
+    option: "client-target-bytes",
+    unit: "bytes",
+    min: 64,
+    max: 64 * KIB,
+    default: 8 * KIB,
+    meaning: "The size of a request's target: its path and query.",
+    reason: "RFC 9112 §3 asks for 8000 octets at least.",
+  },
+  clientBodyBytesMax: {
+    option: "client-body-bytes",
+    unit: "bytes",
+    min: 0,
+    max: 1_024 * 1_024 * GIB,
+    default: 16 * GIB,
+    meaning: "The size of a request's body.",
+    reason: "Bodies stream in constant memory, so that the bound only ends what never ends.",
   },
   clientHeadersMax: {
     option: "client-headers",

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { Order, PreparedFilter } from "./messages.ts";
@@ -35,6 +36,8 @@ export class Fleet {
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
   #restarts = 0;
+  /** Unlike that of any other process: a request that comes with it has been here before (RFC 9110 §7.6.3). */
+  readonly #viaName = `sluice-${randomBytes(4).toString("hex")}`;
 
   constructor(config: Config, owner: FleetOwner) {
     this.#config = config;
@@ -116,7 +119,7 @@ export class Fleet {
   #add(): Member {
     this.#lastId += 1;
     const link = new WorkerLink(
-      { id: this.#lastId, config: this.#config },
+      { id: this.#lastId, config: this.#config, viaName: this.#viaName },
       { lines: (lines) => this.#owner.lines(lines), ended: (ended, error) => this.#ended(ended, error) },
     );
     const member: Member = { link, state: "starting", snapshot: undefined };

@@ -5,6 +5,8 @@ import type { MeterSnapshot } from "../ops/meter.ts";
 /** What a data worker is born with. */
 export interface WorkerData {
   readonly id: number;
+  /** How this process names itself in Via. */
+  readonly viaName: string;
   readonly config: Config;
 }
 

@@ -14,6 +14,9 @@ describe("a whole file", () => {
         clientHeadMs: 10_000,
         clientRequestMs: 300_000,
         clientIdleMs: 75_000,
+        clientWriteMs: 60_000,
+        clientHalfClosedMs: 1_000,
+        tunnelIdleMs: 300_000,
         upstreamBodyMs: 60_000,
         upstreamKeepAliveMs: 4_000,
         drainMs: 25_000,
@@ -21,6 +24,8 @@ describe("a whole file", () => {
       },
       limits: {
         clientHeadBytesMax: 16_384,
+        clientTargetBytesMax: 8_192,
+        clientBodyBytesMax: 17_179_869_184,
         clientHeadersMax: 100,
         upstreamConnectionsMax: 256,
         upstreamPendingMax: 256,

@@ -1,0 +1,368 @@
+import type { Socket } from "node:net";
+import { Failure, type FailureCode } from "../failure.ts";
+import type { FieldList } from "../message.ts";
+import { BodyDecoder, type BodySink } from "./body-decoder.ts";
+import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts";
+import { listed } from "./field-rules.ts";
+import type { HeadParser } from "./head-parser.ts";
+import { chunkLine, lastChunk } from "./wire.ts";
+
+/** Bounds on what a server may do. Units are in the names. */
+export interface ServerLimits {
+  readonly headBytesMax: number;
+  readonly extensionBytesMax: number;
+  readonly trailerBytesMax: number;
+  readonly interimMax: number;
+  readonly connectMs: number;
+  readonly headMs: number;
+  readonly bodyMs: number;
+  readonly keepAliveMs: number;
+}
+
+/** A final response's head. */
+export interface ServerResponse {
+  readonly status: number;
+  /** End-to-end fields. */
+  readonly fields: FieldList;
+  /** The length of the body that follows, 0 without one, or -1 when only its end will tell. */
+  readonly length: number;
+}
+
+/** What a connection tells about the request that it carries. After `ended` or `failed` nothing more comes. */
+export interface ServerOwner {
+  /** The connection stands and has the head: the body may be written. */
+  ready(): void;
+  interim(status: number, fields: FieldList): void;
+  responded(response: ServerResponse): void;
+  /** A view that is good until the call returns. */
+  sent(chunk: Buffer): void;
+  ended(trailers: FieldList): void;
+  /** After `write` gave false: there is room again. */
+  drained(): void;
+  /** The server speaks another protocol from here on. */
+  upgraded(fields: FieldList, socket: Socket, rest: Buffer | undefined): void;
+  /** `untouched`: the server cannot have acted on the request. */
+  failed(failure: Failure, untouched: boolean): void;
+}
+
+/** What a connection tells the one who keeps it. */
+export interface ServerKeeper {
+  /** It is free for another request. */
+  free(connection: ServerConnection): void;
+  /** It is no more. */
+  gone(connection: ServerConnection): void;
+}
+
+/** One request, as it is put on a connection. */
+export interface Outgoing {
+  readonly method: string;
+  /** The head, as it goes on the wire. */
+  readonly head: string;
+  readonly hasBody: boolean;
+  /** Whether the body is sent in chunks; otherwise the head says its length. */
+  readonly chunked: boolean;
+  readonly offersUpgrade: boolean;
+}
+
+/** One connection to a server (RFC 9112 §9): one request at a time, and reused only while nothing about it is in doubt. */
+export class ServerConnection implements BodySink {
+  readonly #socket: Socket;
+  readonly #parser: HeadParser;
+  readonly #limits: ServerLimits;
+  readonly #keeper: ServerKeeper;
+  readonly #collector: HeadCollector;
+  readonly #decoder: BodyDecoder;
+  #owner: ServerOwner | undefined;
+  #request: Outgoing | undefined;
+  #connected = false;
+  /** It has carried a request before: that the server closes it just now says nothing about this one. */
+  #reused = false;
+  /** The whole request is on its way. */
+  #sentAll = true;
+  #responded = false;
+  #heard = false;
+  #interims = 0;
+  #keepAlive = true;
+  #deadline: number;
+  #late: FailureCode = "UPSTREAM_CONNECT_TIMED_OUT";
+  #error = "";
+  #paused = false;
+  /** Bytes of a body that came while paused. */
+  #stalled: Buffer | undefined;
+  /** A response has ended, and the bytes that came with it have not all been looked at. */
+  #complete = false;
+  #closed = false;
+
+  constructor(
+    socket: Socket,
+    parser: HeadParser,
+    limits: ServerLimits,
+    keeper: ServerKeeper,
+    connectedEvent: "connect" | "secureConnect",
+  ) {
+    this.#socket = socket;
+    this.#parser = parser;
+    this.#limits = limits;
+    this.#keeper = keeper;
+    this.#collector = new HeadCollector(limits.headBytesMax, "HTTP/1.");
+    this.#decoder = new BodyDecoder(parser, limits);
+    this.#deadline = Date.now() + limits.connectMs;
+    socket.once(connectedEvent, () => this.#stands());
+    socket.on("data", (data: Buffer) => this.#received(data));
+    socket.on("end", () => this.#ended());
+    socket.on("drain", () => this.#owner?.drained());
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.#error = `${error.code ?? ""} ${error.message}`.trim();
+    });
+    socket.on("close", () => this.#gone());
+  }
+
+  /** Whether a request can be put on it. */
+  get usable(): boolean {
+    return !this.#closed && this.#owner === undefined && this.#socket.writable;
+  }
+
+  start(request: Outgoing, owner: ServerOwner): void {
+    this.#owner = owner;
+    this.#request = request;
+    this.#sentAll = !request.hasBody;
+    this.#responded = false;
+    this.#heard = false;
+    this.#interims = 0;
+    if (this.#connected) this.#send();
+  }
+
+  /** Gives false when there is more waiting than should: `drained` follows. */
+  write(chunk: Buffer): boolean {
+    const socket = this.#socket;
+    if (this.#request?.chunked !== true) return socket.write(chunk);
+    socket.cork();
+    socket.write(chunkLine(chunk.length), "latin1");
+    socket.write(chunk);
+    const room = socket.write("\r\n", "latin1");
+    socket.uncork();
+    return room;
+  }
+
+  /** The request's body is over. */
+  endBody(trailers: FieldList): void {
+    if (this.#request?.chunked === true) this.#socket.write(lastChunk(trailers), "latin1");
+    this.#sentAll = true;
+    if (!this.#responded) this.#expect(this.#limits.headMs, "UPSTREAM_TIMED_OUT");
+  }
+
+  /** Nothing is told until `resume`, but for what is left of the piece under way. */
+  pause(): void {
+    this.#paused = true;
+    this.#deadline = 0;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#expect(this.#limits.bodyMs, "UPSTREAM_TIMED_OUT");
+    const stalled = this.#stalled;
+    this.#stalled = undefined;
+    this.#socket.resume();
+    if (stalled !== undefined) this.#body(stalled, 0);
+  }
+
+  /** Nobody waits for the answer any more. */
+  cancel(): void {
+    this.#owner = undefined;
+    this.#socket.destroy();
+  }
+
+  /** Ends an idle connection. */
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  sweep(nowMs: number): void {
+    if (this.#deadline === 0 || nowMs <= this.#deadline) return;
+    if (this.#owner === undefined && this.#connected) return void this.#socket.destroy();
+    this.#fail(new Failure(this.#late, "the server took too long"));
+  }
+
+  bodyChunk(chunk: Buffer): void {
+    this.#owner?.sent(chunk);
+  }
+
+  bodyEnded(trailers: FieldList): void {
+    this.#deadline = 0;
+    const owner = this.#owner;
+    this.#owner = undefined;
+    // What the response answers has to be out whole, or the next request would follow in the middle of it.
+    if (this.#keepAlive && this.#sentAll) this.#complete = true;
+    else this.#socket.destroy();
+    owner?.ended(trailers);
+  }
+
+  #stands(): void {
+    this.#connected = true;
+    this.#socket.setNoDelay(true);
+    this.#deadline = 0;
+    if (this.#request !== undefined) this.#send();
+  }
+
+  #send(): void {
+    const request = this.#request as Outgoing;
+    this.#socket.write(request.head, "latin1");
+    this.#expect(this.#limits.headMs, "UPSTREAM_TIMED_OUT");
+    this.#owner?.ready();
+  }
+
+  #expect(ms: number, late: FailureCode): void {
+    this.#deadline = Date.now() + ms;
+    this.#late = late;
+  }
+
+  #received(data: Buffer): void {
+    if (this.#owner === undefined) return void this.#socket.destroy();
+    this.#heard = true;
+    if (this.#responded) {
+      this.#deadline = Date.now() + this.#limits.bodyMs;
+      return this.#body(data, 0);
+    }
+    const at = this.#heads(data);
+    if (at < 0) return;
+    const whole = this.#collector.data;
+    this.#collector.clear();
+    // The chain may need time to let the head pass: nothing of the body comes before it.
+    if (this.#paused) this.#stalled = whole.subarray(at);
+    else this.#body(whole, at);
+  }
+
+  #body(data: Buffer, from: number): void {
+    let at = from;
+    if (this.#owner !== undefined) {
+      if (this.#decoder.done) this.bodyEnded(NONE);
+      else at = this.#decoder.feed(data, from, this);
+      if (at < 0)
+        return this.#fail(new Failure("UPSTREAM_MALFORMED", this.#decoder.error ?? "a broken body"));
+    }
+    if (this.#complete) this.#settle(at < data.length);
+  }
+
+  /** Reads heads until the final one. Gives where its body begins in the collector's data, or -1 when there is none yet. */
+  #heads(piece: Buffer): number {
+    let data = piece;
+    for (;;) {
+      const end = this.#collector.collect(data);
+      if (end === INCOMPLETE) return -1;
+      const whole = this.#collector.data;
+      const parser = this.#parser;
+      if (end === TOO_LONG) return this.#malformed("the head is too long");
+      if (end === BROKEN)
+        return this.#malformed(
+          "it does not begin as HTTP/1.1 does, or has a control byte or a line without CR",
+        );
+      if (!parser.response(whole, 0, end))
+        return this.#malformed(`${parser.error?.sentence} (byte ${parser.error?.at} of the head)`);
+      const rest = end < whole.length ? whole.subarray(end) : undefined;
+      if (parser.status >= 200) {
+        this.#final();
+        return end;
+      }
+      this.#collector.clear();
+      if (parser.status === 101) return this.#switch(rest);
+      this.#interims += 1;
+      if (this.#interims > this.#limits.interimMax)
+        return this.#malformed(`more than ${this.#limits.interimMax} interim responses`);
+      // This host has answered the expectation itself.
+      if (parser.status !== 100) this.#owner?.interim(parser.status, parser.fields);
+      if (rest === undefined || this.#owner === undefined) return -1;
+      data = rest;
+    }
+  }
+
+  /** RFC 9112 §6.3: how long the body is. */
+  #final(): void {
+    const { status, minor, connection, chunked, contentLength, fields } = this.#parser;
+    this.#responded = true;
+    const bodiless = this.#request?.method === "HEAD" || status === 204 || status === 304;
+    this.#keepAlive = minor === 1 ? !listed(connection, "close") : listed(connection, "keep-alive");
+    // A server that announces a body where none may be could send it, too.
+    if (bodiless && this.#request?.method !== "HEAD" && (chunked || contentLength > 0))
+      this.#keepAlive = false;
+    let length = contentLength;
+    if (bodiless) {
+      length = 0;
+      this.#decoder.beginLength(0);
+    } else if (chunked) this.#decoder.beginChunked();
+    else if (contentLength >= 0) this.#decoder.beginLength(contentLength);
+    else {
+      this.#keepAlive = false;
+      this.#decoder.beginUntilEnd();
+    }
+    this.#expect(this.#limits.bodyMs, "UPSTREAM_TIMED_OUT");
+    this.#owner?.responded({ status, fields, length });
+  }
+
+  #switch(rest: Buffer | undefined): -1 {
+    if (this.#request?.offersUpgrade !== true)
+      return this.#malformed("101 to a request that offered no upgrade");
+    const owner = this.#owner;
+    const socket = this.#socket;
+    this.#owner = undefined;
+    this.#closed = true;
+    this.#deadline = 0;
+    socket
+      .removeAllListeners("data")
+      .removeAllListeners("end")
+      .removeAllListeners("drain")
+      .removeAllListeners("close");
+    this.#keeper.gone(this);
+    const fields = this.#parser.fields;
+    fields.push("Connection", "upgrade", "Upgrade", this.#parser.upgrade);
+    owner?.upgraded(fields, socket, rest);
+    return -1;
+  }
+
+  /** After a whole response: free again, unless more came than was asked for. */
+  #settle(stray: boolean): void {
+    this.#complete = false;
+    if (stray || !this.#socket.writable) return void this.#socket.destroy();
+    this.#reused = true;
+    this.#request = undefined;
+    this.#deadline = Date.now() + this.#limits.keepAliveMs;
+    this.#keeper.free(this);
+  }
+
+  #ended(): void {
+    if (this.#owner !== undefined && this.#responded && this.#decoder.untilEnd) this.bodyEnded(NONE);
+    this.#socket.destroy();
+  }
+
+  #malformed(detail: string): -1 {
+    this.#fail(new Failure("UPSTREAM_MALFORMED", detail));
+    return -1;
+  }
+
+  #fail(failure: Failure): void {
+    const owner = this.#owner;
+    this.#owner = undefined;
+    this.#deadline = 0;
+    this.#socket.destroy();
+    owner?.failed(failure, !this.#connected);
+  }
+
+  #gone(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#keeper.gone(this);
+    const owner = this.#owner;
+    this.#owner = undefined;
+    if (owner === undefined) return;
+    const detail = this.#error === "" ? "the server closed the connection" : this.#error;
+    // A reused connection that breaks before a byte came was closed by the server while it was idle.
+    const untouched = !this.#connected || (this.#reused && !this.#heard);
+    owner.failed(
+      new Failure(this.#connected ? "UPSTREAM_BROKE_OFF" : "UPSTREAM_UNREACHABLE", detail),
+      untouched,
+    );
+  }
+}
+
+const NONE: FieldList = [];

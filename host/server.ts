@@ -1,0 +1,89 @@
+import { connect } from "node:net";
+import type { ServerConfig } from "./config/config.ts";
+import { Failure } from "./failure.ts";
+import type { HeadParser } from "./http1/head-parser.ts";
+import { ServerConnection, type ServerKeeper } from "./http1/server-connection.ts";
+import type { Sweeper } from "./sweeper.ts";
+import type { UpstreamCall, UpstreamLimits } from "./upstream.ts";
+
+/**
+ * One address of an upstream, and this worker's connections to it: a list of free ones, used last in, first out, so that
+ * those beyond the need run into their idle time.
+ */
+export class Server implements ServerKeeper {
+  readonly origin: string;
+  readonly #config: ServerConfig;
+  readonly #limits: UpstreamLimits;
+  readonly #parser: HeadParser;
+  readonly #sweeper: Sweeper;
+  readonly #all = new Set<ServerConnection>();
+  readonly #free: ServerConnection[] = [];
+  readonly #pending: UpstreamCall[] = [];
+  #closed = false;
+
+  constructor(config: ServerConfig, limits: UpstreamLimits, parser: HeadParser, sweeper: Sweeper) {
+    this.origin = config.origin;
+    this.#config = config;
+    this.#limits = limits;
+    this.#parser = parser;
+    this.#sweeper = sweeper;
+  }
+
+  /** Requests in flight and waiting. */
+  get load(): number {
+    return this.#all.size - this.#free.length + this.#pending.length;
+  }
+
+  submit(call: UpstreamCall): void {
+    for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
+      if (free.usable) return call.run(free);
+    }
+    if (this.#all.size < this.#limits.connectionsMax) return call.run(this.#open());
+    if (this.#pending.length < this.#limits.pendingMax) {
+      this.#pending.push(call);
+      return;
+    }
+    call.failed(
+      new Failure("UPSTREAM_BUSY", `${this.origin}: ${this.#pending.length} requests wait already`),
+      false,
+    );
+  }
+
+  /** Forgets a request that has not got a connection. */
+  forget(call: UpstreamCall): void {
+    const at = this.#pending.indexOf(call);
+    if (at >= 0) this.#pending.splice(at, 1);
+  }
+
+  /** A connection takes the request that has waited longest. */
+  free(connection: ServerConnection): void {
+    const next = this.#pending.shift();
+    if (next !== undefined) return next.run(connection);
+    if (this.#closed) return connection.close();
+    this.#free.push(connection);
+  }
+
+  gone(connection: ServerConnection): void {
+    this.#all.delete(connection);
+    this.#sweeper.remove(connection);
+    const at = this.#free.indexOf(connection);
+    if (at >= 0) this.#free.splice(at, 1);
+    // There is room for one more.
+    const next = this.#pending.shift();
+    if (next !== undefined) this.submit(next);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#free) connection.close();
+  }
+
+  #open(): ServerConnection {
+    const { host, port } = this.#config;
+    const socket = connect({ host, port, autoSelectFamily: true });
+    const connection = new ServerConnection(socket, this.#parser, this.#limits, this, "connect");
+    this.#all.add(connection);
+    this.#sweeper.add(connection);
+    return connection;
+  }
+}

@@ -127,7 +127,9 @@ export class Host implements Control {
 
   readiness(): { ready: boolean; reason: string } {
     if (this.#stopping) return { ready: false, reason: "draining" };
-    const waiting = this.#fleet.states().filter(({ state }) => state !== "serving").length;
+    // One that was lost a moment ago is missed here, too.
+    const serving = this.#fleet.states().filter(({ state }) => state === "serving").length;
+    const waiting = this.#config.workers - serving;
     if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
     return {
       ready: this.#generation > 0,
@@ -150,10 +152,9 @@ export class Host implements Control {
     return this.#inTurn(async () => {
       const present = this.#config.filters.find((filter) => filter.name === name);
       if (present === undefined) {
-        throw new Refusal(
-          "FILTER_UNKNOWN",
-          `there is no filter ${name}: ${this.#config.filters.map((filter) => filter.name).join(", ")}`,
-        );
+        const known = this.#config.filters.map((filter) => filter.name).join(", ");
+        const refusal = new Refusal("FILTER_UNKNOWN", `there is no filter ${name}: ${known}`);
+        throw this.#refused(name, request.component, refusal);
       }
       const next: FilterConfig = {
         ...present,
@@ -183,16 +184,10 @@ export class Host implements Control {
     // Before the file is read: a change that comes while it is being made live is told afterwards, and not lost.
     this.#watchFiles(config, this.#config);
     try {
-      await this.#apply(config);
+      await this.#apply(config, present.name);
     } catch (error) {
       this.#watchFiles(this.#config);
-      const refusal = refusalOf(error);
-      this.#swapsRefused += 1;
-      this.#log.logger.warn(
-        { filter: present.name, component: next.component, code: refusal.code },
-        `swap refused: ${refusal.message}`,
-      );
-      throw refusal;
+      throw this.#refused(present.name, next.component, refusalOf(error));
     }
     this.#swapsOk += 1;
     this.#watchFiles(config);
@@ -211,12 +206,22 @@ export class Host implements Control {
     return result;
   }
 
-  /** Makes a config live as the next generation, on all workers or on none. */
-  async #apply(config: Config): Promise<void> {
+  #refused(filter: string, component: string, refusal: Refusal): Refusal {
+    this.#swapsRefused += 1;
+    this.#log.logger.warn({ filter, component, code: refusal.code }, `swap refused: ${refusal.message}`);
+    return refusal;
+  }
+
+  /**
+   * Makes a config live as the next generation, on all workers or on none. Where one filter is `changed`, the others keep
+   * what they run: their files may be half-way to their own change, or gone.
+   */
+  async #apply(config: Config, changed?: string): Promise<void> {
     if (this.#stopping && this.#generation > 0) throw new Refusal("HOST_UNAVAILABLE", "the host is stopping");
     const artifacts: Record<string, Artifact> = {};
     for (const { name, component, sha256 } of config.filters) {
-      artifacts[name] = await this.#store.load(component, sha256 ?? undefined);
+      const kept = changed === undefined || changed === name ? undefined : this.#artifacts[name];
+      artifacts[name] = kept ?? (await this.#store.load(component, sha256 ?? undefined));
     }
     const generation = this.#generation + 1;
     this.#prepared = await this.#fleet.change({ kind: "prepare", generation, config, artifacts });

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Assembly, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
 import type {
@@ -53,6 +54,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
     this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper);
     this.#unrouted = this.#meter.route(NO_ROUTE);
+    this.#sweeper.add({ sweep: () => void Atomics.add(data.pulse, 0, 1) });
   }
 
   static serve(port: MessagePort, data: WorkerData): void {
@@ -86,10 +88,12 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     const tunnel = new Tunnel(client, server, this.#data.config.timeouts.tunnelIdleMs, {
       tunnelled: (fromClient, fromServer) => exchange.tunnelled(fromClient, fromServer),
       tunnelEnded: () => {
+        this.#meter.tunnelsOpen -= 1;
         this.#sweeper.remove(tunnel);
         exchange.tunnelEnded();
       },
     });
+    this.#meter.tunnelsOpen += 1;
     this.#sweeper.add(tunnel);
   }
 
@@ -191,8 +195,10 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#lines.flush();
   }
 
-  #stop(): undefined {
-    for (const listener of this.#listeners) listener.destroy();
+  async #stop(): Promise<undefined> {
+    await Promise.all(this.#listeners.map((listener) => listener.destroy()));
+    // A tunnel has ended when its server's socket has closed, too; only then there is a line of its exchange.
+    while (this.#meter.tunnelsOpen > 0) await nextTurn();
     this.#lines.flush();
   }
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { Order, PreparedFilter } from "./messages.ts";
+import { PulseWatch } from "./pulse-watch.ts";
 import { WorkerLink } from "./worker-link.ts";
 
 /** What the fleet tells the host. */
@@ -19,6 +20,7 @@ interface Member {
   readonly link: WorkerLink;
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
+  readonly watch: PulseWatch;
 }
 
 /**
@@ -32,6 +34,7 @@ export class Fleet {
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
   #addresses: readonly Address[] = [];
+  readonly #pulses: NodeJS.Timeout;
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
@@ -43,6 +46,9 @@ export class Fleet {
     this.#config = config;
     this.#owner = owner;
     for (let count = 0; count < config.workers; count++) this.#add();
+    this.#pulses = setInterval(() => {
+      for (const { watch } of this.#members.values()) watch.look();
+    }, LOOK_MS).unref();
   }
 
   states(): { id: number; state: Member["state"] }[] {
@@ -106,6 +112,7 @@ export class Fleet {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#pulses);
     const members = [...this.#members.values()];
     await Promise.all(
       members.map(async ({ link }) => {
@@ -118,11 +125,17 @@ export class Fleet {
 
   #add(): Member {
     this.#lastId += 1;
+    const pulse = new Int32Array(new SharedArrayBuffer(4));
     const link = new WorkerLink(
-      { id: this.#lastId, config: this.#config, viaName: this.#viaName },
+      { id: this.#lastId, pulse, config: this.#config, viaName: this.#viaName },
       { lines: (lines) => this.#owner.lines(lines), ended: (ended, error) => this.#ended(ended, error) },
     );
-    const member: Member = { link, state: "starting", snapshot: undefined };
+    const member: Member = {
+      link,
+      state: "starting",
+      snapshot: undefined,
+      watch: new PulseWatch(link, pulse),
+    };
     this.#members.set(link.id, member);
     return member;
   }
@@ -157,8 +170,9 @@ export class Fleet {
         await link.terminate();
         return;
       }
-      await this.#commit(member, live.generation);
+      await link.ask<"commit">({ kind: "commit", generation: live.generation });
       for (const address of this.#addresses) await link.ask<"listen">({ kind: "listen", address });
+      member.state = "serving";
     } catch (error) {
       this.#owner.lost(
         `worker ${link.id} could not begin: ${error instanceof Error ? error.message : String(error)}`,
@@ -180,6 +194,9 @@ async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value
     clearTimeout(timer);
   }
 }
+
+/** How often the pulses are looked at. */
+const LOOK_MS = 100;
 
 /** A scrape does not wait longer for a busy worker. */
 const SNAPSHOT_MS = 1_000;

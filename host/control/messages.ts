@@ -5,6 +5,8 @@ import type { MeterSnapshot } from "../ops/meter.ts";
 /** What a data worker is born with. */
 export interface WorkerData {
   readonly id: number;
+  /** One number that grows while the worker's event loop turns. */
+  readonly pulse: Int32Array<SharedArrayBuffer>;
   /** How this process names itself in Via. */
   readonly viaName: string;
   readonly config: Config;

@@ -55,6 +55,18 @@ export class WorkerLink {
     });
   }
 
+  /** Ends a thread that may never answer again; `ended` follows, with the reason. */
+  kill(reason: string): void {
+    this.#error ??= new Error(reason);
+    void this.#worker.terminate();
+  }
+
+  /** CPU time that the thread has used, in milliseconds; told by the system, whatever the thread is doing. */
+  async cpuMs(): Promise<number> {
+    const { user, system } = await this.#worker.cpuUsage();
+    return (user + system) / 1000;
+  }
+
   async terminate(): Promise<void> {
     await this.#worker.terminate();
   }

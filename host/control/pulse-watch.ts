@@ -1,0 +1,54 @@
+import type { WorkerLink } from "./worker-link.ts";
+
+/**
+ * Ends a worker whose event loop has stopped turning: a filter that never returns would keep all its exchanges for ever.
+ *
+ * Silence alone proves nothing, since a machine that is short of processors makes every thread late. A thread that has used
+ * much time of one, and its loop has not turned once in it, is stuck.
+ */
+export class PulseWatch {
+  readonly #link: WorkerLink;
+  readonly #pulse: Int32Array<SharedArrayBuffer>;
+  #last = 0;
+  /** CPU time at the beginning of the present silence; undefined while the pulse goes. */
+  #cpuMsBefore: number | undefined;
+  #looking = false;
+
+  constructor(link: WorkerLink, pulse: Int32Array<SharedArrayBuffer>) {
+    this.#link = link;
+    this.#pulse = pulse;
+  }
+
+  /** To be called now and then. */
+  look(): void {
+    const now = Atomics.load(this.#pulse, 0);
+    if (now !== this.#last) {
+      this.#last = now;
+      this.#cpuMsBefore = undefined;
+    } else if (now > 0 && !this.#looking) {
+      // Before its first pulse a thread loads its code, which takes what it takes.
+      this.#looking = true;
+      void this.#judge(now).finally(() => {
+        this.#looking = false;
+      });
+    }
+  }
+
+  async #judge(silentAt: number): Promise<void> {
+    let cpuMs: number;
+    try {
+      cpuMs = await this.#link.cpuMs();
+    } catch {
+      // It has ended meanwhile.
+      return;
+    }
+    if (Atomics.load(this.#pulse, 0) !== silentAt) return;
+    this.#cpuMsBefore ??= cpuMs;
+    const used = cpuMs - this.#cpuMsBefore;
+    if (used >= STUCK_CPU_MS)
+      this.#link.kill(`its event loop stood still for ${Math.round(used)} ms of CPU time`);
+  }
+}
+
+/** Longer than any single piece of work of a worker, the preparation of hundreds of filters included. */
+const STUCK_CPU_MS = 800;

@@ -79,6 +79,17 @@ export class ChainRun {
     this.#owner.responsePassed(head);
   }
 
+  /** No response will pass: those who wait for nothing else are done, and a tunnel that lasts for hours holds none of them. */
+  responseless(): void {
+    for (let at = 0; at < this.#reached; at++) {
+      const held = this.#held[at];
+      const filter = this.#filters[at] as Filter;
+      if (held === DONE || held === undefined || filter.plan.end) continue;
+      this.#held[at] = DONE;
+      this.#finish(filter, held, undefined);
+    }
+  }
+
   /** Tells the filters that asked for it, and gives all instances back. Nothing is called after this. */
   end(outcome: Outcome): void {
     this.#ended = true;
@@ -91,7 +102,7 @@ export class ChainRun {
     }
   }
 
-  #finish(filter: Filter, held: Instance | undefined, outcome: Outcome): void {
+  #finish(filter: Filter, held: Instance | undefined, outcome: Outcome | undefined): void {
     let instance = held;
     const began = performance.now();
     try {
@@ -101,9 +112,10 @@ export class ChainRun {
         if (instance === undefined) return filter.meter.failed("busy");
         instance.open(this.#owner);
       }
-      if (filter.plan.end) instance.onEnd(outcome);
+      if (outcome !== undefined && filter.plan.end) instance.onEnd(outcome);
       instance.close();
-      if (filter.plan.end) filter.meter.called(PHASE.end, (performance.now() - began) / 1000);
+      if (outcome !== undefined && filter.plan.end)
+        filter.meter.called(PHASE.end, (performance.now() - began) / 1000);
       filter.pool.give(instance);
     } catch (error) {
       this.#fault(filter, instance, error);

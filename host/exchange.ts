@@ -145,13 +145,18 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#client.end(trailers);
   }
 
-  /** The protocol changes (RFC 9110 §7.8): filters see the head, and no more. */
+  /** The protocol changes (RFC 9110 §7.8): filters have seen the request's head, and see nothing more but the end. */
   upstreamUpgraded(fields: FieldList, server: Socket, rest: Buffer | undefined): void {
     this.#call = undefined;
     this.#committed = true;
+    this.#run?.responseless();
+    fields.push("Via", `1.1 ${this.#host.viaName}`, "X-Request-Id", this.requestId);
     this.#client.upgrade(fields, rest);
     const { socket, early } = this.#client.connection.takeOver();
-    if (early !== undefined) server.write(early);
+    if (early !== undefined) {
+      this.#client.requestBytes = early.length;
+      server.write(early);
+    }
     this.#host.tunnel(this, socket, server);
   }
 
@@ -310,7 +315,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       head: `${text}\r\n`,
       hasBody: facts.hasBody,
       chunked,
-      offersUpgrade: facts.upgrade !== "",
+      upgrade: facts.upgrade,
     };
   }
 }

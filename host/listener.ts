@@ -26,6 +26,8 @@ export class Listener implements ConnectionOwner {
   readonly #sweeper: Sweeper;
   readonly #connections = new Set<ClientConnection>();
   readonly #heads = new HeldHeads();
+  /** Nobody is accepted any more, and every connection has ended. */
+  readonly #over: Promise<void>;
   #draining = false;
 
   constructor(limits: ConnectionLimits, parser: HeadParser, sweeper: Sweeper, owner: ListenerOwner) {
@@ -35,6 +37,7 @@ export class Listener implements ConnectionOwner {
     this.#owner = owner;
     // A client that has sent its last byte may still read.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connected(socket));
+    this.#over = new Promise((resolve) => void this.#server.once("close", resolve));
   }
 
   /** Every worker listens on the same address; the system spreads the connections over them. */
@@ -68,13 +71,15 @@ export class Listener implements ConnectionOwner {
   drain(): Promise<void> {
     this.#draining = true;
     for (const connection of this.#connections) connection.drain();
-    return new Promise((resolve) => void this.#server.close(() => resolve()));
+    this.#server.close();
+    return this.#over;
   }
 
-  /** Breaks what is left. */
-  destroy(): void {
+  /** Breaks what is left. Resolves when the ends of it have been told. */
+  destroy(): Promise<void> {
     this.#server.close();
     for (const connection of this.#connections) connection.abort(false);
+    return this.#over;
   }
 
   #connected(socket: Socket): void {

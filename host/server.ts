@@ -80,7 +80,8 @@ export class Server implements ServerKeeper {
 
   #open(): ServerConnection {
     const { host, port } = this.#config;
-    const socket = connect({ host, port, autoSelectFamily: true });
+    // A server that has sent its last byte through a tunnel may still read.
+    const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true });
     const connection = new ServerConnection(socket, this.#parser, this.#limits, this, "connect");
     this.#all.add(connection);
     this.#sweeper.add(connection);

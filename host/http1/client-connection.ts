@@ -8,6 +8,7 @@ import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts
 import type { HeadParser } from "./head-parser.ts";
 import type { HeldHeads } from "./held-heads.ts";
 import { type ReadRequest, readRequest, refusalOf } from "./request.ts";
+import { breakOff } from "./tunnel.ts";
 import { httpDate, STATUS_LINES } from "./wire.ts";
 import { FAILURES } from "../failure.ts";
 
@@ -145,7 +146,7 @@ export class ClientConnection implements BodySink {
 
   /** `unframed`: the end of the connection would end the message, and only a reset tells that it broke off. */
   abort(unframed: boolean): void {
-    if (unframed) this.socket.resetAndDestroy();
+    if (unframed) breakOff(this.socket);
     else this.socket.destroy();
   }
 
@@ -167,6 +168,7 @@ export class ClientConnection implements BodySink {
     const early = this.#rest;
     this.#state = TAKEN;
     this.#deadline = 0;
+    this.#writeDeadline = 0;
     this.#client = undefined;
     this.#rest = undefined;
     this.socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("drain");

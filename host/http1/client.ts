@@ -171,8 +171,11 @@ export class Client {
     this.status = 101;
     this.#ended = true;
     const { socket } = this.connection;
-    socket.write(`${STATUS_LINES[101]}${fieldLines(fields)}\r\n`, "latin1");
-    if (rest !== undefined) socket.write(rest);
+    const dated = indexOf(fields, "date") >= 0 ? "" : `Date: ${httpDate()}\r\n`;
+    socket.write(`${STATUS_LINES[101]}${fieldLines(fields)}${dated}\r\n`, "latin1");
+    if (rest === undefined) return;
+    this.responseBytes = rest.length;
+    socket.write(rest);
   }
 
   /** Breaks the connection, so that the client cannot take what it has for a whole message. */

@@ -35,8 +35,9 @@ export class HeadCollector {
       return end + 4 > this.#bytesMax ? TOO_LONG : end + 4;
     }
     if (data.length > this.#bytesMax) return TOO_LONG;
-    if (isBroken(data, from) || !this.#prefix.startsWith(data.latin1Slice(0, this.#prefix.length)))
-      return BROKEN;
+    // Node's slice throws past the end of the data.
+    const begins = data.latin1Slice(0, Math.min(this.#prefix.length, data.length));
+    if (isBroken(data, from) || !this.#prefix.startsWith(begins)) return BROKEN;
     this.#parts = data;
     return INCOMPLETE;
   }

@@ -61,7 +61,8 @@ export interface Outgoing {
   readonly hasBody: boolean;
   /** Whether the body is sent in chunks; otherwise the head says its length. */
   readonly chunked: boolean;
-  readonly offersUpgrade: boolean;
+  /** The protocols that are offered instead of this one; empty without an offer. */
+  readonly upgrade: string;
 }
 
 /** One connection to a server (RFC 9112 §9): one request at a time, and reused only while nothing about it is in doubt. */
@@ -301,8 +302,14 @@ export class ServerConnection implements BodySink {
   }
 
   #switch(rest: Buffer | undefined): -1 {
-    if (this.#request?.offersUpgrade !== true)
-      return this.#malformed("101 to a request that offered no upgrade");
+    const offered = this.#request?.upgrade ?? "";
+    const { upgrade } = this.#parser;
+    // RFC 9110 §7.8: a server switches to what was offered, and to nothing else.
+    if (
+      upgrade === "" ||
+      !upgrade.split(",").every((protocol) => listed(offered, protocol.trim().toLowerCase()))
+    )
+      return this.#malformed("101 to a protocol that was not offered");
     const owner = this.#owner;
     const socket = this.#socket;
     this.#owner = undefined;
@@ -315,7 +322,7 @@ export class ServerConnection implements BodySink {
       .removeAllListeners("close");
     this.#keeper.gone(this);
     const fields = this.#parser.fields;
-    fields.push("Connection", "upgrade", "Upgrade", this.#parser.upgrade);
+    fields.push("Connection", "upgrade", "Upgrade", upgrade);
     owner?.upgraded(fields, socket, rest);
     return -1;
   }

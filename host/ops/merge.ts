@@ -7,6 +7,7 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
   return {
     exchangesInFlight: sum((snapshot) => snapshot.exchangesInFlight),
     connectionsOpen: sum((snapshot) => snapshot.connectionsOpen),
+    tunnelsOpen: sum((snapshot) => snapshot.tunnelsOpen),
     logLinesDropped: sum((snapshot) => snapshot.logLinesDropped),
     routes: byName(
       snapshots.flatMap((snapshot) => snapshot.routes),

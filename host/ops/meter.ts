@@ -53,6 +53,7 @@ export const NO_ROUTE = "none";
 export interface MeterSnapshot {
   readonly exchangesInFlight: number;
   readonly connectionsOpen: number;
+  readonly tunnelsOpen: number;
   readonly logLinesDropped: number;
   readonly routes: readonly RouteSnapshot[];
   readonly filters: readonly FilterSnapshot[];
@@ -85,6 +86,7 @@ export interface FilterSnapshot {
 export class WorkerMeter {
   exchangesInFlight = 0;
   connectionsOpen = 0;
+  tunnelsOpen = 0;
   logLinesDropped = 0;
   readonly #routes = new Map<string, RouteMeter>();
   readonly #filters = new Map<string, FilterMeter>();
@@ -109,6 +111,7 @@ export class WorkerMeter {
     return {
       exchangesInFlight: this.exchangesInFlight,
       connectionsOpen: this.connectionsOpen,
+      tunnelsOpen: this.tunnelsOpen,
       logLinesDropped: this.logLinesDropped,
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
       filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),

@@ -29,6 +29,12 @@ export const METRICS = {
     labels: [],
     help: "Open connections of clients.",
   },
+  sluice_tunnels_open: {
+    type: "gauge",
+    unit: "tunnels",
+    labels: [],
+    help: "Exchanges that were upgraded to another protocol and have not ended.",
+  },
   sluice_failures_total: {
     type: "counter",
     unit: "exchanges",
@@ -135,6 +141,7 @@ function withoutGauges(snapshot: MeterSnapshot): MeterSnapshot {
     ...snapshot,
     exchangesInFlight: 0,
     connectionsOpen: 0,
+    tunnelsOpen: 0,
     filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0 })),
   };
 }

@@ -30,6 +30,7 @@ function exchangeSamples(
   | "sluice_exchange_duration_seconds"
   | "sluice_exchanges_in_flight"
   | "sluice_connections_open"
+  | "sluice_tunnels_open"
   | "sluice_failures_total"
 > {
   return {
@@ -44,6 +45,7 @@ function exchangeSamples(
     ),
     sluice_exchanges_in_flight: [single(all.exchangesInFlight)],
     sluice_connections_open: [single(all.connectionsOpen)],
+    sluice_tunnels_open: [single(all.tunnelsOpen)],
     sluice_failures_total: all.failures.map(([code, value]) => ({ value, labels: { code } })),
   };
 }

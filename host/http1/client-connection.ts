@@ -189,7 +189,7 @@ export class ClientConnection implements BodySink {
 
   bodyEnded(trailers: FieldList): void {
     // The request is complete: from here on the time is the upstream's.
-    this.#deadline = 0;
+    this.#deadline = this.#waitForClient(0);
     this.#client?.owner?.clientEnded(trailers);
   }
 
@@ -197,7 +197,9 @@ export class ClientConnection implements BodySink {
     if (this.#client !== client) return;
     this.#client = undefined;
     this.#writeDeadline = 0;
-    if (this.closing || this.#halfClosed || !this.#decoder.done) this.#linger();
+    // What was sent before the client closed its side is served, too.
+    const last = this.closing || (this.#halfClosed && this.#rest === undefined);
+    if (last || !this.#decoder.done) this.#linger();
     else {
       this.#state = IDLE;
       this.#deadline = Date.now() + this.#world.limits.idleMs;
@@ -229,7 +231,10 @@ export class ClientConnection implements BodySink {
       this.#deadline = Date.now() + limits.headMs;
     }
     const end = this.#collector.collect(data);
-    if (end === INCOMPLETE) return;
+    if (end === INCOMPLETE) {
+      if (this.#halfClosed) this.socket.destroy();
+      return;
+    }
     const whole = this.#collector.data;
     this.#collector.clear();
     if (end === TOO_LONG) return this.#refuse(tooLong(whole, limits));
@@ -248,11 +253,17 @@ export class ClientConnection implements BodySink {
     this.#state = EXCHANGE;
     this.#rest = rest;
     this.#wanted = !facts.hasBody;
-    this.#deadline = facts.hasBody ? Date.now() + this.#world.limits.requestMs : 0;
+    this.#deadline = this.#waitForClient(facts.hasBody ? this.#world.limits.requestMs : 0);
     // Nothing of a body is read before somebody wants it.
     if (facts.hasBody) this.socket.pause();
     this.#client = new Client(this, head, facts);
     this.#world.owner.arrived(this.#client);
+  }
+
+  /** The deadline of an exchange: `ms` from now, none for 0, and never long for a client that has closed its side. */
+  #waitForClient(ms: number): number {
+    if (this.#halfClosed) return Date.now() + this.#world.limits.halfClosedMs;
+    return ms === 0 ? 0 : Date.now() + ms;
   }
 
   #body(data: Buffer): void {
@@ -309,7 +320,7 @@ export class ClientConnection implements BodySink {
     if (this.#state === EXCHANGE) {
       if (!this.#decoder.done) return this.#gone("the client broke off in its request");
       this.#halfClosed = true;
-      this.closing = true;
+      if (this.#rest === undefined) this.closing = true;
       this.#deadline = Date.now() + this.#world.limits.halfClosedMs;
     } else if (this.#state !== TAKEN) this.socket.end();
   }

@@ -1,5 +1,6 @@
-import findMyWay from "find-my-way";
+import { canonicalPath, isCanonical, withoutQuery } from "./canonical-path.ts";
 import type { MatchConfig } from "./config/config.ts";
+import { Failure } from "./failure.ts";
 
 /**
  * Finds the route of a request: the most specific host, then the most specific path, among the routes that take the
@@ -11,15 +12,15 @@ export class Router<Route> {
   readonly #below: { readonly suffix: string; readonly paths: Paths<Route> }[] = [];
   readonly #any: Paths<Route>;
 
-  constructor(routes: readonly { readonly match: MatchConfig; readonly route: Route }[]) {
-    const groups = new Map<string, (typeof routes)[number][]>();
+  constructor(routes: readonly Entry<Route>[]) {
+    const groups = new Map<string, Entry<Route>[]>();
     for (const entry of routes) {
       const key = `${entry.match.host.kind} ${entry.match.host.name}`;
       groups.set(key, [...(groups.get(key) ?? []), entry]);
     }
     let any: Paths<Route> | undefined;
     for (const entries of groups.values()) {
-      const { kind, name } = (entries[0] as (typeof entries)[number]).match.host;
+      const { kind, name } = (entries[0] as Entry<Route>).match.host;
       const paths = new Paths(entries);
       if (kind === "exact") this.#exact.set(name, paths);
       else if (kind === "below") this.#below.push({ suffix: `.${name}`, paths });
@@ -29,8 +30,25 @@ export class Router<Route> {
     this.#any = any ?? new Paths<Route>([]);
   }
 
-  /** `authority` as the client gave it, with or without a port; `path` may have a query. */
-  match(method: string, authority: string, path: string): Route | undefined {
+  /**
+   * `authority` as the client gave it, with or without a port; `target` may have a query, which takes no part. Throws a
+   * `Failure` for a path that servers read so differently that no route is surely the right one.
+   */
+  match(method: string, authority: string, target: string): Route | undefined {
+    if (isCanonical(target)) return this.#find(method, authority, withoutQuery(target));
+    const canonical = canonicalPath(target);
+    if (typeof canonical === "string") throw new Failure("MESSAGE_MALFORMED", canonical);
+    const { path, unresolved } = canonical;
+    const route = this.#find(method, authority, path);
+    if (unresolved === path || route === undefined) return route;
+    // The same bytes go upstream, and many servers hand them to whatever the path begins with.
+    const begun = this.#find(method, authority, unresolved);
+    if (begun !== undefined && begun !== route)
+      throw new Failure("MESSAGE_MALFORMED", "`..` leads from one route into another");
+    return route;
+  }
+
+  #find(method: string, authority: string, path: string): Route | undefined {
     if (this.#exact.size > 0 || this.#below.length > 0) {
       const host = hostOf(authority);
       const found = this.#exact.get(host)?.match(method, path);
@@ -45,56 +63,59 @@ export class Router<Route> {
   }
 }
 
-/** The routes of one host: a tree of paths for each method that a route names, and one for all other methods. */
+/** The routes of one host: a table of paths for each method that a route names, and one for all other methods. */
 class Paths<Route> {
-  readonly #trees = new Map<string, Tree>();
-  readonly #others: Tree | undefined;
-  /** One route for all methods and paths needs no tree. */
-  readonly #only: Route | undefined;
+  readonly #named = new Map<string, Table<Route>>();
+  readonly #others: Table<Route>;
 
-  constructor(entries: readonly { readonly match: MatchConfig; readonly route: Route }[]) {
-    const [first] = entries;
-    if (entries.length === 1 && first?.match.path.kind === "any" && first.match.methods.length === 0)
-      this.#only = first.route;
-    const named = new Set(entries.flatMap(({ match }) => match.methods));
-    for (const method of named) {
-      const taking = entries.filter(
-        ({ match }) => match.methods.length === 0 || match.methods.includes(method),
-      );
-      this.#trees.set(method, treeOf(taking));
+  constructor(entries: readonly Entry<Route>[]) {
+    const forAny = entries.filter(({ match }) => match.methods.length === 0);
+    for (const method of new Set(entries.flatMap(({ match }) => match.methods))) {
+      const naming = entries.filter(({ match }) => match.methods.includes(method));
+      // Of two routes with the same path, the one that names the method is the more specific: it comes last.
+      this.#named.set(method, new Table([...forAny, ...naming]));
     }
-    const others = entries.filter(({ match }) => match.methods.length === 0);
-    this.#others = others.length === 0 ? undefined : treeOf(others);
+    this.#others = new Table(forAny);
   }
 
   match(method: string, path: string): Route | undefined {
-    if (this.#only !== undefined) return this.#only;
-    const tree = this.#trees.get(method) ?? this.#others;
-    return tree?.find("GET", path)?.store as Route | undefined;
+    return (this.#named.get(method) ?? this.#others).match(path);
   }
 }
 
-type Tree = ReturnType<typeof findMyWay>;
-
-/** Methods are chosen before, so that every path stands in its tree under one of the library's own. */
-function treeOf(entries: readonly { readonly match: MatchConfig; readonly route: unknown }[]): Tree {
-  // A path too long or badly escaped for the tree has no route. Queries take no part.
-  const tree = findMyWay({ caseSensitive: true, querystringParser: () => NO_QUERY, maxParamLength: 65_536 });
-  // Of two routes with the same path, the one that names the method is the more specific: it is registered instead.
-  const byPath = new Map<string, { match: MatchConfig; route: unknown }>();
-  for (const entry of entries) {
-    const pattern = patternOf(entry.match);
-    const present = byPath.get(pattern);
-    if (present === undefined || present.match.methods.length === 0) byPath.set(pattern, entry);
-  }
-  for (const [pattern, { route }] of byPath) tree.on("GET", pattern, () => {}, route);
-  return tree;
+interface Entry<Route> {
+  readonly match: MatchConfig;
+  readonly route: Route;
 }
 
-/** The library's own signs in a literal path are escaped or refused by it; only the wildcard at the end is ours. */
-function patternOf({ path }: MatchConfig): string {
-  const literal = path.path.replaceAll(":", "::");
-  return path.kind === "exact" ? literal : `${literal}*`;
+/** Paths and beginnings of paths; the longest beginning wins. */
+class Table<Route> {
+  readonly #exact = new Map<string, Route>();
+  /** Each ends in `/`. */
+  readonly #prefixes = new Map<string, Route>();
+  /** How long the prefixes are, the longest first: of a path, only so many beginnings can be one of them. */
+  readonly #lengths: readonly number[];
+
+  constructor(entries: readonly Entry<Route>[]) {
+    for (const { match, route } of entries) {
+      // The bytes of its UTF-8, as in a canonical path.
+      const path = Buffer.from(match.path.path, "utf8").latin1Slice();
+      (match.path.kind === "exact" ? this.#exact : this.#prefixes).set(path, route);
+    }
+    const lengths = new Set([...this.#prefixes.keys()].map((prefix) => prefix.length));
+    this.#lengths = [...lengths].sort((a, b) => b - a);
+  }
+
+  match(path: string): Route | undefined {
+    const exact = this.#exact.get(path);
+    if (exact !== undefined) return exact;
+    for (const length of this.#lengths) {
+      if (path.charCodeAt(length - 1) !== SLASH) continue;
+      const found = this.#prefixes.get(path.slice(0, length));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
 }
 
 /** Without the port, in lower case; brackets of an IPv6 address stay. */
@@ -104,4 +125,4 @@ function hostOf(authority: string): string {
   return host.toLowerCase();
 }
 
-const NO_QUERY = {};
+const SLASH = 0x2f;

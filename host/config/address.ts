@@ -60,13 +60,13 @@ export function parsePathMatch(input: string): PathMatch | undefined {
   if (!/^\/[\x21-\x7e]*$/.test(written) || /[?#*]/.test(written)) return undefined;
   const path = unescaped(written);
   if (path === undefined) return undefined;
-  // Clients resolve dot segments before they ask: such a match would only ever be met by who means to get around another.
-  if (path.split("/").some((segment) => segment === "." || segment === "..")) return undefined;
+  // No request's canonical path has these (docs/forwarding.md): such a match would never be met.
+  if (/[;\\\0-\x1f\x7f]|\/\/|\/\.{1,2}(?:\/|$)/.test(path)) return undefined;
   if (!prefix) return { kind: "exact", path };
   return path === "/" ? { kind: "any", path } : { kind: "prefix", path };
 }
 
-/** Undefined for a broken escape, and for one of a character that means something else unescaped: the router keeps those apart. */
+/** Undefined for a broken escape, and for one of a sign that separates the parts of a URL: no match could tell both apart. */
 function unescaped(path: string): string | undefined {
   if (/%(?:2[346abcf]|3[abdf]|40)/i.test(path)) return undefined;
   try {

@@ -75,7 +75,7 @@ describe("paths", () => {
     ["/api/v2/status/", "longer"],
     ["/API", undefined],
     ["/apis", undefined],
-    ["//api", undefined],
+    ["//api", "exact"],
     ["/?", "root"],
   ])("%s goes to %s", (path, route) => {
     expect(router.match("GET", "h", path)).toBe(route);
@@ -83,18 +83,15 @@ describe("paths", () => {
 
   test("an escape stands for its character, so that no spelling of a path gets around its route", () => {
     expect(router.match("GET", "h", "/%61pi")).toBe("exact");
-    expect(router.match("GET", "h", "/api%2Fv2/")).toBeUndefined();
+    expect(router.match("GET", "h", "/api%2Fv2/")).toBe("longer");
     expect(router.match("GET", "h", "/api/%76%32/x")).toBe("longer");
   });
 
-  test("a path whose escapes are broken meets no match of a path", () => {
-    for (const path of ["/api/%", "/api/%zz", "/api/%ff", "/api/%c3%28"])
-      expect(router.match("GET", "h", path), path).toBeUndefined();
-  });
-
-  test("dot segments are names like others: the path goes on as it came", () => {
-    expect(router.match("GET", "h", "/api/../x")).toBe("prefix");
-    expect(router.match("GET", "h", "/x/../api")).toBeUndefined();
+  test("a path whose escapes are broken is refused; bytes that are no UTF-8 are bytes", () => {
+    for (const path of ["/api/%", "/api/%zz", "/api/%c0%ae"])
+      expect(() => router.match("GET", "h", path), path).toThrow("MESSAGE_MALFORMED");
+    for (const path of ["/api/%ff", "/api/%c3%28"])
+      expect(router.match("GET", "h", path), path).toBe("prefix");
   });
 
   test("a path of many kilobytes is matched like any other", () => {
@@ -106,13 +103,13 @@ describe("paths", () => {
     "/a:b",
     "/:id",
     "/a::b",
-    "/:a(\\d+)",
+    "/:a(d+)",
     "/a(b)",
     "/(",
     "/a:b(c)",
     "/{x}",
     "/a-:b.:c",
-    "/a;b=c,d",
+    "/a,b=c,d",
     "/a+b&c=$!'~@",
     "/[x]|y^`",
   ])("the characters of %s stand for themselves", (path) => {
@@ -132,8 +129,21 @@ describe("paths", () => {
     expect(router.match("GET", "h", "/caf%c3%a9/x")).toBe("accent");
   });
 
-  test("an escape that no request could meet is refused in the configuration", () => {
-    for (const path of ["/a%2Fb", "/a%2fb/*", "/%3F", "/%2A", "/%", "/%zz", "/%ff", "/%2e%2E/a"]) {
+  test("a spelling that no request could meet is refused in the configuration", () => {
+    for (const path of [
+      "/a%2Fb",
+      "/a%2fb/*",
+      "/%3F",
+      "/%2A",
+      "/%",
+      "/%zz",
+      "/%ff",
+      "/%2e%2E/a",
+      "/a//b",
+      "/a;b",
+      "/a\\b",
+      "/a%00",
+    ]) {
       expect(parsePathMatch(path), path).toBeUndefined();
     }
     const percent = routerOf({ percent: { path: "/100%25" } });
@@ -179,7 +189,9 @@ test("any set of routes finds what a search through all of them finds", () => {
   const host = fc.constantFrom(undefined, "a.test", "*.a.test", "b.a.test", "*.b.a.test", "127.0.0.1");
   // Signs that mean something to trees of routes, and pieces that are the beginning of others.
   const piece = fc.constantFrom("", "a", "ab", "b", ":a", "a:b", "(a)", "+", "a-b", "%20", "{a}", "::");
-  const path = fc.array(piece, { minLength: 1, maxLength: 3 }).map((pieces) => `/${pieces.join("/")}`);
+  const path = fc
+    .array(piece, { minLength: 1, maxLength: 3 })
+    .map((pieces) => `/${pieces.join("/")}`.replaceAll(/\/{2,}/g, "/"));
   const written = fc.record(
     {
       host: host as fc.Arbitrary<string>,
@@ -203,7 +215,7 @@ test("any set of routes finds what a search through all of them finds", () => {
     authority: fc.constantFrom("a.test", "B.a.test:80", "x.b.a.test", "127.0.0.1:1", "other", ""),
     path: fc
       .tuple(path, fc.constantFrom("", "/", "/x", "?q", "/%61", "/a%20"))
-      .map(([text, end]) => text + end),
+      .map(([text, end]) => (text + end).replaceAll(/\/{2,}/g, "/")),
   });
   fc.assert(
     fc.property(routes, fc.array(asked, { minLength: 10, maxLength: 10 }), (matches, requests) => {

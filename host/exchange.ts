@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { type ChainOwner, ChainRun } from "./chain.ts";
-import { FAILURES, Failure } from "./failure.ts";
+import { FAILURES, Failure, PROXY_STATUS } from "./failure.ts";
 import { isName } from "./fields.ts";
 import type { Ending, MetadataValue } from "./filter/contract.ts";
 import type { Generation, Route } from "./generation.ts";
@@ -252,7 +252,12 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     if (head.path !== "*" && facts.maxForwards !== 0) return undefined;
     if (head.method === "OPTIONS")
       return new Reply(
-        new ResponseHead(204, ["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]),
+        new ResponseHead(204, [
+          "Allow",
+          "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+          "Proxy-Status",
+          "sluice",
+        ]),
         NOTHING,
       );
     return failureReply(new Failure("METHOD_REFUSED", "TRACE ends here"));
@@ -324,6 +329,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 function failureReply({ code }: Failure): Reply {
   const { status } = FAILURES[code];
   const fields = ["Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-store"];
+  fields.push("Proxy-Status", PROXY_STATUS[code]);
   if (status === 503) fields.push("Retry-After", "1");
   return new Reply(new ResponseHead(status, fields), Buffer.from(`${code}\n`));
 }

@@ -1,32 +1,37 @@
 /**
  * Every failure that the host can answer with. A code is public: it is never renamed and never reused.
- * docs/failures.md explains each. `fault` says whose it was.
+ * docs/failures.md explains each. `fault` says whose it was, `error` is its type in Proxy-Status (RFC 9209 §2.3).
  */
 export const FAILURES = {
-  MESSAGE_MALFORMED: { status: 400, fault: "client" },
-  ROUTE_NOT_FOUND: { status: 404, fault: "client" },
-  REQUEST_TIMED_OUT: { status: 408, fault: "client" },
-  BODY_TOO_LARGE: { status: 413, fault: "client" },
-  TARGET_TOO_LONG: { status: 414, fault: "client" },
-  EXPECTATION_UNKNOWN: { status: 417, fault: "client" },
-  HEAD_TOO_LARGE: { status: 431, fault: "client" },
-  CLIENT_GONE: { status: 499, fault: "client" },
-  LOOP_DETECTED: { status: 508, fault: "client" },
-  CODING_UNKNOWN: { status: 501, fault: "client" },
-  METHOD_REFUSED: { status: 501, fault: "client" },
-  FILTER_TRAPPED: { status: 500, fault: "filter" },
-  FILTER_BROKE_CONTRACT: { status: 500, fault: "filter" },
-  FILTER_BUSY: { status: 503, fault: "filter" },
-  UPSTREAM_UNREACHABLE: { status: 502, fault: "upstream" },
-  UPSTREAM_BROKE_OFF: { status: 502, fault: "upstream" },
-  UPSTREAM_MALFORMED: { status: 502, fault: "upstream" },
-  UPSTREAM_BUSY: { status: 503, fault: "upstream" },
-  UPSTREAM_CONNECT_TIMED_OUT: { status: 504, fault: "upstream" },
-  UPSTREAM_TIMED_OUT: { status: 504, fault: "upstream" },
-  HOST_BROKE: { status: 500, fault: "host" },
+  MESSAGE_MALFORMED: { status: 400, fault: "client", error: "http_request_error" },
+  ROUTE_NOT_FOUND: { status: 404, fault: "client", error: "destination_not_found" },
+  REQUEST_TIMED_OUT: { status: 408, fault: "client", error: "http_request_error" },
+  BODY_TOO_LARGE: { status: 413, fault: "client", error: "http_request_error" },
+  TARGET_TOO_LONG: { status: 414, fault: "client", error: "http_request_error" },
+  EXPECTATION_UNKNOWN: { status: 417, fault: "client", error: "http_request_error" },
+  HEAD_TOO_LARGE: { status: 431, fault: "client", error: "http_request_error" },
+  CLIENT_GONE: { status: 499, fault: "client", error: "http_request_error" },
+  LOOP_DETECTED: { status: 508, fault: "client", error: "proxy_loop_detected" },
+  CODING_UNKNOWN: { status: 501, fault: "client", error: "http_request_error" },
+  METHOD_REFUSED: { status: 501, fault: "client", error: "http_request_denied" },
+  FILTER_TRAPPED: { status: 500, fault: "filter", error: "proxy_internal_error" },
+  FILTER_BROKE_CONTRACT: { status: 500, fault: "filter", error: "proxy_internal_error" },
+  FILTER_BUSY: { status: 503, fault: "filter", error: "proxy_internal_error" },
+  UPSTREAM_UNREACHABLE: { status: 502, fault: "upstream", error: "connection_refused" },
+  UPSTREAM_BROKE_OFF: { status: 502, fault: "upstream", error: "connection_terminated" },
+  UPSTREAM_MALFORMED: { status: 502, fault: "upstream", error: "http_protocol_error" },
+  UPSTREAM_BUSY: { status: 503, fault: "upstream", error: "connection_limit_reached" },
+  UPSTREAM_CONNECT_TIMED_OUT: { status: 504, fault: "upstream", error: "connection_timeout" },
+  UPSTREAM_TIMED_OUT: { status: 504, fault: "upstream", error: "http_response_timeout" },
+  HOST_BROKE: { status: 500, fault: "host", error: "proxy_internal_error" },
 } as const;
 
 export type FailureCode = keyof typeof FAILURES;
+
+/** Proxy-Status of an answer that this host makes itself (RFC 9209): the hop, why, and nothing that anybody else has said. */
+export const PROXY_STATUS: Readonly<Record<FailureCode, string>> = Object.fromEntries(
+  Object.entries(FAILURES).map(([code, { error }]) => [code, `sluice; error=${error}; details="${code}"`]),
+) as Record<FailureCode, string>;
 
 /** `detail` goes to the log and never to the client; the client sees the code and the status. */
 export class Failure extends Error {

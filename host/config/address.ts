@@ -4,7 +4,7 @@ import type { Address, AdminAddress, HostMatch, PathMatch, ServerConfig } from "
 /** Addresses, URLs and matches as they are written in the file. Each function gives undefined for what it refuses. */
 
 export const ADDRESS_PATTERN: RegExp = /^(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/[\]]+):\d{1,5}$/;
-export const SERVER_PATTERN: RegExp = /^http:\/\/[^\s/?#@]+\/?$/;
+export const SERVER_PATTERN: RegExp = /^https?:\/\/[^\s/?#@]+\/?$/;
 export const HOST_PATTERN: RegExp = /^(\*\.)?[^\s:/*]+$|^\[[0-9A-Fa-f:.]+\]$/;
 export const PATH_PATTERN: RegExp = /^\/[^\s?#*]*\*?$/;
 
@@ -26,16 +26,19 @@ export function parseAdminAddress(input: string): AdminAddress | undefined {
   return path === "" || path.includes("\0") ? undefined : { kind: "unix", path };
 }
 
-/** `http://host:port`; the port may be left out. A path would be dropped in silence, so it is refused. */
+/** `http://host:port` or `https://host:port`; the port may be left out. A path would be dropped in silence, so it is refused. */
 export function parseServer(input: string): ServerConfig | undefined {
   if (!SERVER_PATTERN.test(input)) return undefined;
-  const authority = input.slice("http://".length).replace(/\/$/, "");
-  const split = splitPort(authority) ?? splitPort(`${authority}:80`);
+  const scheme = input.startsWith("https:") ? "https" : "http";
+  const usual = scheme === "https" ? 443 : 80;
+  const authority = input.slice(`${scheme}://`.length).replace(/\/$/, "");
+  const split = splitPort(authority) ?? splitPort(`${authority}:${usual}`);
   // A zone belongs to this machine's interfaces; URLs have no place for it.
   if (split === undefined || split.port === 0 || split.host.includes("%")) return undefined;
   const host = isIPv6(split.host) ? `[${split.host}]` : split.host;
   return {
-    origin: `http://${host}${split.port === 80 ? "" : `:${split.port}`}`,
+    origin: `${scheme}://${host}${split.port === usual ? "" : `:${split.port}`}`,
+    scheme,
     host: split.host,
     port: split.port,
   };
@@ -61,14 +64,14 @@ export function parsePathMatch(input: string): PathMatch | undefined {
   const path = unescaped(written);
   if (path === undefined) return undefined;
   // No request's canonical path has these (docs/forwarding.md): such a match would never be met.
-  if (/[;\\\0-\x1f\x7f]|\/\/|\/\.{1,2}(?:\/|$)/.test(path)) return undefined;
+  if (/[;\\]|\/\/|\/\.{1,2}(?:\/|$)/.test(path)) return undefined;
   if (!prefix) return { kind: "exact", path };
   return path === "/" ? { kind: "any", path } : { kind: "prefix", path };
 }
 
-/** Undefined for a broken escape, and for one of a sign that separates the parts of a URL: no match could tell both apart. */
+/** Undefined for a broken escape, and for one of a control byte or of a sign that separates the parts of a URL. */
 function unescaped(path: string): string | undefined {
-  if (/%(?:2[346abcf]|3[abdf]|40)/i.test(path)) return undefined;
+  if (/%(?:[01]|2[346abcf]|3[abdf]|40|7f)/i.test(path)) return undefined;
   try {
     return decodeURIComponent(path);
   } catch {

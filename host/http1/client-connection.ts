@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { Failure } from "../failure.ts";
+import { FAILURES, Failure, PROXY_STATUS } from "../failure.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
 import { Client } from "./client.ts";
@@ -10,7 +10,6 @@ import type { HeldHeads } from "./held-heads.ts";
 import { type ReadRequest, readRequest, refusalOf } from "./request.ts";
 import { breakOff } from "./tunnel.ts";
 import { httpDate, STATUS_LINES } from "./wire.ts";
-import { FAILURES } from "../failure.ts";
 
 /** What all connections of a listener share. */
 export interface ConnectionWorld {
@@ -304,7 +303,11 @@ export class ClientConnection implements BodySink {
     const { status } = FAILURES[failure.code];
     const body = `${failure.code}\n`;
     const head = `${STATUS_LINES[status]}Content-Type: text/plain; charset=utf-8\r\nDate: ${httpDate()}\r\n`;
-    this.socket.write(`${head}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`, "latin1");
+    const why = `Proxy-Status: ${PROXY_STATUS[failure.code]}\r\n`;
+    this.socket.write(
+      `${head}${why}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      "latin1",
+    );
     this.#linger();
   }
 

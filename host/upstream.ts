@@ -161,6 +161,7 @@ export class UpstreamCall implements ServerOwner {
   ended(trailers: FieldList): void {
     const owner = this.#owner;
     this.#owner = undefined;
+    this.#connection = undefined;
     owner?.upstreamEnded(trailers);
   }
 

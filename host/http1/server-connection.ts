@@ -333,6 +333,11 @@ export class ServerConnection implements BodySink {
     if (stray || !this.#socket.writable) return void this.#socket.destroy();
     this.#reused = true;
     this.#request = undefined;
+    // The last piece may have been one too many for its client: that is no matter of the next request.
+    if (this.#paused) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
     this.#deadline = Date.now() + this.#limits.keepAliveMs;
     this.#keeper.free(this);
   }

@@ -4,6 +4,9 @@ import { type RawClient, type RawResponse, request } from "../support/raw-client
 import { startProxy, type TestHost } from "../support/test-host.ts";
 import { type Arrival, ok, Upstream } from "../support/upstream.ts";
 import type { Head } from "../support/wire.ts";
+import { tabulate } from "./table.ts";
+
+tabulate("RFC 9110");
 
 let upstream: Upstream;
 let host: TestHost;

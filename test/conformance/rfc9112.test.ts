@@ -4,6 +4,9 @@ import { request } from "../support/raw-client.ts";
 import { startProxy, type TestHost } from "../support/test-host.ts";
 import { ok, Upstream } from "../support/upstream.ts";
 import { BrokenOff } from "../support/wire.ts";
+import { tabulate } from "./table.ts";
+
+tabulate("RFC 9112");
 
 let upstream: Upstream;
 let host: TestHost;

@@ -52,6 +52,8 @@ export class Client {
   /** A head that waits for the first bytes of its body, so that both leave in one write. */
   #held: string | undefined;
   #chunked = false;
+  /** What the client asked for: a filter may have made another method of it for the upstream. */
+  readonly #headOnly: boolean;
   #bodiless = false;
   /** What Content-Length promised and has not been written yet; -1 without one. */
   #left = -1;
@@ -62,6 +64,7 @@ export class Client {
     this.connection = connection;
     this.head = head;
     this.facts = facts;
+    this.#headOnly = head.method === "HEAD";
   }
 
   get protocol(): "HTTP/1.0" | "HTTP/1.1" {
@@ -96,10 +99,15 @@ export class Client {
   sendHead(head: ResponseHead, length: number): void {
     const { status } = head;
     this.status = status;
-    this.#bodiless = this.head.method === "HEAD" || status === 204 || status === 304;
+    this.#bodiless = this.#headOnly || status === 204 || status === 304;
     let framing = "";
     if (!this.#bodiless) {
-      if (length >= 0) this.#left = length;
+      if (length === 0) {
+        // The upstream may have answered HEAD, or with a 304 of which a filter has made another status.
+        this.#left = 0;
+        remove(head.fields, "content-length");
+        framing = "Content-Length: 0\r\n";
+      } else if (length > 0) this.#left = length;
       else if (this.facts.minor === 1) {
         this.#chunked = true;
         framing = "Transfer-Encoding: chunked\r\n";
@@ -152,7 +160,7 @@ export class Client {
   reply(reply: Reply, head: ResponseHead): void {
     const { status, fields } = head;
     const length = reply.body.byteLength;
-    const bodiless = this.head.method === "HEAD" || status === 204 || status === 304;
+    const bodiless = this.#headOnly || status === 204 || status === 304;
     this.status = status;
     this.#ended = true;
     this.#held = undefined;

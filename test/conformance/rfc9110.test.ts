@@ -140,7 +140,7 @@ test("§6.6.1 a response without Date gets one", async () => {
 });
 
 test("§7.7 paths and queries go on byte for byte", async () => {
-  const targets = ["/a/%2e%2E/b", "/%c3%a9?%20+&=", "//x//", "/a;b=c/d?x=/..&y", "/?", "/a/../b", "/%zz"];
+  const targets = ["/a/%2e%2E/b", "/%c3%a9?%20+&=", "//x//", "/a;b=c/d?x=/..&y", "/?", "/a/../b", "/a?%zz"];
   for (const target of targets) {
     const { seen } = await pass(request(target));
     expect(seen.startLine).toBe(`GET ${target} HTTP/1.1`);

@@ -120,8 +120,13 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   /** The response, or a reply in its place, on its way back through the chain. */
   #respond(head: ResponseHead): void {
     head.fields.push("X-Request-Id", this.requestId);
-    if (this.#run === undefined) this.responsePassed(head);
-    else this.#run.response(head);
+    try {
+      if (this.#run === undefined) this.responsePassed(head);
+      else this.#run.response(head);
+    } catch (error) {
+      this.failure = Failure.from(error);
+      this.#client.abort();
+    }
   }
 
   responsePassed(head: ResponseHead): void {
@@ -218,7 +223,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   get tlsVersion(): string | undefined {
-    return undefined;
+    return this.#client.connection.tlsVersion;
   }
 
   get clientAddress(): string {

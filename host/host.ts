@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Address, Config, FilterConfig, Json } from "./config/config.ts";
+import { Certificates } from "./control/certificates.ts";
 import {
   type Control,
   Refusal,
@@ -16,6 +17,7 @@ import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Log } from "./ops/log.ts";
 import { Exposition, type MainFacts } from "./ops/metrics.ts";
+import type { ListenerMaterial } from "./tls/material.ts";
 
 /** What a change did to one filter. */
 type Change = Omit<SwapResult, "generation" | "durationMs">;
@@ -36,6 +38,7 @@ export class Host implements Control {
   #artifacts: Readonly<Record<string, Artifact>> = {};
   #prepared: readonly PreparedFilter[] = [];
   #listen: readonly Address[] = [];
+  #certificates: Certificates | undefined;
   #generation = 0;
   #swapsOk = 0;
   #swapsRefused = 0;
@@ -169,7 +172,29 @@ export class Host implements Control {
   async #begin(): Promise<void> {
     this.#watchFiles(this.#config);
     await this.#apply(this.#config);
-    this.#listen = await this.#fleet.listen(this.#config.listen);
+    const { listen } = this.#config;
+    const certificates = new Certificates(listen, {
+      renewed: (listener, material) => void this.#renew(listener, material),
+      refused: (sentence) => this.#log.logger.warn(sentence),
+    });
+    this.#certificates = certificates;
+    const endpoints = listen.map(({ kind, host, port }, at) => ({
+      address: { kind, host, port },
+      tls: certificates.materials[at] ?? null,
+    }));
+    this.#listen = await this.#fleet.listen(endpoints);
+  }
+
+  /** The files of a listener's certificates are other ones now. */
+  async #renew(listener: number, material: ListenerMaterial): Promise<void> {
+    const address = formatAddress(this.#listen[listener] as Address);
+    try {
+      await this.#fleet.renew(listener, material);
+      this.#log.logger.info({ listen: address, certificates: material.pairs.length }, "certificates renewed");
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#log.logger.error({ listen: address }, `certificates were not renewed on every worker: ${why}`);
+    }
   }
 
   /** Counts and logs the result of a swap; refusals leave all as it was. */
@@ -268,7 +293,7 @@ export class Host implements Control {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#watch.close(), this.#store.close()]);
+    await Promise.all([this.#watch.close(), this.#certificates?.close(), this.#store.close()]);
   }
 }
 

@@ -5,7 +5,10 @@ import type { Client } from "./http1/client.ts";
 import { ClientConnection, type ConnectionLimits, type ConnectionOwner } from "./http1/client-connection.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
 import { HeldHeads } from "./http1/held-heads.ts";
+import type { HandshakeFailure } from "./ops/meter.ts";
 import type { Sweeper } from "./sweeper.ts";
+import type { ListenerMaterial } from "./tls/material.ts";
+import { SecureServer, type SecureServerOwner } from "./tls/secure-server.ts";
 
 /** What a listener tells the worker. */
 export interface ListenerOwner {
@@ -15,11 +18,14 @@ export interface ListenerOwner {
   refused(failure: Failure): void;
   /** The number of open connections changed by so many. */
   connections(change: number): void;
+  /** A connection that ended before it was one. */
+  handshakeFailed(reason: HandshakeFailure): void;
 }
 
 /** Sockets in: accepts connections, and looks at their clocks. */
-export class Listener implements ConnectionOwner {
+export class Listener implements ConnectionOwner, SecureServerOwner {
   readonly #server: Server;
+  readonly #secure: SecureServer | undefined;
   readonly #owner: ListenerOwner;
   readonly #limits: ConnectionLimits;
   readonly #parser: HeadParser;
@@ -30,13 +36,23 @@ export class Listener implements ConnectionOwner {
   readonly #over: Promise<void>;
   #draining = false;
 
-  constructor(limits: ConnectionLimits, parser: HeadParser, sweeper: Sweeper, owner: ListenerOwner) {
+  /** `tls` is null in the clear. */
+  constructor(
+    limits: ConnectionLimits,
+    parser: HeadParser,
+    sweeper: Sweeper,
+    tls: ListenerMaterial | null,
+    owner: ListenerOwner,
+  ) {
     this.#limits = limits;
     this.#parser = parser;
     this.#sweeper = sweeper;
     this.#owner = owner;
+    if (tls !== null) this.#secure = new SecureServer(tls, limits.headMs, this);
     // A client that has sent its last byte may still read.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connected(socket));
+    this.#server =
+      this.#secure?.server ??
+      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connected(socket));
     this.#over = new Promise((resolve) => void this.#server.once("close", resolve));
   }
 
@@ -51,6 +67,19 @@ export class Listener implements ConnectionOwner {
         resolve({ ...address, port: bound.port });
       });
     });
+  }
+
+  /** Answers with other certificates from now on. */
+  renew(tls: ListenerMaterial): void {
+    this.#secure?.renew(tls);
+  }
+
+  secured(socket: Socket): void {
+    this.#connected(socket);
+  }
+
+  handshakeFailed(reason: HandshakeFailure): void {
+    this.#owner.handshakeFailed(reason);
   }
 
   arrived(client: Client): void {
@@ -79,11 +108,19 @@ export class Listener implements ConnectionOwner {
   destroy(): Promise<void> {
     this.#server.close();
     for (const connection of this.#connections) connection.abort(false);
+    this.#secure?.destroy();
     return this.#over;
   }
 
   #connected(socket: Socket): void {
-    const world = { parser: this.#parser, limits: this.#limits, owner: this, heads: this.#heads };
+    const scheme = this.#secure === undefined ? "http" : "https";
+    const world = {
+      scheme,
+      parser: this.#parser,
+      limits: this.#limits,
+      owner: this,
+      heads: this.#heads,
+    } as const;
     const connection = new ClientConnection(socket, world);
     if (this.#draining) connection.drain();
     this.#connections.add(connection);

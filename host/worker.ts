@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Assembly, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
+import type { Address } from "./config/config.ts";
 import type {
   Answers,
   Fault,
@@ -22,9 +23,10 @@ import type { Generation, Route } from "./generation.ts";
 import { Listener, type ListenerOwner } from "./listener.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
+import type { ListenerMaterial } from "./tls/material.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
-import { NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
+import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
 class DataWorker implements ListenerOwner, ExchangeHost {
@@ -73,6 +75,10 @@ class DataWorker implements ListenerOwner, ExchangeHost {
 
   connections(change: number): void {
     this.#meter.connectionsOpen += change;
+  }
+
+  handshakeFailed(reason: HandshakeFailure): void {
+    this.#meter.handshakeFailed(reason);
   }
 
   nextRequestId(): string {
@@ -130,7 +136,9 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       case "abandon":
         return this.#abandon(order.generation);
       case "listen":
-        return this.#listen(order.address);
+        return this.#listen(order.address, order.tls);
+      case "renew":
+        return this.#renew(order.listener, order.tls);
       case "snapshot":
         return this.#meter.snapshot();
       case "drain":
@@ -164,7 +172,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#prepared.delete(number);
   }
 
-  async #listen(address: Parameters<Listener["listen"]>[0]): ReturnType<Listener["listen"]> {
+  async #listen(address: Address, tls: ListenerMaterial | null): Promise<Address> {
     const { limits, timeouts } = this.#data.config;
     const parser = new HeadParser({ fieldsMax: limits.clientHeadersMax });
     const listener = new Listener(
@@ -183,11 +191,16 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       },
       parser,
       this.#sweeper,
+      tls,
       this,
     );
     const actual = await listener.listen(address);
     this.#listeners.push(listener);
     return actual;
+  }
+
+  #renew(listener: number, tls: ListenerMaterial): undefined {
+    this.#listeners[listener]?.renew(tls);
   }
 
   async #drain(): Promise<undefined> {

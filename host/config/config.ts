@@ -9,7 +9,7 @@ import type { FilterLimit, HostLimit, HostTimeout } from "./limits.ts";
  */
 export interface Config {
   /** Where clients connect; at least one. */
-  readonly listen: readonly Address[];
+  readonly listen: readonly ListenConfig[];
   /** Where operators connect; null turns the admin API off. */
   readonly admin: AdminAddress | null;
   /** How many data workers there are. */
@@ -30,6 +30,28 @@ export interface Address {
   readonly kind: "tcp";
   readonly host: string;
   readonly port: number;
+}
+
+/** An address where clients connect, and how they are spoken with. */
+export interface ListenConfig extends Address {
+  /** Null: in the clear. */
+  readonly tls: ListenTls | null;
+}
+
+/** All paths are absolute; what is in the files is read when the host starts, and again when they change. */
+export interface ListenTls {
+  /** At least one. The first one is for clients that name no host, or one that no certificate is for. */
+  readonly certificates: readonly CertificateFiles[];
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  /** Who signs clients' certificates; null when none are asked for. */
+  readonly clientCa: string | null;
+  readonly clientCertificates: "none" | "optional" | "required";
+}
+
+export interface CertificateFiles {
+  /** The certificate, and those between it and its authority. */
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** A socket in the file system. `path` is absolute. */
@@ -60,12 +82,25 @@ export interface UpstreamConfig {
   readonly servers: readonly ServerConfig[];
   readonly connectMs: number;
   readonly headMs: number;
+  /** How its https:// servers are spoken with; null for the usual way. */
+  readonly tls: UpstreamTls | null;
+}
+
+/** All paths are absolute. Servers are verified in any case. */
+export interface UpstreamTls {
+  /** Who signs the servers' certificates; null for the authorities that Node knows. */
+  readonly ca: string | null;
+  /** The name that servers have to prove; null for the one in their URL. */
+  readonly serverName: string | null;
+  /** What this host shows to servers that ask for a certificate. */
+  readonly certificate: CertificateFiles | null;
 }
 
 /** One address of an upstream. */
 export interface ServerConfig {
   /** Scheme, host and port, without a path: `http://127.0.0.1:9000`. */
   readonly origin: string;
+  readonly scheme: "http" | "https";
   /** A name or an IP address without brackets. */
   readonly host: string;
   readonly port: number;

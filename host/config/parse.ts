@@ -9,6 +9,7 @@ import { resolveDraft } from "./resolve.ts";
 import { DRAFT } from "./schema.ts";
 import { type Finding, readSource } from "./source.ts";
 import type { Variables } from "./substitution.ts";
+import { findTlsProblems } from "./tls-files.ts";
 
 /**
  * Reads a configuration. `file` names it in messages, and its folder is where relative paths start.
@@ -24,7 +25,7 @@ export function parseConfig(text: string, file: string, env: Variables): Config 
   const machine = { folder: dirname(resolve(file)), parallelism: availableParallelism() };
   const verdict = conform(DRAFT, root);
   const findings = [...source.findings, ...(verdict.kind === "refused" ? verdict.findings : [])];
-  findings.push(...findConflicts(root, lines, machine));
+  findings.push(...findConflicts(root, lines, machine), ...findTlsProblems(root, machine.folder));
   if (verdict.kind === "refused" || findings.length > 0)
     throw new ConfigError(file, problems(findings, lines));
   return resolveDraft(verdict.output, machine);

@@ -1,5 +1,12 @@
 import { resolve } from "node:path";
-import type { AdminAddress, Config, MatchConfig } from "./config.ts";
+import type {
+  AdminAddress,
+  CertificateFiles,
+  Config,
+  ListenTls,
+  MatchConfig,
+  UpstreamTls,
+} from "./config.ts";
 import { INSTANCES_PER_GENERATION_MAX } from "./limits.ts";
 import type { Draft } from "./schema.ts";
 
@@ -23,7 +30,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
   }));
   const instancesThatFit = Math.floor(INSTANCES_PER_GENERATION_MAX / (workers * Math.max(1, filters.length)));
   return {
-    listen: draft.listen,
+    listen: draft.listen.map((entry) => ({ ...entry, tls: resolveListenTls(entry.tls, folder) })),
     admin: resolveAdmin(draft.admin, folder),
     workers,
     store: resolve(folder, draft.store),
@@ -35,6 +42,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
       servers: upstream.servers,
       connectMs: upstream.timeouts.connectMs ?? connectMs,
       headMs: upstream.timeouts.headMs ?? headMs,
+      tls: resolveUpstreamTls(upstream.tls, folder),
     })),
     filters,
     routes: draft.routes.map((route, index) => ({
@@ -50,6 +58,28 @@ export function countWorkers(workers: number | "auto", { parallelism }: Surround
 
 export function resolveAdmin(admin: AdminAddress | null, folder: string): AdminAddress | null {
   return admin?.kind === "unix" ? { kind: "unix", path: resolve(folder, admin.path) } : admin;
+}
+
+function resolveListenTls(tls: ListenTls | null, folder: string): ListenTls | null {
+  if (tls === null) return null;
+  return {
+    ...tls,
+    certificates: tls.certificates.map((files) => resolveFiles(files, folder)),
+    clientCa: tls.clientCa === null ? null : resolve(folder, tls.clientCa),
+  };
+}
+
+function resolveUpstreamTls(tls: UpstreamTls | null, folder: string): UpstreamTls | null {
+  if (tls === null) return null;
+  return {
+    ...tls,
+    ca: tls.ca === null ? null : resolve(folder, tls.ca),
+    certificate: tls.certificate === null ? null : resolveFiles(tls.certificate, folder),
+  };
+}
+
+function resolveFiles({ cert, key }: CertificateFiles, folder: string): CertificateFiles {
+  return { cert: resolve(folder, cert), key: resolve(folder, key) };
 }
 
 /** A match as it is written: `GET,POST *.example.com/api/*`. */

@@ -12,19 +12,21 @@ import {
   SERVER_PATTERN,
 } from "./address.ts";
 import type {
-  Address,
   AdminAddress,
   FilterConfig,
   GrantConfig,
   HostTimeouts,
   Json,
   Limits,
+  ListenConfig,
   LogConfig,
   MatchConfig,
   ServerConfig,
+  UpstreamTls,
 } from "./config.ts";
 import type { UpstreamTimeout } from "./limits.ts";
 import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, UPSTREAM_TIMEOUTS } from "./limits.ts";
+import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
 
 /**
@@ -32,7 +34,7 @@ import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, wo
  * file's folder, on this machine or on another part of the file is left to `resolve.ts`.
  */
 export interface Draft {
-  readonly listen: readonly Address[];
+  readonly listen: readonly ListenConfig[];
   readonly admin: AdminAddress | null;
   readonly workers: number | "auto";
   readonly store: string;
@@ -48,6 +50,7 @@ export interface DraftUpstream {
   readonly servers: readonly ServerConfig[];
   /** What the upstream sets for itself. */
   readonly timeouts: { readonly [K in UpstreamTimeout]: number | undefined };
+  readonly tls: UpstreamTls | null;
 }
 
 export type DraftFilter = Omit<FilterConfig, "name">;
@@ -91,12 +94,21 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   ),
 });
 
-function listener(): z.ZodType<Address> {
+function listener(): z.ZodType<ListenConfig> {
   const expected = "host:port, like 127.0.0.1:8080 or [::1]:8080";
   const address = text(expected, ADDRESS_PATTERN, parseAddress);
-  const whole = mapping("a mapping with address", { address: address.describe("Host and port.") });
+  const whole = mapping("a mapping with address or tls", {
+    address: address.describe("Host and port."),
+    tls: listenTls().optional(),
+  });
   return z
-    .union([address, whole.transform((input) => input.address)], { error: expected })
+    .union(
+      [
+        address.transform((input) => ({ ...input, tls: null })),
+        whole.transform((input) => ({ ...input.address, tls: input.tls ?? null })),
+      ],
+      { error: expected },
+    )
     .meta({ [EXPECTED]: `${expected}, or a mapping with \`address\`` });
 }
 
@@ -130,19 +142,17 @@ function upstream(): z.ZodType<DraftUpstream> {
       connect: bounded(connectMs).optional().describe(`Instead of \`timeouts.${connectMs.option}\`.`),
       head: bounded(headMs).optional().describe(`Instead of \`timeouts.${headMs.option}\`.`),
     }).prefault({}),
-  }).transform(({ servers, timeouts }) => ({
+    tls: upstreamTls().optional(),
+  }).transform(({ servers, timeouts, tls }) => ({
     servers,
     timeouts: { connectMs: timeouts.connect, headMs: timeouts.head },
+    tls: tls ?? null,
   }));
 }
 
 function server(): z.ZodType<ServerConfig, string> {
   const expected = "a URL of scheme, host and port, like http://127.0.0.1:9000";
-  return text(expected, SERVER_PATTERN, parseServer, (input) =>
-    typeof input === "string" && /^https:/i.test(input)
-      ? "a URL that begins with http:// (TLS to upstreams is not supported yet)"
-      : expected,
-  );
+  return text(expected, SERVER_PATTERN, parseServer);
 }
 
 function filter(): z.ZodType<DraftFilter> {

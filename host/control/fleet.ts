@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { ListenerMaterial } from "../tls/material.ts";
 import type { Order, PreparedFilter } from "./messages.ts";
 import { PulseWatch } from "./pulse-watch.ts";
 import { WorkerLink } from "./worker-link.ts";
@@ -23,6 +24,12 @@ interface Member {
   readonly watch: PulseWatch;
 }
 
+/** Where all workers listen, and with what; `tls` is null in the clear. */
+export interface Endpoint {
+  readonly address: Address;
+  readonly tls: ListenerMaterial | null;
+}
+
 /**
  * The data workers, as one: what is asked of all of them happens on all or on none. A worker that is lost is replaced by one
  * that begins with the same generation and listens on the same addresses.
@@ -33,7 +40,7 @@ export class Fleet {
   readonly #members = new Map<number, Member>();
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
-  #addresses: readonly Address[] = [];
+  #endpoints: Endpoint[] = [];
   readonly #pulses: NodeJS.Timeout;
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
@@ -74,17 +81,27 @@ export class Fleet {
   }
 
   /** Resolves with the actual addresses. All workers listen on each of them. */
-  async listen(addresses: readonly Address[]): Promise<readonly Address[]> {
-    const actual: Address[] = [];
-    for (const address of addresses) {
+  async listen(endpoints: readonly Endpoint[]): Promise<readonly Address[]> {
+    const actual: Endpoint[] = [];
+    for (const { address, tls } of endpoints) {
       let bound = address;
       // The first one finds the port when it is left to the system.
       for (const { link } of this.#members.values())
-        bound = await link.ask<"listen">({ kind: "listen", address: bound });
-      actual.push(bound);
+        bound = await link.ask<"listen">({ kind: "listen", address: bound, tls });
+      actual.push({ address: bound, tls });
     }
-    this.#addresses = actual;
-    return actual;
+    this.#endpoints = actual;
+    return actual.map(({ address }) => address);
+  }
+
+  /** Gives a listener other certificates, on all workers. */
+  async renew(listener: number, tls: ListenerMaterial): Promise<void> {
+    const endpoint = this.#endpoints[listener];
+    if (endpoint === undefined || this.#stopping) return;
+    // A worker that begins now gets them, too.
+    this.#endpoints[listener] = { ...endpoint, tls };
+    const links = [...this.#members.values()].map(({ link }) => link);
+    await Promise.all(links.map((link) => link.ask<"renew">({ kind: "renew", listener, tls })));
   }
 
   /** One snapshot per worker: its last one when it does not answer. */
@@ -171,7 +188,9 @@ export class Fleet {
         return;
       }
       await link.ask<"commit">({ kind: "commit", generation: live.generation });
-      for (const address of this.#addresses) await link.ask<"listen">({ kind: "listen", address });
+      // By place, and not a copy: certificates may be renewed meanwhile.
+      for (let at = 0; at < this.#endpoints.length; at++)
+        await link.ask<"listen">({ kind: "listen", ...(this.#endpoints[at] as Endpoint) });
       member.state = "serving";
     } catch (error) {
       this.#owner.lost(

@@ -1,6 +1,7 @@
 import type { Address, Config } from "../config/config.ts";
 import type { Artifact } from "../filter/artifact.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { ListenerMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
 export interface WorkerData {
@@ -25,7 +26,10 @@ export type Order =
   | { readonly kind: "commit"; readonly generation: number }
   /** Forget the prepared generation. */
   | { readonly kind: "abandon"; readonly generation: number }
-  | { readonly kind: "listen"; readonly address: Address }
+  /** Listen on one more address. `tls` is null in the clear. */
+  | { readonly kind: "listen"; readonly address: Address; readonly tls: ListenerMaterial | null }
+  /** Answer with these certificates from now on; `listener` counts the `listen` orders. */
+  | { readonly kind: "renew"; readonly listener: number; readonly tls: ListenerMaterial }
   | { readonly kind: "snapshot" }
   /** Take no new connection; answered when the last one has ended. */
   | { readonly kind: "drain" }
@@ -44,6 +48,7 @@ export interface Answers {
   readonly commit: undefined;
   readonly abandon: undefined;
   readonly listen: Address;
+  readonly renew: undefined;
   readonly snapshot: MeterSnapshot;
   readonly drain: undefined;
   readonly stop: undefined;

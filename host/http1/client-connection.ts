@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { FAILURES, Failure, PROXY_STATUS } from "../failure.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
@@ -13,6 +14,7 @@ import { httpDate, STATUS_LINES } from "./wire.ts";
 
 /** What all connections of a listener share. */
 export interface ConnectionWorld {
+  readonly scheme: "http" | "https";
   readonly parser: HeadParser;
   readonly limits: ConnectionLimits;
   readonly owner: ConnectionOwner;
@@ -85,6 +87,11 @@ export class ClientConnection implements BodySink {
   /** Not for logs, metrics or anything else that is kept. */
   get address(): string {
     return this.socket.remoteAddress ?? "";
+  }
+
+  /** As Node names it: `TLSv1.3`; undefined in the clear. */
+  get tlsVersion(): string | undefined {
+    return this.socket instanceof TLSSocket ? (this.socket.getProtocol() ?? undefined) : undefined;
   }
 
   /** The response under way, or the next one, is the last: then, or after a moment without a request, the connection ends. */
@@ -240,7 +247,7 @@ export class ClientConnection implements BodySink {
     if (end === BROKEN)
       return this.#refuse(new Failure("MESSAGE_MALFORMED", "a control byte, or a line that ends without CR"));
     if (!parser.request(whole, 0, end)) return this.#refuse(refusalOf(parser));
-    const request = readRequest(parser, "http", limits);
+    const request = readRequest(parser, this.#world.scheme, limits);
     if (request instanceof Failure) return this.#refuse(request);
     this.#begin(request, end < whole.length ? whole.subarray(end) : undefined);
   }

@@ -17,6 +17,7 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
       snapshots.flatMap((snapshot) => snapshot.filters),
       addFilters,
     ),
+    handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
     failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
   };
 }

@@ -41,6 +41,19 @@ export const FILTER_FAILURE_REASONS = [
 
 export type FilterFailureReason = (typeof FILTER_FAILURE_REASONS)[number];
 
+/** Why the TLS handshake of a connection came to nothing. */
+export const HANDSHAKE_FAILURES = [
+  /** The client and this host have no version, cipher or protocol in common, or what came is no TLS. */
+  "protocol",
+  /** The client has shown no certificate, or one that is not trusted. */
+  "certificate",
+  "timeout",
+  /** The client went away. */
+  "gone",
+] as const;
+
+export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
+
 /** Names beyond these share the name `other`: names of removed routes stay until the process ends, and memory must not grow with every reload. */
 export const ROUTES_MAX = 4_096;
 export const FILTERS_MAX = 1_024;
@@ -57,6 +70,8 @@ export interface MeterSnapshot {
   readonly logLinesDropped: number;
   readonly routes: readonly RouteSnapshot[];
   readonly filters: readonly FilterSnapshot[];
+  /** By reason, also those that have not happened. */
+  readonly handshakeFailures: readonly (readonly [reason: HandshakeFailure, count: number])[];
   /** Every code of the failure table, also those that have not happened: `increase()` cannot see the first of a new series. */
   readonly failures: readonly (readonly [code: FailureCode, count: number])[];
 }
@@ -90,6 +105,7 @@ export class WorkerMeter {
   logLinesDropped = 0;
   readonly #routes = new Map<string, RouteMeter>();
   readonly #filters = new Map<string, FilterMeter>();
+  readonly #handshakeFailures = new Map(HANDSHAKE_FAILURES.map((reason) => [reason, 0]));
   readonly #failures = new Map((Object.keys(FAILURES) as FailureCode[]).map((code) => [code, 0]));
 
   /** Not for the path: a generation asks once and keeps what it gets. */
@@ -100,6 +116,11 @@ export class WorkerMeter {
   /** Not for the path: a generation asks once and keeps what it gets. */
   filter(name: string): FilterMeter {
     return named(this.#filters, name, FILTERS_MAX, () => new FilterMeter());
+  }
+
+  /** A connection ended in its TLS handshake. */
+  handshakeFailed(reason: HandshakeFailure): void {
+    this.#handshakeFailures.set(reason, (this.#handshakeFailures.get(reason) ?? 0) + 1);
   }
 
   /** An exchange ended in a failure. */
@@ -115,6 +136,7 @@ export class WorkerMeter {
       logLinesDropped: this.logLinesDropped,
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
       filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),
+      handshakeFailures: Array.from(this.#handshakeFailures),
       failures: Array.from(this.#failures),
     };
   }

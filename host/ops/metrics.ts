@@ -35,6 +35,12 @@ export const METRICS = {
     labels: [],
     help: "Exchanges that were upgraded to another protocol and have not ended.",
   },
+  sluice_tls_handshake_failures_total: {
+    type: "counter",
+    unit: "handshakes",
+    labels: ["reason"],
+    help: "TLS handshakes of clients that came to nothing, by reason.",
+  },
   sluice_failures_total: {
     type: "counter",
     unit: "exchanges",

@@ -31,6 +31,7 @@ function exchangeSamples(
   | "sluice_exchanges_in_flight"
   | "sluice_connections_open"
   | "sluice_tunnels_open"
+  | "sluice_tls_handshake_failures_total"
   | "sluice_failures_total"
 > {
   return {
@@ -46,6 +47,10 @@ function exchangeSamples(
     sluice_exchanges_in_flight: [single(all.exchangesInFlight)],
     sluice_connections_open: [single(all.connectionsOpen)],
     sluice_tunnels_open: [single(all.tunnelsOpen)],
+    sluice_tls_handshake_failures_total: all.handshakeFailures.map(([reason, value]) => ({
+      value,
+      labels: { reason },
+    })),
     sluice_failures_total: all.failures.map(([code, value]) => ({ value, labels: { code } })),
   };
 }

@@ -5,7 +5,7 @@ import { MINIMAL, parse } from "./file.ts";
 describe("a whole file", () => {
   test("the least that a file can say is filled in with every default", () => {
     expect(parse(MINIMAL)).toEqual({
-      listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
+      listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, tls: null }],
       admin: { kind: "tcp", host: "127.0.0.1", port: 9901 },
       workers: Math.min(64, availableParallelism()),
       store: "/etc/sluice/.sluice",
@@ -40,9 +40,10 @@ describe("a whole file", () => {
       upstreams: [
         {
           name: "api",
-          servers: [{ origin: "http://127.0.0.1:9000", host: "127.0.0.1", port: 9000 }],
+          servers: [{ origin: "http://127.0.0.1:9000", scheme: "http", host: "127.0.0.1", port: 9000 }],
           connectMs: 5_000,
           headMs: 60_000,
+          tls: null,
         },
       ],
       filters: [],

@@ -165,7 +165,7 @@ listen: ["127.0.0.1:8080", { adress: "[::1]:0" }]
 workers: \${WORKERS}
 log: { level: loud, level: info }
 upstreams:
-  api: { servers: ["https://127.0.0.1:9000"], timeout: 1s }
+  api: { servers: ["ftp://127.0.0.1:9000"], timeout: 1s }
 routes:
   - upstream: ap
     filters: [keys]
@@ -183,8 +183,8 @@ filters:
       'sluice.yaml:3:10 workers: expected a whole number from 1 to 64, or auto, got "0" from "${WORKERS}"',
       'sluice.yaml:4:15 log.level: expected trace, debug, info, warn, error, fatal or silent, got "loud"',
       'sluice.yaml:4:21 log.level: expected each key once, got "level" a second time',
-      'sluice.yaml:6:20 upstreams.api.servers[0]: expected a URL that begins with http:// (TLS to upstreams is not supported yet), got "https://127.0.0.1:9000"',
-      'sluice.yaml:6:47 upstreams.api.timeout: expected a known option, got "timeout" (did you mean timeouts?)',
+      'sluice.yaml:6:20 upstreams.api.servers[0]: expected a URL of scheme, host and port, like http://127.0.0.1:9000, got "ftp://127.0.0.1:9000"',
+      'sluice.yaml:6:45 upstreams.api.timeout: expected a known option, got "timeout" (did you mean timeouts?)',
       'sluice.yaml:8:15 routes[0].upstream: expected the name of an upstream, got "ap" (did you mean api?)',
       "sluice.yaml:10:5 routes[1]: expected a match of its own, got */*, which shares any method with routes[0] (line 8)",
       "sluice.yaml:10:15 routes[1].upstream: expected an anchor &gone before its alias, got none",

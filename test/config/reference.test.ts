@@ -63,7 +63,7 @@ describe("schema/sluice.schema.json", () => {
     `${MINIMAL}filters: { f: {} }`,
     `${MINIMAL}filters: { f: { component: "oci://example.com/f" } }`,
     `${MINIMAL}filters: { F: { component: f.wasm } }`,
-    MINIMAL.replace("http:", "https:"),
+    MINIMAL.replace("http:", "ws:"),
     MINIMAL.replace("127.0.0.1:8080", "8080"),
   ])("editors refuse what sluice refuses: %j", (text) => {
     expect(complaints(text)).not.toEqual([]);

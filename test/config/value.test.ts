@@ -87,10 +87,7 @@ describe("values", () => {
 
   test.each<[servers: string, complaint: string]>([
     ["[]", "3:19 upstreams.api.servers: expected a list of URLs, 1 to 256, got an empty list"],
-    [
-      "[https://a]",
-      '3:20 upstreams.api.servers[0]: expected a URL that begins with http:// (TLS to upstreams is not supported yet), got "https://a"',
-    ],
+    ["[ws://a]", `3:20 upstreams.api.servers[0]: expected ${SERVER}, got "ws://a"`],
     ["[127.0.0.1:9000]", `3:20 upstreams.api.servers[0]: expected ${SERVER}, got "127.0.0.1:9000"`],
     ["[http://a/base]", `3:20 upstreams.api.servers[0]: expected ${SERVER}, got "http://a/base"`],
     ["[http://a:0]", `3:20 upstreams.api.servers[0]: expected ${SERVER}, got "http://a:0"`],

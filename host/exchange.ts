@@ -3,6 +3,7 @@ import { type ChainOwner, ChainRun } from "./chain.ts";
 import { FAILURES, Failure, PROXY_STATUS } from "./failure.ts";
 import { isName } from "./fields.ts";
 import type { Ending, MetadataValue } from "./filter/contract.ts";
+import { tellsOfClients } from "./forwarding.ts";
 import type { Generation, Route } from "./generation.ts";
 import type { Client, ClientOwner } from "./http1/client.ts";
 import type { Outgoing, ServerResponse } from "./http1/server-connection.ts";
@@ -227,7 +228,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   get clientAddress(): string {
-    return this.#client.connection.address;
+    return this.#client.address;
   }
 
   get method(): string {
@@ -301,8 +302,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   /** The request as the upstream gets it: Host first, then the message's own fields, then what this hop adds. */
   #outgoing(): Outgoing {
-    const { head, facts, protocol } = this.#client;
+    const { connection, head, facts, protocol } = this.#client;
     const { fields } = head;
+    let told = false;
     const chunked = facts.hasBody && facts.contentLength < 0;
     let text = `${head.method} ${head.path} HTTP/1.1\r\nHost: ${head.authority}\r\n`;
     for (let at = 0; at < fields.length; at += 2) {
@@ -314,8 +316,14 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
         text += `${name}: ${facts.maxForwards - 1}\r\n`;
         continue;
       }
+      if (tellsOfClients(name)) {
+        told = true;
+        continue;
+      }
       text += `${name}: ${fields[at + 1] as string}\r\n`;
     }
+    const { peer } = connection;
+    text += told ? peer.merged(fields, facts.authority) : peer.lines(facts.authority);
     text += `Via: ${protocol === "HTTP/1.1" ? "1.1" : "1.0"} ${this.#host.viaName}\r\nX-Request-Id: ${this.requestId}\r\n`;
     if (chunked) text += "Transfer-Encoding: chunked\r\n";
     if (facts.upgrade !== "") text += `Connection: upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;

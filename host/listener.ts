@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Address } from "./config/config.ts";
 import type { Failure } from "./failure.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { Client } from "./http1/client.ts";
 import { ClientConnection, type ConnectionLimits, type ConnectionOwner } from "./http1/client-connection.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
@@ -30,6 +31,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   readonly #limits: ConnectionLimits;
   readonly #parser: HeadParser;
   readonly #sweeper: Sweeper;
+  readonly #forwarding: Forwarding;
   readonly #connections = new Set<ClientConnection>();
   readonly #heads = new HeldHeads();
   /** Nobody is accepted any more, and every connection has ended. */
@@ -42,11 +44,13 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
     parser: HeadParser,
     sweeper: Sweeper,
     tls: ListenerMaterial | null,
+    forwarding: Forwarding,
     owner: ListenerOwner,
   ) {
     this.#limits = limits;
     this.#parser = parser;
     this.#sweeper = sweeper;
+    this.#forwarding = forwarding;
     this.#owner = owner;
     if (tls !== null) this.#secure = new SecureServer(tls, limits.headMs, this);
     // A client that has sent its last byte may still read.
@@ -120,6 +124,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
       limits: this.#limits,
       owner: this,
       heads: this.#heads,
+      forwarding: this.#forwarding,
     } as const;
     const connection = new ClientConnection(socket, world);
     if (this.#draining) connection.drain();

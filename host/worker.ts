@@ -17,6 +17,7 @@ import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Client } from "./http1/client.ts";
+import { Forwarding } from "./forwarding.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
@@ -192,6 +193,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       parser,
       this.#sweeper,
       tls,
+      new Forwarding(this.#data.config.forwarded),
       this,
     );
     const actual = await listener.listen(address);

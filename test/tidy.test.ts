@@ -19,7 +19,16 @@ describe("imports point one way", () => {
     ["exchange.ts"],
     ["router.ts", "chain.ts", "upstream.ts"],
     ["server.ts"],
-    ["message.ts", "fields.ts", "canonical-path.ts", "failure.ts", "registry.ts", "sweeper.ts"],
+    ["forwarding.ts"],
+    [
+      "message.ts",
+      "fields.ts",
+      "canonical-path.ts",
+      "failure.ts",
+      "forwarded-field.ts",
+      "registry.ts",
+      "sweeper.ts",
+    ],
   ];
   const rank = (file: string): number => ORDER.findIndex((level) => level.includes(file));
   const serves = (file: string): boolean => rank(file) >= rank("generation.ts");

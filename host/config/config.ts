@@ -19,6 +19,7 @@ export interface Config {
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
+  readonly forwarded: ForwardedConfig;
   readonly upstreams: readonly UpstreamConfig[];
   readonly filters: readonly FilterConfig[];
   /** In the order of the file. */
@@ -75,6 +76,13 @@ export type HostTimeouts = { readonly [K in HostTimeout]: number };
 
 /** How much the host takes: bytes where the name says bytes, a count elsewhere. */
 export type Limits = { readonly [K in HostLimit | FilterLimit]: number };
+
+/** What upstreams are told of clients. */
+export interface ForwardedConfig {
+  readonly mode: "x-forwarded" | "forwarded" | "both" | "off";
+  /** Networks with their bits, like `10.0.0.0/8`: who from there speaks for others is believed. */
+  readonly trusted: readonly string[];
+}
 
 export interface UpstreamConfig {
   readonly name: string;

@@ -37,6 +37,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     log: draft.log,
     timeouts,
     limits: { ...draft.limits, instancesMax: Math.min(draft.limits.instancesMax, instancesThatFit) },
+    forwarded: draft.forwarded,
     upstreams: Object.entries(draft.upstreams).map(([name, upstream]) => ({
       name,
       servers: upstream.servers,

@@ -14,6 +14,7 @@ import {
 import type {
   AdminAddress,
   FilterConfig,
+  ForwardedConfig,
   GrantConfig,
   HostTimeouts,
   Json,
@@ -24,6 +25,7 @@ import type {
   ServerConfig,
   UpstreamTls,
 } from "./config.ts";
+import { forwarded } from "./forwarded-schema.ts";
 import type { UpstreamTimeout } from "./limits.ts";
 import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, UPSTREAM_TIMEOUTS } from "./limits.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -41,6 +43,7 @@ export interface Draft {
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits;
+  readonly forwarded: ForwardedConfig;
   readonly upstreams: { readonly [name: string]: DraftUpstream };
   readonly filters: { readonly [name: string]: DraftFilter };
   readonly routes: readonly DraftRoute[];
@@ -83,6 +86,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...FILTER_LIMITS }),
+  forwarded: forwarded(),
   upstreams: named("a mapping from names to upstreams", name(), upstream()).describe(
     "Where requests go, by name.",
   ),

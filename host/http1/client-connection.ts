@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { FAILURES, Failure, PROXY_STATUS } from "../failure.ts";
+import type { Forwarding, Peer } from "../forwarding.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
 import { Client } from "./client.ts";
@@ -20,6 +21,7 @@ export interface ConnectionWorld {
   readonly owner: ConnectionOwner;
   /** Holds heads until the present burst of work is over. */
   readonly heads: HeldHeads;
+  readonly forwarding: Forwarding;
 }
 
 /** Bounds on what a client may do. Units are in the names. */
@@ -62,6 +64,7 @@ export class ClientConnection implements BodySink {
   /** When the client has to have taken something of what waits for it; 0 while nothing waits. */
   #writeDeadline = 0;
   #client: Client | undefined;
+  #peer: Peer | undefined;
   /** Bytes that came after the present request. */
   #rest: Buffer | undefined;
   /** Whether somebody takes the body as it comes. */
@@ -84,9 +87,10 @@ export class ClientConnection implements BodySink {
     socket.on("close", () => this.#closed());
   }
 
-  /** Not for logs, metrics or anything else that is kept. */
-  get address(): string {
-    return this.socket.remoteAddress ?? "";
+  /** Who is at the other end. Asked for with the first request: many connections never have one. */
+  get peer(): Peer {
+    this.#peer ??= this.#world.forwarding.peer(this.socket.remoteAddress ?? "", this.#world.scheme);
+    return this.#peer;
   }
 
   /** As Node names it: `TLSv1.3`; undefined in the clear. */
@@ -247,12 +251,15 @@ export class ClientConnection implements BodySink {
     if (end === BROKEN)
       return this.#refuse(new Failure("MESSAGE_MALFORMED", "a control byte, or a line that ends without CR"));
     if (!parser.request(whole, 0, end)) return this.#refuse(refusalOf(parser));
-    const request = readRequest(parser, this.#world.scheme, limits);
+    const { peer } = this;
+    peer.admit(parser.fields);
+    const origin = peer.behind(parser.fields);
+    const request = readRequest(parser, origin.scheme, limits);
     if (request instanceof Failure) return this.#refuse(request);
-    this.#begin(request, end < whole.length ? whole.subarray(end) : undefined);
+    this.#begin(request, origin.address, end < whole.length ? whole.subarray(end) : undefined);
   }
 
-  #begin({ head, facts, close }: ReadRequest, rest: Buffer | undefined): void {
+  #begin({ head, facts, close }: ReadRequest, address: string, rest: Buffer | undefined): void {
     if (close) this.closing = true;
     if (this.#world.parser.chunked) this.#decoder.beginChunked();
     else this.#decoder.beginLength(Math.max(facts.contentLength, 0));
@@ -262,7 +269,7 @@ export class ClientConnection implements BodySink {
     this.#deadline = this.#waitForClient(facts.hasBody ? this.#world.limits.requestMs : 0);
     // Nothing of a body is read before somebody wants it.
     if (facts.hasBody) this.socket.pause();
-    this.#client = new Client(this, head, facts);
+    this.#client = new Client(this, head, facts, address);
     this.#world.owner.arrived(this.#client);
   }
 

@@ -32,6 +32,8 @@ export interface RequestFacts {
   readonly acceptsTrailers: boolean;
   /** The request target as it came. */
   readonly target: string;
+  /** What the client asked for, whatever filters make of it. */
+  readonly authority: string;
   readonly via: string;
   /** Max-Forwards of OPTIONS and TRACE, or -1. */
   readonly maxForwards: number;
@@ -42,6 +44,8 @@ export class Client {
   readonly connection: ClientConnection;
   readonly head: RequestHead;
   readonly facts: RequestFacts;
+  /** Whose request it is, as far as trusted hops tell. Not for logs, metrics or anything else that is kept. */
+  readonly address: string;
   owner: ClientOwner | undefined;
   /** Bytes of the request's body that have come. */
   requestBytes = 0;
@@ -60,10 +64,11 @@ export class Client {
   #continued = false;
   #ended = false;
 
-  constructor(connection: ClientConnection, head: RequestHead, facts: RequestFacts) {
+  constructor(connection: ClientConnection, head: RequestHead, facts: RequestFacts, address: string) {
     this.connection = connection;
     this.head = head;
     this.facts = facts;
+    this.address = address;
     this.#headOnly = head.method === "HEAD";
   }
 

@@ -1,4 +1,5 @@
 import { isName } from "../fields.ts";
+import { tellsOfClients } from "../forwarding.ts";
 import type { FieldList } from "../message.ts";
 
 /** Whether a comma-separated list has this lower-case token. */
@@ -10,7 +11,7 @@ export function listed(list: string, lower: string): boolean {
 
 /** Fields that frame, route, authenticate or steer must not come after the body (RFC 9110 §6.5.1). */
 export function mayTrail(name: string): boolean {
-  return !NOT_TRAILING.has(name.toLowerCase());
+  return !NOT_TRAILING.has(name.toLowerCase()) && !tellsOfClients(name);
 }
 
 /**
@@ -44,7 +45,6 @@ const NOT_TRAILING: ReadonlySet<string> = new Set([
   "date",
   "expect",
   "expires",
-  "forwarded",
   "host",
   "keep-alive",
   "location",
@@ -64,9 +64,6 @@ const NOT_TRAILING: ReadonlySet<string> = new Set([
   "via",
   "warning",
   "www-authenticate",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
 ]);
 
 /** What Connection cannot nominate away: it frames, routes or identifies the message. */

@@ -50,6 +50,7 @@ export function readRequest(
       upgrade: offered && !listed(parser.upgrade, "h2c") ? parser.upgrade : "",
       acceptsTrailers: listed(parser.te, "trailers"),
       target,
+      authority,
       via: parser.via,
       maxForwards: maxForwardsOf(parser),
     },

@@ -37,6 +37,7 @@ describe("a whole file", () => {
         metadataBytesMax: 16_384,
         instancesMax: 256,
       },
+      forwarded: { mode: "x-forwarded", trusted: [] },
       upstreams: [
         {
           name: "api",

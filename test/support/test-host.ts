@@ -18,6 +18,7 @@ export interface ConfigParts {
   readonly limits?: Readonly<Record<string, number | string>>;
   readonly workers?: number;
   readonly log?: object;
+  readonly forwarded?: object;
   readonly store?: string;
 }
 

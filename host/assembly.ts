@@ -10,6 +10,7 @@ import { HeadParser } from "./http1/head-parser.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
 import type { Sweeper } from "./sweeper.ts";
+import type { UpstreamMaterial } from "./tls/material.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
 
 /** Builds the generations of one worker. Filters and upstreams that did not change are shared between them. */
@@ -33,6 +34,7 @@ export class Assembly {
     number: number,
     config: Config,
     artifacts: Readonly<Record<string, Artifact>>,
+    materials: Readonly<Record<string, UpstreamMaterial>> = {},
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
     const undo: (() => void)[] = [];
     const releaseAll = (): void => {
@@ -60,7 +62,7 @@ export class Assembly {
       }
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
-        upstreams.set(entry.name, await this.#upstream(entry, config, undo));
+        upstreams.set(entry.name, await this.#upstream(entry, config, materials[entry.name] ?? null, undo));
       return {
         generation: new Generation(number, this.#router(config, filters, upstreams), releaseAll),
         filters: prepared,
@@ -108,7 +110,12 @@ export class Assembly {
     return filter;
   }
 
-  async #upstream(entry: UpstreamConfig, config: Config, undo: (() => void)[]): Promise<Upstream> {
+  async #upstream(
+    entry: UpstreamConfig,
+    config: Config,
+    tls: UpstreamMaterial | null,
+    undo: (() => void)[],
+  ): Promise<Upstream> {
     const limits: UpstreamLimits = {
       connectionsMax: config.limits.upstreamConnectionsMax,
       pendingMax: config.limits.upstreamPendingMax,
@@ -121,10 +128,10 @@ export class Assembly {
       trailerBytesMax: TRAILER_BYTES_MAX,
       interimMax: INTERIM_MAX,
     };
-    const key = JSON.stringify([entry, limits]);
+    const key = JSON.stringify([entry, limits, tls]);
     const upstream = await this.#upstreams.use(
       key,
-      async () => new Upstream(entry.name, entry.servers, limits, this.#parser, this.#sweeper),
+      async () => new Upstream(entry.name, entry.servers, limits, this.#parser, this.#sweeper, tls),
     );
     undo.push(() => this.#upstreams.release(key));
     return upstream;

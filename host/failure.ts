@@ -18,6 +18,7 @@ export const FAILURES = {
   FILTER_BROKE_CONTRACT: { status: 500, fault: "filter", error: "proxy_internal_error" },
   FILTER_BUSY: { status: 503, fault: "filter", error: "proxy_internal_error" },
   UPSTREAM_UNREACHABLE: { status: 502, fault: "upstream", error: "connection_refused" },
+  UPSTREAM_TLS_FAILED: { status: 502, fault: "upstream", error: "tls_protocol_error" },
   UPSTREAM_BROKE_OFF: { status: 502, fault: "upstream", error: "connection_terminated" },
   UPSTREAM_MALFORMED: { status: 502, fault: "upstream", error: "http_protocol_error" },
   UPSTREAM_BUSY: { status: 503, fault: "upstream", error: "connection_limit_reached" },

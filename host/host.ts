@@ -17,7 +17,8 @@ import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Log } from "./ops/log.ts";
 import { Exposition, type MainFacts } from "./ops/metrics.ts";
-import type { ListenerMaterial } from "./tls/material.ts";
+import type { ListenerMaterial, UpstreamMaterial } from "./tls/material.ts";
+import { readUpstream } from "./tls/pem-file.ts";
 
 /** What a change did to one filter. */
 type Change = Omit<SwapResult, "generation" | "durationMs">;
@@ -36,6 +37,8 @@ export class Host implements Control {
   readonly #startedAt = Date.now();
   #config: Config;
   #artifacts: Readonly<Record<string, Artifact>> = {};
+  /** Read at the start: a change of a filter does not depend on files that have nothing to do with it. */
+  #materials: Readonly<Record<string, UpstreamMaterial>> | undefined;
   #prepared: readonly PreparedFilter[] = [];
   #listen: readonly Address[] = [];
   #certificates: Certificates | undefined;
@@ -243,13 +246,16 @@ export class Host implements Control {
    */
   async #apply(config: Config, changed?: string): Promise<void> {
     if (this.#stopping && this.#generation > 0) throw new Refusal("HOST_UNAVAILABLE", "the host is stopping");
+    const materials = (this.#materials ??= Object.fromEntries(
+      config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
+    ));
     const artifacts: Record<string, Artifact> = {};
     for (const { name, component, sha256 } of config.filters) {
       const kept = changed === undefined || changed === name ? undefined : this.#artifacts[name];
       artifacts[name] = kept ?? (await this.#store.load(component, sha256 ?? undefined));
     }
     const generation = this.#generation + 1;
-    this.#prepared = await this.#fleet.change({ kind: "prepare", generation, config, artifacts });
+    this.#prepared = await this.#fleet.change({ kind: "prepare", generation, config, artifacts, materials });
     this.#config = config;
     this.#artifacts = artifacts;
     this.#generation = generation;

@@ -4,6 +4,8 @@ import { Failure } from "./failure.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
 import { ServerConnection, type ServerKeeper } from "./http1/server-connection.ts";
 import type { Sweeper } from "./sweeper.ts";
+import type { UpstreamMaterial } from "./tls/material.ts";
+import { SecureClient } from "./tls/secure-client.ts";
 import type { UpstreamCall, UpstreamLimits } from "./upstream.ts";
 
 /**
@@ -13,6 +15,7 @@ import type { UpstreamCall, UpstreamLimits } from "./upstream.ts";
 export class Server implements ServerKeeper {
   readonly origin: string;
   readonly #config: ServerConfig;
+  readonly #secure: SecureClient | undefined;
   readonly #limits: UpstreamLimits;
   readonly #parser: HeadParser;
   readonly #sweeper: Sweeper;
@@ -21,10 +24,17 @@ export class Server implements ServerKeeper {
   readonly #pending: UpstreamCall[] = [];
   #closed = false;
 
-  constructor(config: ServerConfig, limits: UpstreamLimits, parser: HeadParser, sweeper: Sweeper) {
+  constructor(
+    config: ServerConfig,
+    limits: UpstreamLimits,
+    parser: HeadParser,
+    sweeper: Sweeper,
+    tls: UpstreamMaterial | null,
+  ) {
     this.origin = config.origin;
     this.#config = config;
     this.#limits = limits;
+    if (config.scheme === "https") this.#secure = new SecureClient(config, tls);
     this.#parser = parser;
     this.#sweeper = sweeper;
   }
@@ -81,8 +91,10 @@ export class Server implements ServerKeeper {
   #open(): ServerConnection {
     const { host, port } = this.#config;
     // A server that has sent its last byte through a tunnel may still read.
-    const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true });
-    const connection = new ServerConnection(socket, this.#parser, this.#limits, this, "connect");
+    const socket =
+      this.#secure?.connect() ?? connect({ host, port, autoSelectFamily: true, allowHalfOpen: true });
+    const stands = this.#secure === undefined ? "connect" : "secureConnect";
+    const connection = new ServerConnection(socket, this.#parser, this.#limits, this, stands);
     this.#all.add(connection);
     this.#sweeper.add(connection);
     return connection;

@@ -12,6 +12,7 @@ import type {
 import type { FieldList } from "./message.ts";
 import { Server } from "./server.ts";
 import type { Sweeper } from "./sweeper.ts";
+import type { UpstreamMaterial } from "./tls/material.ts";
 
 /** Bounds on one upstream. Units are in the names. */
 export interface UpstreamLimits extends ServerLimits {
@@ -48,9 +49,10 @@ export class Upstream {
     limits: UpstreamLimits,
     parser: HeadParser,
     sweeper: Sweeper,
+    tls: UpstreamMaterial | null,
   ) {
     this.name = name;
-    this.#servers = servers.map((server) => new Server(server, limits, parser, sweeper));
+    this.#servers = servers.map((server) => new Server(server, limits, parser, sweeper, tls));
   }
 
   /** A call that `begin` puts on its way. The owner hears of all that follows, and of some of it before `begin` returns. */

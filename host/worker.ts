@@ -154,6 +154,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       order.generation,
       order.config,
       order.artifacts,
+      order.materials,
     );
     this.#prepared.set(order.generation, generation);
     return filters;

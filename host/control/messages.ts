@@ -1,7 +1,7 @@
 import type { Address, Config } from "../config/config.ts";
 import type { Artifact } from "../filter/artifact.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
-import type { ListenerMaterial } from "../tls/material.ts";
+import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
 export interface WorkerData {
@@ -21,6 +21,8 @@ export type Order =
       readonly generation: number;
       readonly config: Config;
       readonly artifacts: Readonly<Record<string, Artifact>>;
+      /** By upstream, for those with options of TLS. */
+      readonly materials: Readonly<Record<string, UpstreamMaterial>>;
     }
   /** Begin every exchange from now on with the prepared generation. */
   | { readonly kind: "commit"; readonly generation: number }

@@ -75,6 +75,8 @@ export class ServerConnection implements BodySink {
   readonly #decoder: BodyDecoder;
   #owner: ServerOwner | undefined;
   #request: Outgoing | undefined;
+  /** TCP's connection stands; TLS may be still to come. */
+  #reached = false;
   #connected = false;
   /** It has carried a request before: that the server closes it just now says nothing about this one. */
   #reused = false;
@@ -108,6 +110,9 @@ export class ServerConnection implements BodySink {
     this.#collector = new HeadCollector(limits.headBytesMax, "HTTP/1.");
     this.#decoder = new BodyDecoder(parser, limits);
     this.#deadline = Date.now() + limits.connectMs;
+    socket.once("connect", () => {
+      this.#reached = true;
+    });
     socket.once(connectedEvent, () => this.#stands());
     socket.on("data", (data: Buffer) => this.#received(data));
     socket.on("end", () => this.#ended());
@@ -327,6 +332,14 @@ export class ServerConnection implements BodySink {
     return -1;
   }
 
+  /** What the end of the connection means for a request. */
+  #fate(): FailureCode {
+    // A server that refuses this host's certificate says so when the handshake is done already.
+    if (this.#error.startsWith("ERR_SSL_") || (this.#reached && !this.#connected))
+      return "UPSTREAM_TLS_FAILED";
+    return this.#connected ? "UPSTREAM_BROKE_OFF" : "UPSTREAM_UNREACHABLE";
+  }
+
   /** After a whole response: free again, unless more came than was asked for. */
   #settle(stray: boolean): void {
     this.#complete = false;
@@ -370,10 +383,7 @@ export class ServerConnection implements BodySink {
     const detail = this.#error === "" ? "the server closed the connection" : this.#error;
     // A reused connection that breaks before a byte came was closed by the server while it was idle.
     const untouched = !this.#connected || (this.#reused && !this.#heard);
-    owner.failed(
-      new Failure(this.#connected ? "UPSTREAM_BROKE_OFF" : "UPSTREAM_UNREACHABLE", detail),
-      untouched,
-    );
+    owner.failed(new Failure(this.#fate(), detail), untouched);
   }
 }
 

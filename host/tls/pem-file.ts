@@ -1,7 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import type { Pair } from "./material.ts";
+import type { UpstreamTls } from "../config/config.ts";
+import type { Pair, UpstreamMaterial } from "./material.ts";
 
 /** A file that cannot be used. `part` says which one it was; the sentence has nothing of what is in it. */
 export class PemRefused extends Error {
@@ -36,6 +37,15 @@ export function readPair(certFile: string, keyFile: string): Pair {
     );
   }
   return { cert, key };
+}
+
+/** Reads what an upstream's servers are spoken with. It blocks: only the main thread may call it. */
+export function readUpstream({ ca, serverName, certificate }: UpstreamTls): UpstreamMaterial {
+  return {
+    ca: ca === null ? null : readAuthorities(ca),
+    serverName,
+    pair: certificate === null ? null : readPair(certificate.cert, certificate.key),
+  };
 }
 
 /** Reads the certificates of authorities. It blocks: only the main thread may call it. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
+import { connect as connectSecurely, type ConnectionOptions } from "node:tls";
 import { BrokenOff, type Field, type Head, Wire } from "./wire.ts";
 import { within } from "./waiting.ts";
 
@@ -31,6 +32,17 @@ export class RawClient implements AsyncDisposable {
     const wire = new Wire(socket);
     const connected = new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
     await within("the connection to the host", connected);
+    return new RawClient(wire);
+  }
+
+  /** Over TLS; rejects when the handshake comes to nothing. */
+  static async secure({ host, port }: Endpoint, options: ConnectionOptions): Promise<RawClient> {
+    const socket = connectSecurely({ host, port, ...options });
+    const wire = new Wire(socket);
+    const secured = new Promise((resolve, reject) =>
+      socket.once("secureConnect", resolve).once("error", reject),
+    );
+    await within("the handshake with the host", secured);
     return new RawClient(wire);
   }
 

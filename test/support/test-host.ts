@@ -11,6 +11,7 @@ import { waitFor } from "./waiting.ts";
 
 /** Parts of a configuration file; what is left out is what a test needs least of. */
 export interface ConfigParts {
+  readonly listen?: readonly object[];
   readonly upstreams?: Readonly<Record<string, object>>;
   readonly filters?: Readonly<Record<string, object>>;
   readonly routes?: readonly object[];

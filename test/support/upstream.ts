@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createSecureServer, type TlsOptions } from "node:tls";
 import { BrokenOff, type Field, type Head, Wire } from "./wire.ts";
 import { waitFor } from "./waiting.ts";
 
@@ -60,13 +61,21 @@ export class Upstream implements AsyncDisposable {
   readonly #server: Server;
   readonly #answer: Answer;
 
-  private constructor(answer: Answer) {
+  readonly #scheme: "http" | "https";
+
+  private constructor(answer: Answer, tls: TlsOptions | undefined) {
     this.#answer = answer;
-    this.#server = createServer({ noDelay: true }, (socket) => void this.#serve(socket));
+    this.#scheme = tls === undefined ? "http" : "https";
+    const serve = (socket: Socket): void => void this.#serve(socket);
+    this.#server =
+      tls === undefined ? createServer({ noDelay: true }, serve) : createSecureServer(tls, serve);
+    // What a handshake comes to is told by whoever wanted it.
+    this.#server.on("tlsClientError", () => {});
   }
 
-  static async start(answer: Answer = () => ok("ok")): Promise<Upstream> {
-    const upstream = new Upstream(answer);
+  /** `tls`: what it is secured with; in the clear without. */
+  static async start(answer: Answer = () => ok("ok"), tls?: TlsOptions): Promise<Upstream> {
+    const upstream = new Upstream(answer, tls);
     await upstream.listen();
     return upstream;
   }
@@ -77,7 +86,7 @@ export class Upstream implements AsyncDisposable {
 
   /** As the configuration names it. */
   get origin(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#scheme}://127.0.0.1:${this.port}`;
   }
 
   listen(port = 0): Promise<void> {

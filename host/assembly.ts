@@ -154,6 +154,7 @@ export class Assembly {
           name: route.name,
           filters: route.filters.map((name) => named(filters, name)),
           upstream: named(upstreams, route.upstream),
+          preserveHost: route.preserveHost,
           meter: this.#meter.route(route.name),
         },
       })),

@@ -306,7 +306,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     const { fields } = head;
     let told = false;
     const chunked = facts.hasBody && facts.contentLength < 0;
-    let text = `${head.method} ${head.path} HTTP/1.1\r\nHost: ${head.authority}\r\n`;
+    const before = `${head.method} ${head.path} HTTP/1.1\r\n`;
+    let text = "";
     for (let at = 0; at < fields.length; at += 2) {
       const name = fields[at] as string;
       if (name.length === 4 && isName(name, "host")) continue;
@@ -328,9 +329,12 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     if (chunked) text += "Transfer-Encoding: chunked\r\n";
     if (facts.upgrade !== "") text += `Connection: upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;
     else if (facts.acceptsTrailers) text += "Connection: te\r\nTE: trailers\r\n";
+    text += "\r\n";
+    const preserved = this.#route?.preserveHost !== false;
     return {
       method: head.method,
-      head: `${text}\r\n`,
+      head: preserved ? `${before}Host: ${head.authority}\r\n${text}` : "",
+      around: preserved ? undefined : { before, after: text },
       hasBody: facts.hasBody,
       chunked,
       upgrade: facts.upgrade,

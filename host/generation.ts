@@ -8,6 +8,7 @@ export interface Route {
   readonly name: string;
   readonly filters: readonly Filter[];
   readonly upstream: Upstream;
+  readonly preserveHost: boolean;
   readonly meter: RouteMeter;
 }
 

@@ -14,6 +14,8 @@ import type { UpstreamCall, UpstreamLimits } from "./upstream.ts";
  */
 export class Server implements ServerKeeper {
   readonly origin: string;
+  /** Host and port, as in its URL. */
+  readonly authority: string;
   readonly #config: ServerConfig;
   readonly #secure: SecureClient | undefined;
   readonly #limits: UpstreamLimits;
@@ -32,6 +34,7 @@ export class Server implements ServerKeeper {
     tls: UpstreamMaterial | null,
   ) {
     this.origin = config.origin;
+    this.authority = config.origin.slice(config.origin.indexOf("//") + 2);
     this.#config = config;
     this.#limits = limits;
     if (config.scheme === "https") this.#secure = new SecureClient(config, tls);

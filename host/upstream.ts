@@ -106,6 +106,9 @@ export class UpstreamCall implements ServerOwner {
     this.#tries += 1;
     const server = this.#upstream.choose(this.#server);
     this.#server = server;
+    const { around } = this.request;
+    if (around !== undefined)
+      this.request.head = `${around.before}Host: ${server.authority}\r\n${around.after}`;
     server.submit(this);
   }
 

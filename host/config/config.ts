@@ -143,6 +143,8 @@ export interface RouteConfig {
   readonly filters: readonly string[];
   /** The name of an upstream. */
   readonly upstream: string;
+  /** Whether servers get the Host that the client asked for; otherwise their own. */
+  readonly preserveHost: boolean;
 }
 
 export interface MatchConfig {

@@ -63,6 +63,7 @@ export interface DraftRoute {
   readonly match: MatchConfig;
   readonly filters: readonly string[];
   readonly upstream: string;
+  readonly preserveHost: boolean;
 }
 
 /** Loopback, as the admin API asks for no password. */
@@ -230,7 +231,18 @@ function route(): z.ZodType<DraftRoute> {
       .prefault([])
       .describe("The chain, in order."),
     upstream: reference("the name of an upstream").describe("Where the requests go."),
-  }).transform(({ name, ...rest }) => ({ name, ...rest }));
+    "preserve-host": flag()
+      .default(true)
+      .describe(
+        "Whether servers get the Host that the client asked for; otherwise host and port of their URL.",
+      ),
+  }).transform(({ name, match, filters, upstream, "preserve-host": preserveHost }) => ({
+    name,
+    match,
+    filters,
+    upstream,
+    preserveHost,
+  }));
 }
 
 function match(): z.ZodType<MatchConfig, Record<string, unknown>> {

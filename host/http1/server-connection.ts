@@ -57,7 +57,9 @@ export interface ServerKeeper {
 export interface Outgoing {
   readonly method: string;
   /** The head, as it goes on the wire. */
-  readonly head: string;
+  head: string;
+  /** The head before and after its Host, when that is to name the server, whichever will be chosen. */
+  readonly around: { readonly before: string; readonly after: string } | undefined;
   readonly hasBody: boolean;
   /** Whether the body is sent in chunks; otherwise the head says its length. */
   readonly chunked: boolean;

@@ -54,6 +54,7 @@ describe("a whole file", () => {
           match: { host: { kind: "any", name: "" }, path: { kind: "any", path: "/" }, methods: [] },
           filters: [],
           upstream: "api",
+          preserveHost: true,
         },
       ],
     });
@@ -133,6 +134,7 @@ routes:
           },
           filters: ["keys"],
           upstream: "api",
+          preserveHost: true,
         },
       ],
     });

@@ -1,5 +1,4 @@
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { Address } from "./config/config.ts";
+import type { Socket } from "node:net";
 import type { Failure } from "./failure.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { Client } from "./http1/client.ts";
@@ -23,9 +22,8 @@ export interface ListenerOwner {
   handshakeFailed(reason: HandshakeFailure): void;
 }
 
-/** Sockets in: accepts connections, and looks at their clocks. */
+/** Sockets in: the connections of one address that this worker has been given. */
 export class Listener implements ConnectionOwner, SecureServerOwner {
-  readonly #server: Server;
   readonly #secure: SecureServer | undefined;
   readonly #owner: ListenerOwner;
   readonly #limits: ConnectionLimits;
@@ -34,8 +32,8 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   readonly #forwarding: Forwarding;
   readonly #connections = new Set<ClientConnection>();
   readonly #heads = new HeldHeads();
-  /** Nobody is accepted any more, and every connection has ended. */
-  readonly #over: Promise<void>;
+  /** Resolves when every connection has ended, once there are no new ones. */
+  #over: (() => void) | undefined;
   #draining = false;
 
   /** `tls` is null in the clear. */
@@ -53,24 +51,15 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
     this.#forwarding = forwarding;
     this.#owner = owner;
     if (tls !== null) this.#secure = new SecureServer(tls, limits.headMs, this);
-    // A client that has sent its last byte may still read.
-    this.#server =
-      this.#secure?.server ??
-      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connected(socket));
-    this.#over = new Promise((resolve) => void this.#server.once("close", resolve));
   }
 
-  /** Every worker listens on the same address; the system spreads the connections over them. */
-  listen(address: Address): Promise<Address> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      const { host, port } = address;
-      this.#server.listen({ host, port, reusePort: true, backlog: BACKLOG }, () => {
-        this.#server.removeListener("error", reject);
-        const bound = this.#server.address() as AddressInfo;
-        resolve({ ...address, port: bound.port });
-      });
-    });
+  /** Takes over a connection that has been accepted elsewhere, and of which nothing has been read. */
+  take(socket: Socket): void {
+    // A client that has sent its last byte may still read.
+    socket.allowHalfOpen = true;
+    if (this.#secure !== undefined) return this.#secure.take(socket);
+    this.#connected(socket);
+    socket.resume();
   }
 
   /** Answers with other certificates from now on. */
@@ -98,22 +87,39 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
     this.#connections.delete(connection);
     this.#sweeper.remove(connection);
     this.#owner.connections(-1);
+    this.#endWhenEmpty();
   }
 
-  /** Takes no new connection, ends idle ones and lets the others finish the response that they are at. */
+  /** Ends idle connections and lets the others finish the response that they are at. Resolves when all have ended. */
   drain(): Promise<void> {
     this.#draining = true;
     for (const connection of this.#connections) connection.drain();
-    this.#server.close();
-    return this.#over;
+    return this.#whenOver();
   }
 
   /** Breaks what is left. Resolves when the ends of it have been told. */
   destroy(): Promise<void> {
-    this.#server.close();
+    this.#draining = true;
     for (const connection of this.#connections) connection.abort(false);
     this.#secure?.destroy();
-    return this.#over;
+    return this.#whenOver();
+  }
+
+  #whenOver(): Promise<void> {
+    return new Promise((resolve) => {
+      const before = this.#over;
+      this.#over = () => {
+        before?.();
+        resolve();
+      };
+      this.#endWhenEmpty();
+    });
+  }
+
+  #endWhenEmpty(): void {
+    if (this.#connections.size > 0) return;
+    this.#over?.();
+    this.#over = undefined;
   }
 
   #connected(socket: Socket): void {
@@ -133,6 +139,3 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
     this.#owner.connections(1);
   }
 }
-
-/** The system cuts this to its own limit. */
-const BACKLOG = 4_096;

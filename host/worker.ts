@@ -3,15 +3,18 @@ import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Assembly, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
-import type { Address } from "./config/config.ts";
-import type {
-  Answers,
-  Fault,
-  Order,
-  OrderMessage,
-  PreparedFilter,
-  WorkerData,
-  WorkerMessage,
+import {
+  type Answers,
+  type Fault,
+  type HandedConnection,
+  OPEN,
+  type Order,
+  type OrderMessage,
+  type PreparedFilter,
+  PULSE,
+  TAKEN,
+  type WorkerData,
+  type WorkerMessage,
 } from "./control/messages.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
@@ -57,12 +60,15 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
     this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper);
     this.#unrouted = this.#meter.route(NO_ROUTE);
-    this.#sweeper.add({ sweep: () => void Atomics.add(data.pulse, 0, 1) });
+    this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 
   static serve(port: MessagePort, data: WorkerData): void {
     const worker = new DataWorker(port, data);
-    port.on("message", (message: OrderMessage) => void worker.#obey(message));
+    port.on("message", (message: OrderMessage | HandedConnection) => {
+      if ("socket" in message) worker.#adopt(message);
+      else void worker.#obey(message);
+    });
   }
 
   arrived(client: Client): void {
@@ -76,6 +82,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
 
   connections(change: number): void {
     this.#meter.connectionsOpen += change;
+    Atomics.add(this.#data.vitals, OPEN, change);
   }
 
   handshakeFailed(reason: HandshakeFailure): void {
@@ -136,8 +143,8 @@ class DataWorker implements ListenerOwner, ExchangeHost {
         return this.#commit(order.generation);
       case "abandon":
         return this.#abandon(order.generation);
-      case "listen":
-        return this.#listen(order.address, order.tls);
+      case "open":
+        return this.#open(order.tls);
       case "renew":
         return this.#renew(order.listener, order.tls);
       case "snapshot":
@@ -174,7 +181,14 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#prepared.delete(number);
   }
 
-  async #listen(address: Address, tls: ListenerMaterial | null): Promise<Address> {
+  #adopt({ listener, socket }: HandedConnection): void {
+    Atomics.add(this.#data.vitals, TAKEN, 1);
+    const taker = this.#listeners[listener];
+    if (taker === undefined) socket.destroy();
+    else taker.take(socket);
+  }
+
+  #open(tls: ListenerMaterial | null): undefined {
     const { limits, timeouts } = this.#data.config;
     const parser = new HeadParser({ fieldsMax: limits.clientHeadersMax });
     const listener = new Listener(
@@ -197,9 +211,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       new Forwarding(this.#data.config.forwarded),
       this,
     );
-    const actual = await listener.listen(address);
     this.#listeners.push(listener);
-    return actual;
   }
 
   #renew(listener: number, tls: ListenerMaterial): undefined {

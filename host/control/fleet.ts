@@ -2,7 +2,15 @@ import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
-import type { Order, PreparedFilter } from "./messages.ts";
+import { Door } from "./door.ts";
+import {
+  type HandedConnection,
+  OPEN,
+  type Order,
+  type PreparedFilter,
+  TAKEN,
+  VITALS_BYTES,
+} from "./messages.ts";
 import { PulseWatch } from "./pulse-watch.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -22,17 +30,20 @@ interface Member {
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
   readonly watch: PulseWatch;
+  readonly vitals: Int32Array<SharedArrayBuffer>;
+  /** Connections given to it. */
+  handed: number;
 }
 
-/** Where all workers listen, and with what; `tls` is null in the clear. */
+/** Where connections are taken, and with what they are served; `tls` is null in the clear. */
 export interface Endpoint {
   readonly address: Address;
   readonly tls: ListenerMaterial | null;
 }
 
 /**
- * The data workers, as one: what is asked of all of them happens on all or on none. A worker that is lost is replaced by one
- * that begins with the same generation and listens on the same addresses.
+ * The data workers, as one: what is asked of all of them happens on all or on none. Each connection goes to the one that has
+ * the fewest. A worker that is lost is replaced by one that begins with the same generation; the port stays open meanwhile.
  */
 export class Fleet {
   readonly #config: Config;
@@ -41,6 +52,9 @@ export class Fleet {
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
   #endpoints: Endpoint[] = [];
+  #doors: readonly Door[] = [];
+  /** Connections that came while no worker served. */
+  readonly #held: HandedConnection[] = [];
   readonly #pulses: NodeJS.Timeout;
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
@@ -80,18 +94,16 @@ export class Fleet {
     return first?.status === "fulfilled" ? first.value : [];
   }
 
-  /** Resolves with the actual addresses. All workers listen on each of them. */
+  /** Resolves with the actual addresses. */
   async listen(endpoints: readonly Endpoint[]): Promise<readonly Address[]> {
-    const actual: Endpoint[] = [];
-    for (const { address, tls } of endpoints) {
-      let bound = address;
-      // The first one finds the port when it is left to the system.
-      for (const { link } of this.#members.values())
-        bound = await link.ask<"listen">({ kind: "listen", address: bound, tls });
-      actual.push({ address: bound, tls });
+    this.#endpoints = [...endpoints];
+    for (const { link } of this.#members.values()) await this.#open(link);
+    const doors: Door[] = [];
+    this.#doors = doors;
+    for (const [listener, { address }] of endpoints.entries()) {
+      doors.push(await Door.open(address, (socket) => this.#take({ listener, socket })));
     }
-    this.#endpoints = actual;
-    return actual.map(({ address }) => address);
+    return doors.map(({ address }) => address);
   }
 
   /** Gives a listener other certificates, on all workers. */
@@ -119,6 +131,7 @@ export class Fleet {
 
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
+    for (const door of this.#doors) door.close();
     for (const member of this.#members.values()) member.state = "draining";
     const drained = [...this.#members.values()].map(({ link }) =>
       link.ask<"drain">({ kind: "drain" }).catch(() => {}),
@@ -130,6 +143,8 @@ export class Fleet {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#pulses);
+    for (const door of this.#doors) door.close();
+    for (const { socket } of this.#held.splice(0)) socket.destroy();
     const members = [...this.#members.values()];
     await Promise.all(
       members.map(async ({ link }) => {
@@ -142,17 +157,17 @@ export class Fleet {
 
   #add(): Member {
     this.#lastId += 1;
-    const pulse = new Int32Array(new SharedArrayBuffer(4));
+    const vitals = new Int32Array(new SharedArrayBuffer(VITALS_BYTES));
     const link = new WorkerLink(
-      { id: this.#lastId, pulse, config: this.#config, viaName: this.#viaName },
+      { id: this.#lastId, vitals, config: this.#config, viaName: this.#viaName },
       { lines: (lines) => this.#owner.lines(lines), ended: (ended, error) => this.#ended(ended, error) },
     );
-    const member: Member = {
-      link,
-      state: "starting",
-      snapshot: undefined,
-      watch: new PulseWatch(link, pulse),
-    };
+    const watch = new PulseWatch(link, vitals, (reason) => {
+      // It gets no more connections while its thread is being ended.
+      member.state = "draining";
+      link.kill(reason);
+    });
+    const member: Member = { link, state: "starting", snapshot: undefined, watch, vitals, handed: 0 };
     this.#members.set(link.id, member);
     return member;
   }
@@ -160,6 +175,27 @@ export class Fleet {
   async #commit(member: Member, generation: number): Promise<void> {
     await member.link.ask<"commit">({ kind: "commit", generation });
     member.state = "serving";
+  }
+
+  /** Makes a worker ready for the connections of all listeners. */
+  async #open(link: WorkerLink): Promise<void> {
+    // By place, and not a copy: certificates may be renewed meanwhile.
+    for (let at = 0; at < this.#endpoints.length; at++) {
+      await link.ask<"open">({ kind: "open", tls: (this.#endpoints[at] as Endpoint).tls });
+    }
+  }
+
+  /** To the serving worker with the fewest connections; while there is none, they wait in order, but not without end. */
+  #take(connection: HandedConnection): void {
+    let best: Member | undefined;
+    for (const member of this.#members.values()) {
+      if (member.state === "serving" && (best === undefined || loadOf(member) < loadOf(best))) best = member;
+    }
+    if (best !== undefined) {
+      best.handed += 1;
+      best.link.hand(connection);
+    } else if (!this.#stopping && this.#held.length < HELD_MAX) this.#held.push(connection);
+    else connection.socket.destroy();
   }
 
   #ended(link: WorkerLink, error: Error | undefined): void {
@@ -180,6 +216,7 @@ export class Fleet {
     if (this.#stopping || live === undefined) return;
     const { link } = this.#add();
     try {
+      await this.#open(link);
       await link.ask<"prepare">(live);
       // A change that came meanwhile has reached this worker too, or will: it is a member like the others.
       const member = this.#members.get(link.id);
@@ -187,11 +224,8 @@ export class Fleet {
         await link.terminate();
         return;
       }
-      await link.ask<"commit">({ kind: "commit", generation: live.generation });
-      // By place, and not a copy: certificates may be renewed meanwhile.
-      for (let at = 0; at < this.#endpoints.length; at++)
-        await link.ask<"listen">({ kind: "listen", ...(this.#endpoints[at] as Endpoint) });
-      member.state = "serving";
+      await this.#commit(member, live.generation);
+      for (const connection of this.#held.splice(0)) this.#take(connection);
     } catch (error) {
       this.#owner.lost(
         `worker ${link.id} could not begin: ${error instanceof Error ? error.message : String(error)}`,
@@ -199,6 +233,12 @@ export class Fleet {
       await link.terminate();
     }
   }
+}
+
+/** Connections that a worker has, and those on their way to it. One whose loop stands still is the last choice. */
+function loadOf({ vitals, handed, watch }: Member): number {
+  const connections = Atomics.load(vitals, OPEN) + handed - Atomics.load(vitals, TAKEN);
+  return watch.silent ? connections + Number.MAX_SAFE_INTEGER / 2 : connections;
 }
 
 /** Rejects when the promise takes longer; what it stands for goes on. */
@@ -216,6 +256,9 @@ async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value
 
 /** How often the pulses are looked at. */
 const LOOK_MS = 100;
+
+/** As many as the system would keep in a listener's queue. */
+const HELD_MAX = 4_096;
 
 /** A scrape does not wait longer for a busy worker. */
 const SNAPSHOT_MS = 1_000;

@@ -1,4 +1,5 @@
-import type { Address, Config } from "../config/config.ts";
+import type { Socket } from "node:net";
+import type { Config } from "../config/config.ts";
 import type { Artifact } from "../filter/artifact.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
@@ -6,11 +7,25 @@ import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 /** What a data worker is born with. */
 export interface WorkerData {
   readonly id: number;
-  /** One number that grows while the worker's event loop turns. */
-  readonly pulse: Int32Array<SharedArrayBuffer>;
+  /** What the main thread may see at any time, by the places PULSE, OPEN and TAKEN. */
+  readonly vitals: Int32Array<SharedArrayBuffer>;
   /** How this process names itself in Via. */
   readonly viaName: string;
   readonly config: Config;
+}
+
+/** Grows while the worker's event loop turns. */
+export const PULSE = 0;
+/** Connections that the worker has open. */
+export const OPEN = 1;
+/** Connections that the worker has taken over since it began. */
+export const TAKEN = 2;
+export const VITALS_BYTES = 12;
+
+/** A connection for one of the worker's listeners, which count the `open` orders. Nothing is answered. */
+export interface HandedConnection {
+  readonly listener: number;
+  readonly socket: Socket;
 }
 
 /** What the main thread asks of a worker. Each is answered once, in the order in which the worker is done with it. */
@@ -29,8 +44,9 @@ export type Order =
   /** Forget the prepared generation. */
   | { readonly kind: "abandon"; readonly generation: number }
   /** Listen on one more address. `tls` is null in the clear. */
-  | { readonly kind: "listen"; readonly address: Address; readonly tls: ListenerMaterial | null }
-  /** Answer with these certificates from now on; `listener` counts the `listen` orders. */
+  /** Be ready for connections of one more listener; `tls` is null in the clear. */
+  | { readonly kind: "open"; readonly tls: ListenerMaterial | null }
+  /** Answer with these certificates from now on; `listener` counts the `open` orders. */
   | { readonly kind: "renew"; readonly listener: number; readonly tls: ListenerMaterial }
   | { readonly kind: "snapshot" }
   /** Take no new connection; answered when the last one has ended. */
@@ -49,7 +65,7 @@ export interface Answers {
   readonly prepare: readonly PreparedFilter[];
   readonly commit: undefined;
   readonly abandon: undefined;
-  readonly listen: Address;
+  readonly open: undefined;
   readonly renew: undefined;
   readonly snapshot: MeterSnapshot;
   readonly drain: undefined;

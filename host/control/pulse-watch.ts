@@ -1,3 +1,4 @@
+import { PULSE } from "./messages.ts";
 import type { WorkerLink } from "./worker-link.ts";
 
 /**
@@ -8,20 +9,28 @@ import type { WorkerLink } from "./worker-link.ts";
  */
 export class PulseWatch {
   readonly #link: WorkerLink;
-  readonly #pulse: Int32Array<SharedArrayBuffer>;
+  readonly #vitals: Int32Array<SharedArrayBuffer>;
   #last = 0;
   /** CPU time at the beginning of the present silence; undefined while the pulse goes. */
   #cpuMsBefore: number | undefined;
   #looking = false;
+  readonly #stuck: (reason: string) => void;
 
-  constructor(link: WorkerLink, pulse: Int32Array<SharedArrayBuffer>) {
+  /** `stuck` is called when the worker has to be ended. */
+  constructor(link: WorkerLink, vitals: Int32Array<SharedArrayBuffer>, stuck: (reason: string) => void) {
     this.#link = link;
-    this.#pulse = pulse;
+    this.#vitals = vitals;
+    this.#stuck = stuck;
+  }
+
+  /** Whether the last look saw no pulse. */
+  get silent(): boolean {
+    return this.#cpuMsBefore !== undefined;
   }
 
   /** To be called now and then. */
   look(): void {
-    const now = Atomics.load(this.#pulse, 0);
+    const now = Atomics.load(this.#vitals, PULSE);
     if (now !== this.#last) {
       this.#last = now;
       this.#cpuMsBefore = undefined;
@@ -42,11 +51,11 @@ export class PulseWatch {
       // It has ended meanwhile.
       return;
     }
-    if (Atomics.load(this.#pulse, 0) !== silentAt) return;
+    if (Atomics.load(this.#vitals, PULSE) !== silentAt) return;
     this.#cpuMsBefore ??= cpuMs;
     const used = cpuMs - this.#cpuMsBefore;
     if (used >= STUCK_CPU_MS)
-      this.#link.kill(`its event loop stood still for ${Math.round(used)} ms of CPU time`);
+      this.#stuck(`its event loop stood still for ${Math.round(used)} ms of CPU time`);
   }
 }
 

@@ -1,5 +1,13 @@
 import { Worker } from "node:worker_threads";
-import type { Answers, Fault, Order, OrderMessage, WorkerData, WorkerMessage } from "./messages.ts";
+import type {
+  Answers,
+  Fault,
+  Order,
+  OrderMessage,
+  WorkerData,
+  WorkerMessage,
+  HandedConnection,
+} from "./messages.ts";
 
 /** An order that a worker could not carry out. */
 export class OrderFailed extends Error {
@@ -53,6 +61,17 @@ export class WorkerLink {
       this.#waiting.set(message.id, { resolve, reject });
       this.#worker.postMessage(message);
     });
+  }
+
+  /** Gives a connection away: it is this thread's no more, whatever happens to the worker. */
+  hand(connection: HandedConnection): void {
+    try {
+      // A socket can be transferred (Node 26.6); the published types do not say so.
+      this.#worker.postMessage(connection, [connection.socket as never]);
+    } catch {
+      // It has ended before it could be given away.
+      connection.socket.destroy();
+    }
   }
 
   /** Ends a thread that may never answer again; `ended` follows, with the reason. */

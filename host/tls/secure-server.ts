@@ -10,7 +10,7 @@ export interface SecureServerOwner {
   handshakeFailed(reason: HandshakeFailure): void;
 }
 
-/** Accepts connections, and gives them away when they are secured. */
+/** Secures connections, and gives them away then. It listens nowhere. */
 export class SecureServer {
   readonly server: Server;
   readonly #owner: SecureServerOwner;
@@ -33,6 +33,11 @@ export class SecureServer {
       socket.destroy();
       this.#owner.handshakeFailed(reasonOf(error, socket));
     });
+  }
+
+  /** Begins the handshake of a connection that has been accepted elsewhere. */
+  take(socket: Socket): void {
+    this.server.emit("connection", socket);
   }
 
   /** From the next handshake on. Connections that stand go on as they are. Throws when the material is of no use. */

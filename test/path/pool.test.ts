@@ -150,3 +150,30 @@ test("instances take over from those that have failed", async () => {
   }
   expect(await host.metric('sluice_filter_instances{filter="trap"}')).toBe(1);
 });
+
+test("instances that are waited for come in the place of those that have failed", async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const upstream = stack.use(
+    await Upstream.start(async ({ target }) => {
+      await released;
+      return ok(target);
+    }),
+  );
+  const host = stack.use(
+    await startProxy(upstream, {
+      filters: { trap: { component: component("trap") } },
+      routes: [{ upstream: "main", filters: ["trap"] }],
+      limits: { instances: 1 },
+      timeouts: { "instance-wait": "1m" },
+    }),
+  );
+  const first = stack.use(await host.connect());
+  first.send(request("/panic-response"));
+  await upstream.arrived(1);
+  const second = stack.use(await host.connect());
+  second.send(request("/well"));
+  await waitFor("both exchanges", async () => (await host.metric("sluice_exchanges_in_flight")) === 2);
+  release();
+  expect((await first.response()).status).toBe(500);
+  expect((await second.response()).body.toString()).toBe("/well");
+});

@@ -70,9 +70,10 @@ function certificatesIn(part: "cert" | "ca", file: string, text: string): X509Ce
 function privateKeyIn(file: string, text: string): KeyObject {
   try {
     return createPrivateKey(text);
-  } catch (error) {
-    const sealed = (error as NodeJS.ErrnoException).code === "ERR_MISSING_PASSPHRASE";
-    const found = sealed ? "one that is encrypted" : "none";
+  } catch {
+    const found = /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(text)
+      ? "one that is encrypted"
+      : "none";
     throw new PemRefused("key", file, `expected a private key in PEM, got ${found}`);
   }
 }

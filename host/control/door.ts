@@ -30,9 +30,12 @@ export class Door {
     return new Door({ ...address, port: (server.address() as AddressInfo).port }, server);
   }
 
-  /** Takes no more connections. */
+  /**
+   * Takes no more connections. What the system has accepted and nobody has taken would be reset, so the end comes right
+   * behind a look at the queue, when it is empty.
+   */
   close(): void {
-    this.#server.close();
+    setImmediate(() => setImmediate(() => void this.#server.close()));
   }
 }
 

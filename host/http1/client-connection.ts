@@ -67,6 +67,8 @@ export class ClientConnection implements BodySink {
   #peer: Peer | undefined;
   /** Bytes that came after the present request. */
   #rest: Buffer | undefined;
+  /** No request has come yet. */
+  #fresh = true;
   /** Whether somebody takes the body as it comes. */
   #wanted = true;
   #halfClosed = false;
@@ -101,7 +103,8 @@ export class ClientConnection implements BodySink {
   /** The response under way, or the next one, is the last: then, or after a moment without a request, the connection ends. */
   drain(): void {
     this.closing = true;
-    if (this.#state === IDLE && !this.#collector.begun) this.#deadline = Date.now() + DRAIN_IDLE_MS;
+    if (this.#state !== IDLE || this.#collector.begun) return;
+    this.#deadline = Date.now() + (this.#fresh ? DRAIN_FRESH_MS : DRAIN_IDLE_MS);
   }
 
   /** Lets the request's body come: what is here already, then what follows. */
@@ -264,6 +267,7 @@ export class ClientConnection implements BodySink {
     if (this.#world.parser.chunked) this.#decoder.beginChunked();
     else this.#decoder.beginLength(Math.max(facts.contentLength, 0));
     this.#state = EXCHANGE;
+    this.#fresh = false;
     this.#rest = rest;
     this.#wanted = !facts.hasBody;
     this.#deadline = this.#waitForClient(facts.hasBody ? this.#world.limits.requestMs : 0);
@@ -376,6 +380,9 @@ const REST_BYTES_MAX = 65_536;
 
 /** While draining, a connection that stays idle this long has no request on its way. */
 const DRAIN_IDLE_MS = 100;
+
+/** One that has been opened a moment ago was opened for a request. */
+const DRAIN_FRESH_MS = 2_000;
 
 type State = number;
 /** Between requests, or in the head of one. */

@@ -190,12 +190,125 @@ describe("§10.1.1 Expect", () => {
 });
 
 describe("§15.2 interim responses", () => {
-  test("several of them come before one final response, and the connection goes on", async () => {
-    const interim = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
-    const { response } = await pass(request("/"), `${interim}${ok("final")}`);
+  const HINTS = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: x-own\r\nX-Own: 1\r\n\r\n";
+
+  test("go on in their order, without the fields of the upstream's connection, and then the final one", async () => {
+    const { response } = await pass(request("/"), `HTTP/1.1 102 Processing\r\n\r\n${HINTS}${ok("final")}`);
+    expect(response.interim.map(({ startLine }) => startLine)).toEqual([
+      "HTTP/1.1 102 Processing",
+      "HTTP/1.1 103 Early Hints",
+    ]);
+    expect(response.interim[1]?.fields).toEqual([["Link", "</a.css>"]]);
     expect([response.status, response.body.toString()]).toEqual([200, "final"]);
-    expect((await pass(request("/"))).response.status).toBe(200);
+    expect((await pass(request("/"))).response.interim).toEqual([]);
   });
+
+  test("do not go to HTTP/1.0, which has none", async () => {
+    await using old = await host.connect();
+    answer = `${HINTS}${ok("final")}`;
+    const { interim, body } = await old.ask("GET / HTTP/1.0\r\n\r\n");
+    expect([interim, body.toString()]).toEqual([[], "final"]);
+  });
+
+  test("of 100, which this hop has not asked for, are passed over", async () => {
+    const { response } = await pass(request("/"), `HTTP/1.1 100 Continue\r\n\r\n${ok("final")}`);
+    expect([response.interim, response.body.toString()]).toEqual([[], "final"]);
+  });
+
+  test("without end are none", async () => {
+    const { response } = await pass(request("/"), `${HINTS.repeat(100)}${ok("final")}`);
+    expect(response.status).toBe(502);
+  });
+});
+
+describe("§6.5 trailers", () => {
+  const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+
+  test("of a response go on behind its body", async () => {
+    const { response } = await pass(
+      request("/", ["TE: trailers"]),
+      `${CHUNKED}X-Sum: 1\r\nx-more: \xff\r\n\r\n`,
+    );
+    expect([response.body.toString(), response.trailers]).toEqual([
+      "a",
+      [
+        ["X-Sum", "1"],
+        ["x-more", "\xff"],
+      ],
+    ]);
+  });
+
+  test("of a request go on behind its body", async () => {
+    const chunks = "1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n";
+    const { arrival } = await pass(
+      `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+    );
+    const { body, trailers } = await arrival.body();
+    expect([body.toString(), trailers]).toEqual(["a", [["X-Sum", "1"]]]);
+  });
+
+  test("that frame, route or authenticate are dropped, in both directions", async () => {
+    const forbidden = [
+      "Content-Length: 5",
+      "Transfer-Encoding: chunked",
+      "Host: b",
+      "Authorization: x",
+      "Set-Cookie: a",
+      "Via: 1.1 x",
+    ];
+    const section = [...forbidden, "X-Sum: 1"].map((line) => `${line}\r\n`).join("");
+    const chunks = `1\r\na\r\n0\r\n${section}\r\n`;
+    const { arrival, response } = await pass(
+      `POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+      `${CHUNKED}${section}\r\n`,
+    );
+    expect((await arrival.body()).trailers).toEqual([["X-Sum", "1"]]);
+    expect(response.trailers).toEqual([["X-Sum", "1"]]);
+  });
+
+  test("have no place behind a body with a length, and none in HTTP/1.0", async () => {
+    await using old = await host.connect();
+    answer = `${CHUNKED}X-Sum: 1\r\n\r\n`;
+    const { body, trailers } = await old.ask("GET / HTTP/1.0\r\n\r\n");
+    expect([body.toString(), trailers]).toEqual(["a", []]);
+  });
+
+  test("are announced by Trailer, which is harmless where none follow", async () => {
+    const { response } = await pass(request("/", ["Trailer: foo"]), ok("", ["Trailer: foo"]));
+    expect(response.status).toBe(200);
+  });
+});
+
+describe("§7.6.2 Max-Forwards", () => {
+  test.each(["OPTIONS", "TRACE"])("counts the hops of %s, and at 0 this one answers", async (method) => {
+    const { seen } = await pass(request("/", ["Max-Forwards: 3"], method));
+    expect([seen.startLine, seen.one("max-forwards")]).toEqual([`${method} / HTTP/1.1`, "2"]);
+    const before = upstream.arrivals.length;
+    expect((await client.ask(request("/", ["Max-Forwards: 0"], method))).status).toBe(
+      method === "OPTIONS" ? 204 : 501,
+    );
+    expect(upstream.arrivals.length).toBe(before);
+  });
+
+  test("means nothing in other methods", async () => {
+    const { seen } = await pass(request("/", ["Max-Forwards: 0"]));
+    expect(seen.one("max-forwards")).toBe("0");
+  });
+});
+
+test("§7.6.3 a request that has been here before is refused with 508", async () => {
+  const { seen } = await pass(request("/"));
+  const before = upstream.arrivals.length;
+  const { status, body } = await client.ask(request("/", [`Via: 1.1 other, ${seen.one("via")}`]));
+  expect([status, body.toString()]).toEqual([508, "LOOP_DETECTED\n"]);
+  expect(upstream.arrivals.length).toBe(before);
+});
+
+test("§9.3.7 OPTIONS * asks this host itself", async () => {
+  const before = upstream.arrivals.length;
+  const { status, head } = await client.ask(request("*", [], "OPTIONS"));
+  expect([status, head.one("allow")]).toEqual([204, expect.stringContaining("GET")]);
+  expect(upstream.arrivals.length).toBe(before);
 });
 
 test("§15.4.5 304 goes on with its validators and without a body", async () => {
@@ -219,9 +332,4 @@ test("§7.8 an offer to upgrade goes on as this hop's own, and need not be taken
   );
   expect([seen.one("upgrade"), seen.one("connection")]).toEqual(["websocket", "upgrade"]);
   expect([response.status, response.body.toString()]).toEqual([200, "plain"]);
-});
-
-test("§6.5 Trailer on a request without a body does no harm", async () => {
-  const { response } = await pass(request("/", ["Trailer: foo"]));
-  expect(response.status).toBe(200);
 });

@@ -13,10 +13,12 @@ afterEach(async () => {
   stack = new AsyncDisposableStack();
 });
 
-async function path(
-  answer: Answer,
-  parts: ConfigParts = {},
-): Promise<{ upstream: Upstream; host: TestHost }> {
+interface Path {
+  readonly upstream: Upstream;
+  readonly host: TestHost;
+}
+
+async function path(answer: Answer, parts: ConfigParts = {}): Promise<Path> {
   const upstream = stack.use(await Upstream.start(answer));
   return { upstream, host: stack.use(await startProxy(upstream, parts)) };
 }
@@ -101,6 +103,54 @@ describe("connections to a server", () => {
       expect([body.toString(), head.one("connection")]).toEqual(["ok", undefined]);
       expect(upstream.connections).toBe(round);
     }
+  });
+});
+
+describe("a connection that its server closes as the next request comes", () => {
+  /** A server that answers the first request of each of its first connections and closes at the second. */
+  async function closing(connections: number): Promise<Path> {
+    return path(({ wire, connection, socket, head }) => {
+      if (connection <= connections && wire.received > head.raw.length * 1.5) {
+        socket.destroy();
+        return undefined;
+      }
+      return ok(`from ${connection}`);
+    });
+  }
+
+  test.each(["GET", "PUT", "DELETE", "OPTIONS"])(
+    "costs a %s nothing: it is sent once more",
+    async (method) => {
+      const { upstream, host } = await closing(1);
+      const client = await connect(host);
+      await client.ask(request("/first"));
+      const { status, body } = await client.ask(request("/second", [], method));
+      expect([status, body.toString()]).toEqual([200, "from 2"]);
+      expect(upstream.arrivals.map(({ target }) => target)).toEqual(["/first", "/second", "/second"]);
+    },
+  );
+
+  test.each([
+    ["a POST", request("/second", [], "POST")],
+    ["a request with a body", request("/second", [], "PUT", "body")],
+  ])("is told to the client of %s, which may have been served already", async (_, sent) => {
+    const { upstream, host } = await closing(1);
+    const client = await connect(host);
+    await client.ask(request("/first"));
+    expect((await client.ask(sent)).status).toBe(502);
+    expect(upstream.arrivals.map(({ target }) => target)).toEqual(["/first", "/second"]);
+  });
+
+  test("is not a reason to try without end", async () => {
+    const { upstream, host } = await path(({ socket, target }) => {
+      if (target === "/first") return ok("");
+      socket.destroy();
+      return undefined;
+    });
+    const client = await connect(host);
+    await client.ask(request("/first"));
+    expect((await client.ask(request("/second"))).status).toBe(502);
+    expect(upstream.arrivals.length).toBeLessThan(5);
   });
 });
 

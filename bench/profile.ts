@@ -49,7 +49,10 @@ async function profileWorker(filters: string, seconds: number): Promise<string> 
 /** Each thread has a profile; the worker's is that with the most work in it. */
 function busiest(folder: string): string {
   const paths = readdirSync(folder).map((name) => join(folder, name));
-  const busy = paths.map((path) => ({ path, busyMs: summarizeProfile(path).busyMs }));
+  const busy = paths.map((path) => ({
+    path,
+    busyMs: summarizeProfile(path, Number.POSITIVE_INFINITY).busyMs,
+  }));
   const [most] = busy.sort((a, b) => b.busyMs - a.busyMs);
   if (most === undefined) throw new Error(`there is no profile in ${folder}`);
   return most.path;
@@ -73,8 +76,9 @@ if (import.meta.main) {
   cleanUpAtExit();
   buildProbe();
   if (await hasTool("wrk")) {
-    const path = await profileWorker(values.filters, Number(values.seconds));
-    printProfile(summarizeProfile(path));
+    const seconds = Number(values.seconds);
+    const path = await profileWorker(values.filters, seconds);
+    printProfile(summarizeProfile(path, seconds * 500));
     console.log(`\n${relative(ROOT, path)} opens in a browser's developer tools.`);
   } else {
     console.error("wrk is missing, which makes the load.");

@@ -32,17 +32,19 @@ export interface ProfileSummary {
   readonly functions: readonly HotSpot[];
 }
 
-/** Self times of one thread. */
-export function summarizeProfile(path: string): ProfileSummary {
+/** Self times of one thread, over the last so many milliseconds: what came before was its start and its compilers. */
+export function summarizeProfile(path: string, lastMs: number): ProfileSummary {
   const profile = JSON.parse(readFileSync(path, "utf8")) as CpuProfile;
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const groups = new Map<string, number>();
   const functions = new Map<string, number>();
   let busy = 0;
+  let left = profile.timeDeltas.reduce((sum, time) => sum + time, 0);
   profile.samples.forEach((id, index) => {
     const node = nodes.get(id);
     const time = profile.timeDeltas[index] ?? 0;
-    if (node === undefined || node.callFrame.functionName === "(idle)") return;
+    left -= time;
+    if (left > lastMs * 1000 || node === undefined || node.callFrame.functionName === "(idle)") return;
     busy += time;
     const group = groupOf(node);
     groups.set(group, (groups.get(group) ?? 0) + time);
@@ -58,12 +60,11 @@ function groupOf({ callFrame: { functionName, url } }: ProfileNode): string {
   if (functionName === "(garbage collector)") return "GC";
   if (functionName === "(program)") return "outside of JS";
   if (url.startsWith("wasm://")) return "wasm";
-  if (url.includes("/node_modules/undici/")) return "undici";
   const dependency = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
   if (dependency !== undefined) return dependency;
   if (url.includes("/host/filter/")) return "host/filter";
+  if (url.includes("/host/http1/")) return "host/http1";
   if (url.includes("/host/")) return "host";
-  if (/^node:(_http|http|internal\/http)/.test(url)) return "node:http";
   if (/^node:(net|stream|internal\/(stream|streams))/.test(url)) return "node:net";
   if (url.startsWith("node:")) return "node, other";
   // Built into V8 or Node's C++, and charged to whoever is on the stack in no other way.

@@ -30,12 +30,9 @@ export class Door {
     return new Door({ ...address, port: (server.address() as AddressInfo).port }, server);
   }
 
-  /**
-   * Takes no more connections. What the system has accepted and nobody has taken would be reset, so the end comes right
-   * behind a look at the queue, when it is empty.
-   */
+  /** Takes no more connections. Those that the system has accepted and nobody has taken are reset. */
   close(): void {
-    setImmediate(() => setImmediate(() => void this.#server.close()));
+    this.#server.close();
   }
 }
 

@@ -71,6 +71,11 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
     this.#connected(socket);
   }
 
+  sockets(change: number): void {
+    this.#owner.connections(change);
+    this.#endWhenEmpty();
+  }
+
   handshakeFailed(reason: HandshakeFailure): void {
     this.#owner.handshakeFailed(reason);
   }
@@ -86,7 +91,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   closed(connection: ClientConnection): void {
     this.#connections.delete(connection);
     this.#sweeper.remove(connection);
-    this.#owner.connections(-1);
+    if (this.#secure === undefined) this.#owner.connections(-1);
     this.#endWhenEmpty();
   }
 
@@ -117,7 +122,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   }
 
   #endWhenEmpty(): void {
-    if (this.#connections.size > 0) return;
+    if (this.#connections.size > 0 || (this.#secure?.open ?? 0) > 0) return;
     this.#over?.();
     this.#over = undefined;
   }
@@ -136,6 +141,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
     if (this.#draining) connection.drain();
     this.#connections.add(connection);
     this.#sweeper.add(connection);
-    this.#owner.connections(1);
+    // Over TLS it has been counted since its handshake began.
+    if (this.#secure === undefined) this.#owner.connections(1);
   }
 }

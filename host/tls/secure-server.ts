@@ -8,6 +8,8 @@ export interface SecureServerOwner {
   /** A connection whose handshake is done. */
   secured(socket: TLSSocket): void;
   handshakeFailed(reason: HandshakeFailure): void;
+  /** The number of connections changed by so many, those in their handshakes among them. */
+  sockets(change: number): void;
 }
 
 /** Secures connections, and gives them away then. It listens nowhere. */
@@ -26,13 +28,22 @@ export class SecureServer {
     this.server = createServer(this.#options(handshakeMs));
     this.server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
+      this.#owner.sockets(1);
+      socket.once("close", () => {
+        this.#sockets.delete(socket);
+        this.#owner.sockets(-1);
+      });
     });
     this.server.on("secureConnection", (socket) => this.#secured(socket));
     this.server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
       socket.destroy();
       this.#owner.handshakeFailed(reasonOf(error, socket));
     });
+  }
+
+  /** Connections, those in their handshakes among them. */
+  get open(): number {
+    return this.#sockets.size;
   }
 
   /** Begins the handshake of a connection that has been accepted elsewhere. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectPlainly } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConnectionOptions, TLSSocket } from "node:tls";
+import { connect as connectSecurely, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { Authority, type Issued, writePair } from "../support/certificate.ts";
@@ -128,6 +128,18 @@ describe("requests and responses", () => {
   });
 });
 
+test("connections are counted, and none is left when all have ended", async () => {
+  const host = await proxy();
+  const clients = await Promise.all(Array.from({ length: 5 }, () => connect(host)));
+  expect(await host.metric("sluice_connections_open")).toBe(5);
+  for (const [at, client] of clients.entries()) {
+    if (at % 2 === 0) client.wire.socket.end();
+    else client.destroy();
+  }
+  await waitFor("the end of all", async () => (await host.metric("sluice_connections_open")) === 0);
+  expect(await failures(host, "gone")).toBe(0);
+});
+
 describe("the certificate", () => {
   test.each([
     ["a.test", "a.test"],
@@ -197,6 +209,19 @@ describe("a handshake", () => {
     wire.socket.write(Buffer.from("\x16\x03\x01", "latin1"), () => wire.socket.resetAndDestroy());
     await waitFor("the count", async () => (await failures(host, "gone")) === 1);
     expect(await isServed(host)).toBe(true);
+  });
+
+  test("under way is a connection that is open, and is waited for at a stop", async () => {
+    const host = await proxy({}, { timeouts: { "client-head": "1m" } });
+    const socket = connectPlainly(host.address.port, "127.0.0.1");
+    await waitFor("the connection", async () => (await host.metric("sluice_connections_open")) === 1);
+    const drained = host.host.drain();
+    const secured = connectSecurely({ socket, ca: authority.cert, servername: "a.test" });
+    stack.defer(() => void secured.destroy());
+    secured.write(request("/"));
+    const wire = new Wire(secured);
+    expect((await within("a response", wire.head())).startLine).toBe("HTTP/1.1 200 OK");
+    await within("the end of the drain", drained);
   });
 
   test("under way does not hold a stop up", async () => {

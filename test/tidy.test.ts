@@ -76,6 +76,12 @@ describe("imports point one way", () => {
       types: true,
     },
     {
+      why: "certificates and keys are read in the main thread alone",
+      from: serves,
+      to: oneOf("tls/pem-file.ts"),
+      types: true,
+    },
+    {
       why: "nothing that serves an exchange knows the operator's side",
       from: serves,
       to: within("control", "cli"),

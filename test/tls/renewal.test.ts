@@ -33,9 +33,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function proxy(certificates: readonly Issued[], parts: ConfigParts = {}): Promise<TestHost> {
+async function proxy(
+  certificates: readonly Issued[],
+  parts: ConfigParts = {},
+  tls: object = {},
+): Promise<TestHost> {
   const upstream = stack.use(await Upstream.start());
-  const listen = [{ address: "127.0.0.1:0", tls: { certificates } }];
+  const listen = [{ address: "127.0.0.1:0", tls: { certificates, ...tls } }];
   return stack.use(await startProxy(upstream, { listen, workers: 2, ...parts }));
 }
 
@@ -107,6 +111,27 @@ test.each([
   writePair(folder, "a", await authority.issue(["a.test"]));
   await renewed(host, 1);
   expect(serial(await connect(host))).not.toBe(before);
+});
+
+test("what a handshake demands of clients is the same afterwards", async () => {
+  const files = writePair(folder, "a", await authority.issue(["a.test"]));
+  const ca = join(folder, "clients.pem");
+  const clients = await Authority.create("clients");
+  writeFileSync(ca, clients.cert);
+  const host = await proxy([files], {}, { "client-ca": ca, "min-version": "TLSv1.3" });
+  writePair(folder, "a", await authority.issue(["a.test"]));
+  await renewed(host, 1);
+
+  const known = { ca: authority.cert, servername: "a.test", ...(await clients.issue(["client.test"])) };
+  await using client = await RawClient.secure(host.address, known);
+  expect((await client.ask(request("/"))).status).toBe(200);
+  const refused = [{ ALPNProtocols: ["h2"] }, { maxVersion: "TLSv1.2" } as const];
+  for (const options of refused)
+    await expect(RawClient.secure(host.address, { ...known, ...options })).rejects.toThrow(/alert/);
+  await using stranger = await connect(host);
+  stranger.send(request("/"));
+  await within("the end of the connection", stranger.wire.closed);
+  expect(stranger.wire.received).toBe(0);
 });
 
 test("a ticket does not outlive the certificate that it was given with", async () => {

@@ -131,7 +131,7 @@ export class Assembly {
     const key = JSON.stringify([entry, limits, tls]);
     const upstream = await this.#upstreams.use(
       key,
-      async () => new Upstream(entry.name, entry.servers, limits, this.#parser, this.#sweeper, tls),
+      async () => new Upstream(entry, limits, this.#parser, this.#sweeper, tls),
     );
     undo.push(() => this.#upstreams.release(key));
     return upstream;

@@ -84,7 +84,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   requestPassed(): void {
     if (this.#ended) return;
-    const call = (this.#route as Route).upstream.call(this.#outgoing(), this);
+    const { upstream } = this.#route as Route;
+    const call = upstream.call(this.#outgoing(), this.#client.head.fields, this);
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;
     call.begin();

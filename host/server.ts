@@ -6,16 +6,21 @@ import { ServerConnection, type ServerKeeper } from "./http1/server-connection.t
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
 import { SecureClient } from "./tls/secure-client.ts";
+import type { Choice } from "./upstream/balancer.ts";
+import { murmur3 } from "./upstream/hash.ts";
 import type { UpstreamCall, UpstreamLimits } from "./upstream.ts";
 
 /**
  * One address of an upstream, and this worker's connections to it: a list of free ones, used last in, first out, so that
  * those beyond the need run into their idle time.
  */
-export class Server implements ServerKeeper {
+export class Server implements ServerKeeper, Choice {
   readonly origin: string;
   /** Host and port, as in its URL. */
   readonly authority: string;
+  readonly weight: number;
+  /** Of its origin, for hashes with a request's key. */
+  readonly seed: number;
   readonly #config: ServerConfig;
   readonly #secure: SecureClient | undefined;
   readonly #limits: UpstreamLimits;
@@ -35,6 +40,8 @@ export class Server implements ServerKeeper {
   ) {
     this.origin = config.origin;
     this.authority = config.origin.slice(config.origin.indexOf("//") + 2);
+    this.weight = config.weight;
+    this.seed = murmur3(config.origin, 0);
     this.#config = config;
     this.#limits = limits;
     if (config.scheme === "https") this.#secure = new SecureClient(config, tls);

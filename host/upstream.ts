@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { ServerConfig } from "./config/config.ts";
+import type { RetryConfig, RetryReason, UpstreamConfig } from "./config/config.ts";
 import { Failure } from "./failure.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
 import type {
@@ -13,6 +13,9 @@ import type { FieldList } from "./message.ts";
 import { Server } from "./server.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
+import { type Balancer, balancerOf } from "./upstream/balancer.ts";
+import { requestKey } from "./upstream/request-key.ts";
+import { RetryBudget } from "./upstream/retry-budget.ts";
 
 /** Bounds on one upstream. Units are in the names. */
 export interface UpstreamLimits extends ServerLimits {
@@ -40,37 +43,39 @@ export interface UpstreamOwner {
 /** A named group of servers. */
 export class Upstream {
   readonly name: string;
+  readonly retries: RetryConfig;
+  readonly budget: RetryBudget;
+  readonly #config: UpstreamConfig;
   readonly #servers: readonly Server[];
-  #next = 0;
+  readonly #balancer: Balancer<Server>;
 
   constructor(
-    name: string,
-    servers: readonly ServerConfig[],
+    config: UpstreamConfig,
     limits: UpstreamLimits,
     parser: HeadParser,
     sweeper: Sweeper,
     tls: UpstreamMaterial | null,
   ) {
-    this.name = name;
-    this.#servers = servers.map((server) => new Server(server, limits, parser, sweeper, tls));
+    this.name = config.name;
+    this.retries = config.retries;
+    this.budget = new RetryBudget(config.retries.share, config.retries.perSecond, Date.now());
+    this.#config = config;
+    this.#servers = config.servers.map((server) => new Server(server, limits, parser, sweeper, tls));
+    this.#balancer = balancerOf(config.balance);
+    this.#balancer.use(this.#servers);
   }
 
-  /** A call that `begin` puts on its way. The owner hears of all that follows, and of some of it before `begin` returns. */
-  call(request: Outgoing, owner: UpstreamOwner): UpstreamCall {
-    return new UpstreamCall(this, request, owner);
+  /**
+   * A call that `begin` puts on its way. The owner hears of all that follows, and of some of it before `begin` returns.
+   * `fields`: the request's, for what the server is chosen by.
+   */
+  call(request: Outgoing, fields: FieldList, owner: UpstreamOwner): UpstreamCall {
+    return new UpstreamCall(this, request, requestKey(this.#config.balance, fields), owner);
   }
 
-  /** The server with the fewest requests in flight; the turn decides among equals. `not`: one that has just failed. */
-  choose(not: Server | undefined): Server {
-    const servers = this.#servers;
-    const first = this.#next;
-    this.#next = (first + 1) % servers.length;
-    let best: Server | undefined;
-    for (let step = 0; step < servers.length; step++) {
-      const server = servers[(first + step) % servers.length] as Server;
-      if (server !== not && (best === undefined || server.load < best.load)) best = server;
-    }
-    return best ?? (servers[0] as Server);
+  /** `not`: one that has just failed. */
+  choose(key: string, not: Server | undefined): Server {
+    return this.#balancer.choose(key, not);
   }
 
   get size(): number {
@@ -84,27 +89,35 @@ export class Upstream {
 }
 
 /**
- * One request under way. While nothing of it can have reached a server, and nothing of its body is gone, a failure is not
- * told but tried again: once, elsewhere when there is another server.
+ * One request under way. While nothing of the response has come and nothing of the request's body is gone, a failure is not
+ * told but tried again, as far as the upstream's `retries` and its budget go.
  */
 export class UpstreamCall implements ServerOwner {
   readonly request: Outgoing;
   readonly #upstream: Upstream;
+  readonly #key: string;
   #owner: UpstreamOwner | undefined;
   #server: Server | undefined;
+  /** It is no use to try there again. */
+  #avoided: Server | undefined;
   #connection: ServerConnection | undefined;
-  #tries = 0;
+  #retries = 0;
   #bodyBegun = false;
 
-  constructor(upstream: Upstream, request: Outgoing, owner: UpstreamOwner) {
+  constructor(upstream: Upstream, request: Outgoing, key: string, owner: UpstreamOwner) {
     this.#upstream = upstream;
+    this.#key = key;
     this.request = request;
     this.#owner = owner;
   }
 
   begin(): void {
-    this.#tries += 1;
-    const server = this.#upstream.choose(this.#server);
+    this.#upstream.budget.request();
+    this.#try();
+  }
+
+  #try(): void {
+    const server = this.#upstream.choose(this.#key, this.#avoided);
     this.#server = server;
     const { around } = this.request;
     if (around !== undefined)
@@ -152,6 +165,13 @@ export class UpstreamCall implements ServerOwner {
   }
 
   responded(response: ServerResponse): void {
+    if (response.status >= 502 && this.#triesElsewhere(response.status)) {
+      const connection = this.#connection;
+      this.#connection = undefined;
+      // Whatever else it has to say, nobody hears it.
+      connection?.cancel();
+      return this.#try();
+    }
     this.#owner?.upstreamResponded(response);
   }
 
@@ -180,20 +200,41 @@ export class UpstreamCall implements ServerOwner {
   failed(failure: Failure, untouched: boolean): void {
     this.#connection = undefined;
     if (this.#owner === undefined) return;
-    const again = untouched && !this.#bodyBegun && this.#tries < TRIES_MAX && this.#worthTrying(failure);
-    if (again) return this.begin();
+    if (untouched && this.#triesAgain(failure)) return this.#try();
     const owner = this.#owner;
     this.#owner = undefined;
     owner.upstreamFailed(failure);
   }
 
-  /** A server that cannot be reached will not be in a moment; one that closed a reused connection is there. */
-  #worthTrying({ code }: Failure): boolean {
-    return code === "UPSTREAM_BROKE_OFF" ? IDEMPOTENT.has(this.request.method) : this.#upstream.size > 1;
+  /** A server that cannot be reached will not be in a moment; one that closed a kept connection is there. */
+  #triesAgain({ code }: Failure): boolean {
+    if (code === "UPSTREAM_BROKE_OFF")
+      return (
+        this.#upstream.retries.on.includes("reset") && IDEMPOTENT.has(this.request.method) && this.#pays()
+      );
+    if (this.#upstream.size < 2 || !this.#upstream.retries.on.includes("connect") || !this.#pays())
+      return false;
+    this.#avoided = this.#server;
+    return true;
+  }
+
+  /** Whether a status is taken for a failure: the server has acted on the request, and another one may, too. */
+  #triesElsewhere(status: number): boolean {
+    const { retries, size } = this.#upstream;
+    if (size < 2 || this.#owner === undefined || !retries.on.includes(status as RetryReason)) return false;
+    if (!IDEMPOTENT.has(this.request.method) || !this.#pays()) return false;
+    this.#avoided = this.#server;
+    return true;
+  }
+
+  /** The last question of all: what is paid for is tried. */
+  #pays(): boolean {
+    const { retries, budget } = this.#upstream;
+    if (this.#bodyBegun || this.#retries >= retries.attempts || !budget.take(Date.now())) return false;
+    this.#retries += 1;
+    return true;
   }
 }
-
-const TRIES_MAX = 3;
 
 /** RFC 9110 §9.2.2: done twice, they are as if done once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);

@@ -41,6 +41,7 @@ export function parseServer(input: string): ServerConfig | undefined {
     scheme,
     host: split.host,
     port: split.port,
+    weight: 1,
   };
 }
 

@@ -90,6 +90,8 @@ export interface UpstreamConfig {
   readonly servers: readonly ServerConfig[];
   readonly connectMs: number;
   readonly headMs: number;
+  readonly balance: BalanceConfig;
+  readonly retries: RetryConfig;
   /** How its https:// servers are spoken with; null for the usual way. */
   readonly tls: UpstreamTls | null;
 }
@@ -104,6 +106,25 @@ export interface UpstreamTls {
   readonly certificate: CertificateFiles | null;
 }
 
+/** How servers are chosen. `name` is of a header, in lower case, or of a cookie. */
+export type BalanceConfig =
+  | { readonly kind: "least-request" | "round-robin" }
+  | { readonly kind: "header" | "cookie"; readonly name: string };
+
+/** When a request is sent again that has failed. */
+export interface RetryConfig {
+  /** How often, after the first time. */
+  readonly attempts: number;
+  /** In percent of all requests. */
+  readonly share: number;
+  /** What is allowed beside the share, for each worker. */
+  readonly perSecond: number;
+  readonly on: readonly RetryReason[];
+}
+
+/** No connection, a kept connection that broke before a byte of the response came, or a status. */
+export type RetryReason = "connect" | "reset" | 502 | 503 | 504;
+
 /** One address of an upstream. */
 export interface ServerConfig {
   /** Scheme, host and port, without a path: `http://127.0.0.1:9000`. */
@@ -112,6 +133,8 @@ export interface ServerConfig {
   /** A name or an IP address without brackets. */
   readonly host: string;
   readonly port: number;
+  /** How many requests it should get, compared with the others. */
+  readonly weight: number;
 }
 
 export interface FilterConfig {

@@ -81,8 +81,11 @@ function longSocketPath(file: File, { folder }: Surroundings): Finding[] {
 
 function sharedServers(file: File): Finding[] {
   return under(file, ["upstreams"]).flatMap((upstream) =>
-    repeated(file, "a server of its own", under(file, [...upstream.path, "servers"]), ({ place }) =>
-      typeof place.value === "string" ? parseServer(place.value)?.origin : undefined,
+    repeated(
+      file,
+      "a server of its own",
+      under(file, [...upstream.path, "servers"]).map((spot) => spotAt(file, [...spot.path, "url"]) ?? spot),
+      ({ place }) => (typeof place.value === "string" ? parseServer(place.value)?.origin : undefined),
     ),
   );
 }

@@ -41,6 +41,8 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     upstreams: Object.entries(draft.upstreams).map(([name, upstream]) => ({
       name,
       servers: upstream.servers,
+      balance: upstream.balance,
+      retries: upstream.retries,
       connectMs: upstream.timeouts.connectMs ?? connectMs,
       headMs: upstream.timeouts.headMs ?? headMs,
       tls: resolveUpstreamTls(upstream.tls, folder),

@@ -8,8 +8,6 @@ import {
   parseAdminAddress,
   parseHostMatch,
   parsePathMatch,
-  parseServer,
-  SERVER_PATTERN,
 } from "./address.ts";
 import type {
   AdminAddress,
@@ -29,6 +27,7 @@ import { forwarded } from "./forwarded-schema.ts";
 import type { UpstreamTimeout } from "./limits.ts";
 import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, UPSTREAM_TIMEOUTS } from "./limits.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
+import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
 import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
 
 /**
@@ -49,7 +48,7 @@ export interface Draft {
   readonly routes: readonly DraftRoute[];
 }
 
-export interface DraftUpstream {
+export interface DraftUpstream extends UpstreamDispatch {
   readonly servers: readonly ServerConfig[];
   /** What the upstream sets for itself. */
   readonly timeouts: { readonly [K in UpstreamTimeout]: number | undefined };
@@ -143,21 +142,19 @@ function upstream(): z.ZodType<DraftUpstream> {
   const { connectMs, headMs } = UPSTREAM_TIMEOUTS;
   return mapping("a mapping with servers", {
     servers: list("a list of URLs", server(), 256, 1).describe("The upstream's servers, all alike."),
+    ...dispatch(),
     timeouts: mapping("a mapping with connect or head", {
       connect: bounded(connectMs).optional().describe(`Instead of \`timeouts.${connectMs.option}\`.`),
       head: bounded(headMs).optional().describe(`Instead of \`timeouts.${headMs.option}\`.`),
     }).prefault({}),
     tls: upstreamTls().optional(),
-  }).transform(({ servers, timeouts, tls }) => ({
+  }).transform(({ servers, balance, retries, timeouts, tls }) => ({
     servers,
+    balance,
+    retries,
     timeouts: { connectMs: timeouts.connect, headMs: timeouts.head },
     tls: tls ?? null,
   }));
-}
-
-function server(): z.ZodType<ServerConfig, string> {
-  const expected = "a URL of scheme, host and port, like http://127.0.0.1:9000";
-  return text(expected, SERVER_PATTERN, parseServer);
 }
 
 function filter(): z.ZodType<DraftFilter> {

@@ -121,6 +121,7 @@ export class Assembly {
       pendingMax: config.limits.upstreamPendingMax,
       connectMs: entry.connectMs,
       headMs: entry.headMs,
+      pendingMs: entry.pendingMs,
       bodyMs: config.timeouts.upstreamBodyMs,
       keepAliveMs: config.timeouts.upstreamKeepAliveMs,
       headBytesMax: RESPONSE_HEAD_BYTES_MAX,

@@ -3,7 +3,7 @@ import type { ServerConfig } from "./config/config.ts";
 import { Failure } from "./failure.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
 import { ServerConnection, type ServerKeeper } from "./http1/server-connection.ts";
-import type { Sweeper } from "./sweeper.ts";
+import type { Sweeper, Timed } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
 import { SecureClient } from "./tls/secure-client.ts";
 import type { Choice } from "./upstream/balancer.ts";
@@ -14,7 +14,7 @@ import type { UpstreamCall, UpstreamLimits } from "./upstream.ts";
  * One address of an upstream, and this worker's connections to it: a list of free ones, used last in, first out, so that
  * those beyond the need run into their idle time.
  */
-export class Server implements ServerKeeper, Choice {
+export class Server implements ServerKeeper, Choice, Timed {
   readonly origin: string;
   /** Host and port, as in its URL. */
   readonly authority: string;
@@ -47,6 +47,7 @@ export class Server implements ServerKeeper, Choice {
     if (config.scheme === "https") this.#secure = new SecureClient(config, tls);
     this.#parser = parser;
     this.#sweeper = sweeper;
+    sweeper.add(this);
   }
 
   /** Requests in flight and waiting. */
@@ -60,6 +61,7 @@ export class Server implements ServerKeeper, Choice {
     }
     if (this.#all.size < this.#limits.connectionsMax) return call.run(this.#open());
     if (this.#pending.length < this.#limits.pendingMax) {
+      call.pendingUntilMs = Date.now() + this.#limits.pendingMs;
       this.#pending.push(call);
       return;
     }
@@ -93,8 +95,18 @@ export class Server implements ServerKeeper, Choice {
     if (next !== undefined) this.submit(next);
   }
 
+  /** Those that have waited longest are the first. */
+  sweep(nowMs: number): void {
+    for (let first = this.#pending[0]; first !== undefined; first = this.#pending[0]) {
+      if (nowMs <= first.pendingUntilMs) return;
+      this.#pending.shift();
+      first.failed(new Failure("UPSTREAM_BUSY", `${this.origin}: no connection came free in time`), false);
+    }
+  }
+
   close(): void {
     this.#closed = true;
+    this.#sweeper.remove(this);
     for (const connection of this.#free) connection.close();
   }
 

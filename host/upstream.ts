@@ -21,6 +21,7 @@ import { RetryBudget } from "./upstream/retry-budget.ts";
 export interface UpstreamLimits extends ServerLimits {
   readonly connectionsMax: number;
   readonly pendingMax: number;
+  readonly pendingMs: number;
 }
 
 /** What an exchange is told by its upstream. After `upstreamEnded` or `upstreamFailed` nothing more comes. */
@@ -94,6 +95,8 @@ export class Upstream {
  */
 export class UpstreamCall implements ServerOwner {
   readonly request: Outgoing;
+  /** When it has waited too long for a connection. */
+  pendingUntilMs = 0;
   readonly #upstream: Upstream;
   readonly #key: string;
   #owner: UpstreamOwner | undefined;

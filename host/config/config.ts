@@ -90,6 +90,7 @@ export interface UpstreamConfig {
   readonly servers: readonly ServerConfig[];
   readonly connectMs: number;
   readonly headMs: number;
+  readonly pendingMs: number;
   readonly balance: BalanceConfig;
   readonly retries: RetryConfig;
   /** How its https:// servers are spoken with; null for the usual way. */

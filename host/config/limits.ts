@@ -29,7 +29,7 @@ export type HostTimeout =
   | "drainMs"
   | "instanceWaitMs";
 
-export type UpstreamTimeout = "connectMs" | "headMs";
+export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs";
 
 export type HostLimit =
   | "clientHeadBytesMax"
@@ -172,6 +172,15 @@ export const UPSTREAM_TIMEOUTS: Readonly<Record<UpstreamTimeout, Bound>> = {
     default: 60 * SECOND,
     meaning: "From the end of the request to the end of the response's head.",
     reason: "What nginx waits; slower answers are jobs, not requests.",
+  },
+  pendingMs: {
+    option: "upstream-pending",
+    unit: "ms",
+    min: 1,
+    max: 5 * MINUTE,
+    default: 5 * SECOND,
+    meaning: "How long a request waits for a connection to a server when all are in use.",
+    reason: "As long as for a new connection: whoever waits longer is better told to come again.",
   },
 };
 

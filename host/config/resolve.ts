@@ -22,7 +22,7 @@ export interface Surroundings {
 export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
   const { folder } = surroundings;
   const workers = countWorkers(draft.workers, surroundings);
-  const { connectMs, headMs, ...timeouts } = draft.timeouts;
+  const { connectMs, headMs, pendingMs, ...timeouts } = draft.timeouts;
   const filters = Object.entries(draft.filters).map(([name, filter]) => ({
     name,
     ...filter,
@@ -45,6 +45,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
       retries: upstream.retries,
       connectMs: upstream.timeouts.connectMs ?? connectMs,
       headMs: upstream.timeouts.headMs ?? headMs,
+      pendingMs: upstream.timeouts.pendingMs ?? pendingMs,
       tls: resolveUpstreamTls(upstream.tls, folder),
     })),
     filters,

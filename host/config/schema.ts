@@ -139,20 +139,21 @@ function log(): z.ZodType<LogConfig> {
 }
 
 function upstream(): z.ZodType<DraftUpstream> {
-  const { connectMs, headMs } = UPSTREAM_TIMEOUTS;
+  const { connectMs, headMs, pendingMs } = UPSTREAM_TIMEOUTS;
   return mapping("a mapping with servers", {
     servers: list("a list of URLs", server(), 256, 1).describe("The upstream's servers, all alike."),
     ...dispatch(),
-    timeouts: mapping("a mapping with connect or head", {
+    timeouts: mapping("a mapping with connect, head or pending", {
       connect: bounded(connectMs).optional().describe(`Instead of \`timeouts.${connectMs.option}\`.`),
       head: bounded(headMs).optional().describe(`Instead of \`timeouts.${headMs.option}\`.`),
+      pending: bounded(pendingMs).optional().describe(`Instead of \`timeouts.${pendingMs.option}\`.`),
     }).prefault({}),
     tls: upstreamTls().optional(),
   }).transform(({ servers, balance, retries, timeouts, tls }) => ({
     servers,
     balance,
     retries,
-    timeouts: { connectMs: timeouts.connect, headMs: timeouts.head },
+    timeouts: { connectMs: timeouts.connect, headMs: timeouts.head, pendingMs: timeouts.pending },
     tls: tls ?? null,
   }));
 }

@@ -44,6 +44,7 @@ describe("a whole file", () => {
           servers: [{ origin: "http://127.0.0.1:9000", scheme: "http", host: "127.0.0.1", port: 9000, weight: 1 }],
           connectMs: 5_000,
           headMs: 60_000,
+          pendingMs: 5_000,
           balance: { kind: "least-request" },
           retries: { attempts: 2, share: 20, perSecond: 10, on: ["connect", "reset"] },
           tls: null,

@@ -14,6 +14,7 @@ afterEach(async () => {
 async function group(
   answers: readonly (Answer | "gone")[],
   options: object = {},
+  limits: Readonly<Record<string, number>> = {},
 ): Promise<{ upstreams: Upstream[]; host: TestHost }> {
   const upstreams: Upstream[] = [];
   for (const answer of answers) upstreams.push(await Upstream.start(answer === "gone" ? undefined : answer));
@@ -22,7 +23,7 @@ async function group(
     if (answers[at] === "gone") await upstream[Symbol.asyncDispose]();
     else stack.use(upstream);
   }
-  return { upstreams, host: stack.use(await startHost({ upstreams: { main } })) };
+  return { upstreams, host: stack.use(await startHost({ upstreams: { main }, limits })) };
 }
 
 const unavailable = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
@@ -93,6 +94,23 @@ describe("a request is not sent again", () => {
     for (let round = 0; round < 4; round++) statuses.push((await client.ask(request("/"))).status);
     expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 200, 502, 502]);
   });
+});
+
+test("a request that waits for a connection is told to come again after `timeouts.pending`", async () => {
+  const { upstreams, host } = await group(
+    [() => undefined],
+    { timeouts: { pending: "50ms" } },
+    {
+      "upstream-connections": 1,
+    },
+  );
+  await using first = await host.connect();
+  first.send(request("/"));
+  await upstreams[0]?.arrived(1);
+  await using second = await host.connect();
+  const { status, head } = await second.ask(request("/"));
+  expect([status, head.one("retry-after")]).toEqual([503, "1"]);
+  expect(upstreams[0]?.arrivals.length, "it was sent all the same").toBe(1);
 });
 
 describe("a key keeps its server", () => {

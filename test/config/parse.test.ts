@@ -41,7 +41,9 @@ describe("a whole file", () => {
       upstreams: [
         {
           name: "api",
-          servers: [{ origin: "http://127.0.0.1:9000", scheme: "http", host: "127.0.0.1", port: 9000, weight: 1 }],
+          servers: [
+            { origin: "http://127.0.0.1:9000", scheme: "http", host: "127.0.0.1", port: 9000, weight: 1 },
+          ],
           connectMs: 5_000,
           headMs: 60_000,
           pendingMs: 5_000,

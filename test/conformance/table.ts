@@ -19,7 +19,7 @@ export function tabulate(document: string): void {
     );
     const passed = rows.reduce((sum, [, count]) => sum + count.passed, 0);
     const all = rows.reduce((sum, [, count]) => sum + count.all, 0);
-    console.log([`${document}: ${passed} of ${all} probes passed`, ...lines].join("\n"));
+    process.stdout.write(`${[`${document}: ${passed} of ${all} probes passed`, ...lines].join("\n")}\n`);
   });
 }
 

@@ -127,15 +127,18 @@ async function exchange(
   switch (harm) {
     case "in the head":
       client.send("GET /ok HTTP/1.1\r\nHos");
-      return void client.reset();
+      client.reset();
+      return undefined;
     case "in the body":
       client.send(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome`);
       await turn();
-      return void client.reset();
+      client.reset();
+      return undefined;
     case "behind the request":
       client.send(request(path));
       await turn();
-      return void client.destroy();
+      client.destroy();
+      return undefined;
     case "half-closed":
       client.send(request(path));
       client.wire.socket.end();

@@ -152,6 +152,7 @@ const FACTS: ExchangeFacts = {
   tlsVersion: undefined,
   clientAddress: "",
   metadata: undefined,
+  metadataBytes: 0,
 };
 
 const HOST: HostServices = {

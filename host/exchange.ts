@@ -34,6 +34,7 @@ export interface ExchangeHost {
 export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, ExchangeEntry {
   readonly requestId: string;
   metadata: Map<string, MetadataValue> | undefined;
+  metadataBytes = 0;
   failure: Failure | undefined;
   repliedBy: string | undefined;
   durationMs = 0;

@@ -52,6 +52,8 @@ export interface ExchangeFacts {
   readonly clientAddress: string;
   /** What filters have left for those after them; made by the first that leaves something. */
   metadata: Map<string, MetadataValue> | undefined;
+  /** Of all that filters have left, also where it was replaced since. */
+  metadataBytes: number;
 }
 
 /** A value that one filter leaves for those after it (WIT `exchange-facts.value`). */

@@ -20,7 +20,6 @@ export class Services {
   #said = "";
   readonly environment: Environment;
   #facts: ExchangeFacts | undefined;
-  #metadataBytes = 0;
   #linesLeft: number;
 
   constructor(host: HostServices, limits: FilterLimits, environment: Environment) {
@@ -32,7 +31,6 @@ export class Services {
 
   open(facts: ExchangeFacts): void {
     this.#facts = facts;
-    this.#metadataBytes = 0;
     this.#linesLeft = this.#limits.logLinesMax;
   }
 
@@ -62,14 +60,14 @@ export class Services {
 
   setMetadata(key: string, value: MetadataValue): void {
     const { facts } = this;
-    this.#metadataBytes +=
+    facts.metadataBytes +=
       key.length +
       (typeof value.val === "string"
         ? value.val.length
         : value.val instanceof Uint8Array
           ? value.val.byteLength
           : 8);
-    if (this.#metadataBytes > this.#limits.metadataBytesMax)
+    if (facts.metadataBytes > this.#limits.metadataBytesMax)
       throw new GuestTrap(`more than ${this.#limits.metadataBytesMax} bytes of metadata`);
     facts.metadata ??= new Map();
     facts.metadata.set(key, value);

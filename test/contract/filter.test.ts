@@ -45,6 +45,7 @@ const FACTS: ExchangeFacts = {
   tlsVersion: undefined,
   clientAddress: "::1",
   metadata: undefined,
+  metadataBytes: 0,
 };
 
 async function load(
@@ -189,4 +190,22 @@ test("a component that the host's own path does not know serves one exchange aft
     filter.pool.give(instance);
     expect(head.fields).toEqual(["a", "b", "x-mark", "x"]);
   }
+});
+
+test("what several filters leave for others is bounded together, in one exchange", async () => {
+  const onRequest = `
+    (call $set-metadata (i32.const 1024) (i32.const 1) (i32.const 3) (i64.const 1024) (i32.const 10000))
+    (call $drop-request (local.get $head)) (i32.const 48)`;
+  const filters = [await load({ onRequest }), await load({ onRequest })];
+  const run = (facts: ExchangeFacts): unknown[] =>
+    filters.map((filter) => {
+      const instance = filter.pool.take() as Instance;
+      instance.open(facts);
+      try {
+        return instance.onRequest(new RequestHead("GET", "http", "a", "/", []));
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+  expect(run({ ...FACTS })).toEqual([undefined, "more than 16384 bytes of metadata"]);
 });

@@ -17,7 +17,7 @@ beforeAll(() => {
 
 afterAll(() => close());
 
-const FACTS: Omit<ExchangeFacts, "metadata"> = {
+const FACTS: Omit<ExchangeFacts, "metadata" | "metadataBytes"> = {
   requestId: "id-1",
   route: "routes[0] *é",
   protocol: "HTTP/1.0",

@@ -26,7 +26,7 @@ export interface Story {
   readonly fields: readonly string[];
   readonly status: number;
   readonly responseFields: readonly string[];
-  readonly facts: Omit<ExchangeFacts, "metadata">;
+  readonly facts: Omit<ExchangeFacts, "metadata" | "metadataBytes">;
   readonly outcome: Outcome;
 }
 
@@ -96,7 +96,7 @@ export class Twin {
     const { method, scheme, authority, path, fields, status, responseFields } = story;
     const request = new RequestHead(method, scheme, authority, path, [...fields]);
     const response = new ResponseHead(status, [...responseFields]);
-    const facts: ExchangeFacts = { ...story.facts, metadata: undefined };
+    const facts: ExchangeFacts = { ...story.facts, metadata: undefined, metadataBytes: 0 };
     const calls: [string, unknown][] = [];
     const call = (name: string, act: () => unknown): boolean => {
       try {

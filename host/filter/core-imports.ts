@@ -133,13 +133,13 @@ function fields(
     [`[resource-drop]${resource}`]: (handle: number) => lent.drop(handle),
     [`[method]${resource}.header`]: (self: number, at: number, length: number, out: number) => {
       const guest = memory();
-      const value = lent.use(self).header(guest.lowerName(at, length));
+      const value = lent.use(self).header(guest.name(at, length).lower);
       guest.view.setUint8(out, value === undefined ? 0 : 1);
       if (value !== undefined) guest.storeLatin1(value, out + 4);
     },
     [`[method]${resource}.header-values`]: (self: number, at: number, length: number, out: number) => {
       const guest = memory();
-      storeValues(guest, lent.use(self).headerValues(guest.lowerName(at, length)), out);
+      storeValues(guest, lent.use(self).headerValues(guest.name(at, length).lower), out);
     },
     [`[method]${resource}.headers`]: (self: number, out: number) =>
       storeFields(memory(), lent.use(self).fields, out),
@@ -151,7 +151,7 @@ function fields(
       valueLength: number,
     ) => {
       const guest = memory();
-      lent.use(self).setHeader(guest.latin1(name, nameLength), guest.latin1(value, valueLength));
+      lent.use(self).setHeader(guest.name(name, nameLength).raw, guest.latin1(value, valueLength));
     },
     [`[method]${resource}.append-header`]: (
       self: number,
@@ -161,10 +161,10 @@ function fields(
       valueLength: number,
     ) => {
       const guest = memory();
-      lent.use(self).appendHeader(guest.latin1(name, nameLength), guest.latin1(value, valueLength));
+      lent.use(self).appendHeader(guest.name(name, nameLength).raw, guest.latin1(value, valueLength));
     },
     [`[method]${resource}.remove-header`]: (self: number, name: number, nameLength: number) => {
-      lent.use(self).removeHeader(memory().latin1(name, nameLength));
+      lent.use(self).removeHeader(memory().name(name, nameLength).raw);
     },
   };
 }

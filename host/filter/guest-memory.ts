@@ -62,23 +62,24 @@ export class GuestMemory {
   }
 
   /**
-   * A field name in lower case. A guest's names are mostly literals, so the last ones are kept by their place; the bytes
-   * there are compared each time, since nothing stops a guest from changing them.
+   * A field name. A guest's names are mostly literals, so the last ones are kept by their place; the bytes there are
+   * compared each time, since nothing stops a guest from changing them.
    */
-  lowerName(at: number, length: number): string {
+  name(at: number, length: number): CachedName {
     const start = at >>> 0;
-    const cached = this.#names[(start >>> 2) & (NAME_SLOTS - 1)];
+    const slot = (start >>> 2) & (NAME_SLOTS - 1);
+    const cached = this.#names[slot];
     if (
       cached !== undefined &&
       cached.at === start &&
       cached.raw.length === length &&
       this.#equals(start, cached.raw)
     )
-      return cached.lower;
+      return cached;
     const raw = this.latin1(at, length);
-    const lower = raw.toLowerCase();
-    this.#names[(start >>> 2) & (NAME_SLOTS - 1)] = { at: start, raw, lower };
-    return lower;
+    const fresh = { at: start, raw, lower: raw.toLowerCase() };
+    this.#names[slot] = fresh;
+    return fresh;
   }
 
   /** A copy: guest memory changes under a view. */
@@ -87,7 +88,8 @@ export class GuestMemory {
     const start = at >>> 0;
     const end = start + (length >>> 0);
     if (end > bytes.length) throw new GuestTrap("a list lies outside of the memory");
-    return Uint8Array.prototype.slice.call(bytes, start, end);
+    // A plain view: slicing a Buffer goes by way of its class, which costs more than the copy.
+    return new Uint8Array(this.#memory.buffer, start, end - start).slice();
   }
 
   /** Stores a Latin-1 string as `list<u8>` or ASCII `string`: its place and length go to `out`. */
@@ -139,7 +141,8 @@ export class GuestTrap extends Error {
   override readonly name = "GuestTrap";
 }
 
-interface CachedName {
+/** A field name as the guest wrote it, and in lower case. */
+export interface CachedName {
   readonly at: number;
   readonly raw: string;
   readonly lower: string;

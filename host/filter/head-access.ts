@@ -14,6 +14,8 @@ export class HeadAccess {
   #response: ResponseHead | undefined;
   #fields: FieldList = NONE;
   #copied = false;
+  /** Names that have been found in order: a filter sets the same few again and again. */
+  readonly #admissible = new Set<string>();
   #edits = 0;
   #editBytes = 0;
   #refusal: string | undefined;
@@ -189,8 +191,12 @@ export class HeadAccess {
 
   #admit(edit: string, name: string, value: string): boolean {
     this.#count(name.length + value.length);
-    const broken = brokenField(name, value);
-    if (broken !== undefined) this.#refuse(`${edit}: ${broken}`);
+    if (!this.#admissible.has(name)) {
+      const broken = brokenName(name);
+      if (broken !== undefined) this.#refuse(`${edit}: ${broken}`);
+      else if (this.#admissible.size < ADMISSIBLE_MAX) this.#admissible.add(name);
+    }
+    if (!isFieldValue(value)) this.#refuse(`${edit}: ${brokenValue(name)}`);
     return this.#refusal === undefined;
   }
 
@@ -228,16 +234,25 @@ export function checkReply(reply: Reply, limits: FilterLimits): Reply {
 }
 
 function brokenField(name: string, value: string): string | undefined {
+  return brokenName(name) ?? (isFieldValue(value) ? undefined : brokenValue(name));
+}
+
+function brokenName(name: string): string | undefined {
   if (!isToken(name)) return `${quote(name)} is no field name`;
-  if (isReserved(name.toLowerCase())) return `${quote(name)} frames or routes the message`;
-  if (!isFieldValue(value)) return `the value of ${quote(name)} has a control byte`;
-  return undefined;
+  return isReserved(name.toLowerCase()) ? `${quote(name)} frames or routes the message` : undefined;
+}
+
+function brokenValue(name: string): string {
+  return `the value of ${quote(name)} has a control byte`;
 }
 
 /** A filter's bytes in a sentence of the log: bounded and on one line. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
+
+/** As many names as a filter's own; those that it makes up from requests are looked at each time. */
+const ADMISSIBLE_MAX = 64;
 
 const NONE: FieldList = [];
 

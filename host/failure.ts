@@ -4,6 +4,7 @@
  */
 export const FAILURES = {
   MESSAGE_MALFORMED: { status: 400, fault: "client", error: "http_request_error" },
+  PROXY_HEADER_MALFORMED: { status: 400, fault: "client", error: "http_request_error" },
   ROUTE_NOT_FOUND: { status: 404, fault: "client", error: "destination_not_found" },
   REQUEST_TIMED_OUT: { status: 408, fault: "client", error: "http_request_error" },
   BODY_TOO_LARGE: { status: 413, fault: "client", error: "http_request_error" },

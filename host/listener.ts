@@ -5,6 +5,7 @@ import type { Client } from "./http1/client.ts";
 import { ClientConnection, type ConnectionLimits, type ConnectionOwner } from "./http1/client-connection.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
 import { HeldHeads } from "./http1/held-heads.ts";
+import { type GateOwner, ProxyGate } from "./http1/proxy-gate.ts";
 import type { HandshakeFailure } from "./ops/meter.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { ListenerMaterial } from "./tls/material.ts";
@@ -23,7 +24,7 @@ export interface ListenerOwner {
 }
 
 /** Sockets in: the connections of one address that this worker has been given. */
-export class Listener implements ConnectionOwner, SecureServerOwner {
+export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
   readonly #secure: SecureServer | undefined;
   readonly #owner: ListenerOwner;
   readonly #limits: ConnectionLimits;
@@ -31,23 +32,30 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   readonly #sweeper: Sweeper;
   readonly #forwarding: Forwarding;
   readonly #connections = new Set<ClientConnection>();
+  readonly #proxyProtocol: boolean;
+  /** Connections whose proxies have not yet said whom they speak for. */
+  readonly #gates = new Set<ProxyGate>();
+  /** Whom connections in their handshakes are from, by where they come from themselves. */
+  readonly #proxied = new Map<string, string>();
   readonly #heads = new HeldHeads();
   /** Resolves when every connection has ended, once there are no new ones. */
   #over: (() => void) | undefined;
   #draining = false;
 
-  /** `tls` is null in the clear. */
+  /** `tls` is null in the clear; `proxyProtocol`: every connection begins with a header of that protocol. */
   constructor(
     limits: ConnectionLimits,
     parser: HeadParser,
     sweeper: Sweeper,
     tls: ListenerMaterial | null,
+    proxyProtocol: boolean,
     forwarding: Forwarding,
     owner: ListenerOwner,
   ) {
     this.#limits = limits;
     this.#parser = parser;
     this.#sweeper = sweeper;
+    this.#proxyProtocol = proxyProtocol;
     this.#forwarding = forwarding;
     this.#owner = owner;
     if (tls !== null) this.#secure = new SecureServer(tls, limits.headMs, this);
@@ -57,9 +65,29 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   take(socket: Socket): void {
     // A client that has sent its last byte may still read.
     socket.allowHalfOpen = true;
-    if (this.#secure !== undefined) return this.#secure.take(socket);
-    this.#connected(socket);
+    if (!this.#proxyProtocol) return this.#enter(socket, undefined);
+    const gate = new ProxyGate(socket, this.#limits.headMs, this);
+    if (this.#draining) gate.drain();
+    this.#gates.add(gate);
+    this.#sweeper.add(gate);
+    this.#owner.connections(1);
     socket.resume();
+  }
+
+  passed(gate: ProxyGate, address: string | undefined): void {
+    const { socket } = gate;
+    if (this.#secure !== undefined && address !== undefined) {
+      const key = endpointOf(socket);
+      this.#proxied.set(key, address);
+      socket.once("close", () => this.#proxied.delete(key));
+    }
+    this.#enter(socket, address);
+    this.#leave(gate);
+  }
+
+  stopped(gate: ProxyGate, failure: Failure | undefined): void {
+    if (failure !== undefined) this.#owner.refused(failure);
+    this.#leave(gate);
   }
 
   /** Answers with other certificates from now on. */
@@ -68,7 +96,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   }
 
   secured(socket: Socket): void {
-    this.#connected(socket);
+    this.#connected(socket, this.#proxied.get(endpointOf(socket)));
   }
 
   sockets(change: number): void {
@@ -98,6 +126,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   /** Ends idle connections and lets the others finish the response that they are at. Resolves when all have ended. */
   drain(): Promise<void> {
     this.#draining = true;
+    for (const gate of this.#gates) gate.drain();
     for (const connection of this.#connections) connection.drain();
     return this.#whenOver();
   }
@@ -105,6 +134,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   /** Breaks what is left. Resolves when the ends of it have been told. */
   destroy(): Promise<void> {
     this.#draining = true;
+    for (const gate of this.#gates) gate.socket.destroy();
     for (const connection of this.#connections) connection.abort(false);
     this.#secure?.destroy();
     return this.#whenOver();
@@ -122,12 +152,25 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
   }
 
   #endWhenEmpty(): void {
-    if (this.#connections.size > 0 || (this.#secure?.open ?? 0) > 0) return;
+    if (this.#connections.size + this.#gates.size + (this.#secure?.open ?? 0) > 0) return;
     this.#over?.();
     this.#over = undefined;
   }
 
-  #connected(socket: Socket): void {
+  #enter(socket: Socket, address: string | undefined): void {
+    if (this.#secure !== undefined) return this.#secure.take(socket);
+    this.#connected(socket, address);
+    socket.resume();
+  }
+
+  #leave(gate: ProxyGate): void {
+    this.#gates.delete(gate);
+    this.#sweeper.remove(gate);
+    this.#owner.connections(-1);
+    this.#endWhenEmpty();
+  }
+
+  #connected(socket: Socket, address: string | undefined): void {
     const scheme = this.#secure === undefined ? "http" : "https";
     const world = {
       scheme,
@@ -137,11 +180,16 @@ export class Listener implements ConnectionOwner, SecureServerOwner {
       heads: this.#heads,
       forwarding: this.#forwarding,
     } as const;
-    const connection = new ClientConnection(socket, world);
+    const connection = new ClientConnection(socket, world, address);
     if (this.#draining) connection.drain();
     this.#connections.add(connection);
     this.#sweeper.add(connection);
     // Over TLS it has been counted since its handshake began.
     if (this.#secure === undefined) this.#owner.connections(1);
   }
+}
+
+/** Unlike that of any other connection to this listener that is open; the same for a socket and for the TLS upon it. */
+function endpointOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

@@ -189,7 +189,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
   }
 
   #open(tls: ListenerMaterial | null): undefined {
-    const { limits, timeouts } = this.#data.config;
+    const { limits, timeouts, listen } = this.#data.config;
     const parser = new HeadParser({ fieldsMax: limits.clientHeadersMax });
     const listener = new Listener(
       {
@@ -208,6 +208,8 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       parser,
       this.#sweeper,
       tls,
+      // Listeners are opened in the order of the file.
+      listen[this.#listeners.length]?.proxyProtocol ?? false,
       new Forwarding(this.#data.config.forwarded),
       this,
     );

@@ -37,6 +37,8 @@ export interface Address {
 export interface ListenConfig extends Address {
   /** Null: in the clear. */
   readonly tls: ListenTls | null;
+  /** Whether every connection begins with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean;
 }
 
 /** All paths are absolute; what is in the files is read when the host starts, and again when they change. */

@@ -101,15 +101,24 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
 function listener(): z.ZodType<ListenConfig> {
   const expected = "host:port, like 127.0.0.1:8080 or [::1]:8080";
   const address = text(expected, ADDRESS_PATTERN, parseAddress);
-  const whole = mapping("a mapping with address or tls", {
+  const whole = mapping("a mapping with address, tls or proxy-protocol", {
     address: address.describe("Host and port."),
     tls: listenTls().optional(),
+    "proxy-protocol": flag()
+      .default(false)
+      .describe(
+        "Whether a proxy in front says, by the PROXY protocol, whom each connection is from; those without its header are closed.",
+      ),
   });
   return z
     .union(
       [
-        address.transform((input) => ({ ...input, tls: null })),
-        whole.transform((input) => ({ ...input.address, tls: input.tls ?? null })),
+        address.transform((input) => ({ ...input, tls: null, proxyProtocol: false })),
+        whole.transform((input) => ({
+          ...input.address,
+          tls: input.tls ?? null,
+          proxyProtocol: input["proxy-protocol"],
+        })),
       ],
       { error: expected },
     )

@@ -64,6 +64,7 @@ export class ClientConnection implements BodySink {
   /** When the client has to have taken something of what waits for it; 0 while nothing waits. */
   #writeDeadline = 0;
   #client: Client | undefined;
+  readonly #address: string | undefined;
   #peer: Peer | undefined;
   /** Bytes that came after the present request. */
   #rest: Buffer | undefined;
@@ -75,8 +76,10 @@ export class ClientConnection implements BodySink {
   /** The response under way is the last one. */
   closing = false;
 
-  constructor(socket: Socket, world: ConnectionWorld) {
+  /** `address`: who is at the other end, when a proxy between has said so. */
+  constructor(socket: Socket, world: ConnectionWorld, address?: string) {
     this.socket = socket;
+    this.#address = address;
     this.#world = world;
     this.#collector = new HeadCollector(world.limits.headBytesMax);
     this.#decoder = new BodyDecoder(world.parser, world.limits);
@@ -91,7 +94,8 @@ export class ClientConnection implements BodySink {
 
   /** Who is at the other end. Asked for with the first request: many connections never have one. */
   get peer(): Peer {
-    this.#peer ??= this.#world.forwarding.peer(this.socket.remoteAddress ?? "", this.#world.scheme);
+    const { forwarding, scheme } = this.#world;
+    this.#peer ??= forwarding.peer(this.#address ?? this.socket.remoteAddress ?? "", scheme);
     return this.#peer;
   }
 

@@ -5,7 +5,7 @@ import { MINIMAL, parse } from "./file.ts";
 describe("a whole file", () => {
   test("the least that a file can say is filled in with every default", () => {
     expect(parse(MINIMAL)).toEqual({
-      listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, tls: null }],
+      listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, tls: null, proxyProtocol: false }],
       admin: { kind: "tcp", host: "127.0.0.1", port: 9901 },
       workers: Math.min(64, availableParallelism()),
       store: "/etc/sluice/.sluice",

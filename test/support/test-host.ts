@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import type { Config } from "../../host/config/config.ts";
 import { parseConfig } from "../../host/config/parse.ts";
 import { Host } from "../../host/host.ts";
@@ -116,4 +117,5 @@ export function component(name: string): string {
 
 /** One for all hosts of a test file: what one has transpiled, the next one need not. */
 const STORE = mkdtempSync(join(tmpdir(), "sluice-store-"));
-process.once("exit", () => rmSync(STORE, { recursive: true, force: true }));
+// Registered before any hook of the file itself, and so the last one to run. Test processes are ended without an `exit`.
+afterAll(() => rmSync(STORE, { recursive: true, force: true }));

@@ -64,8 +64,10 @@ async function serve(config: Config, log: Log): Promise<void> {
   let admin: Admin | undefined;
   try {
     admin = config.admin === null ? undefined : await startAdmin(host, config.admin, log.logger);
+    // Listened for first: whoever reads that it serves may end it at once.
+    const stop = stopSignal();
     console.log(instructions(host.status().listen[0] ?? "", admin?.address ?? ""));
-    await stopSignal();
+    await stop;
     console.log("\nDraining: requests in flight end, new ones are not taken. Ctrl-C again ends it at once.");
     await Promise.race([host.drain(), stopSignal()]);
   } finally {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -33,7 +34,10 @@ export class RunningQuickstart implements AsyncDisposable {
     const quickstart = new RunningQuickstart("--port", "0", "--admin-port", "0");
     await waitFor(
       "the quickstart's instructions",
-      () => quickstart.#output.includes("Ctrl-C ends it."),
+      () => {
+        assert.equal(quickstart.#child.exitCode, null, `it has ended:\n${quickstart.#output}`);
+        return quickstart.#output.includes("Ctrl-C ends it.");
+      },
       START_MS_MAX,
     );
     return quickstart;

@@ -52,7 +52,7 @@ export class Host implements Control {
   private constructor(config: Config, log: Log) {
     this.#config = config;
     this.#log = log;
-    this.#store = new ArtifactStore(config.store);
+    this.#store = new ArtifactStore(config.artifacts);
     this.#fleet = new Fleet(config, {
       lines: (lines) => log.writeBatch(lines),
       lost: (sentence) => log.logger.error(sentence),

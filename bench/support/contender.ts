@@ -70,7 +70,7 @@ export async function startSluice(options: SluiceOptions): Promise<Child> {
     // Its default address can be taken once, and there are two of them.
     admin: false,
     workers: 1,
-    store: join(folder, "store"),
+    artifacts: join(folder, "store"),
     log: { exchanges: exchangeLog },
     upstreams: { api: { servers: [`http://127.0.0.1:${upstreamPort}`] } },
     filters: Object.fromEntries(

@@ -15,7 +15,7 @@ export interface Config {
   /** How many data workers there are. */
   readonly workers: number;
   /** The folder that keeps transpiled artifacts between starts. */
-  readonly store: string;
+  readonly artifacts: string;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;

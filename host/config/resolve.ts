@@ -33,7 +33,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     listen: draft.listen.map((entry) => ({ ...entry, tls: resolveListenTls(entry.tls, folder) })),
     admin: resolveAdmin(draft.admin, folder),
     workers,
-    store: resolve(folder, draft.store),
+    artifacts: resolve(folder, draft.artifacts),
     log: draft.log,
     timeouts,
     limits: { ...draft.limits, instancesMax: Math.min(draft.limits.instancesMax, instancesThatFit) },

@@ -38,7 +38,7 @@ export interface Draft {
   readonly listen: readonly ListenConfig[];
   readonly admin: AdminAddress | null;
   readonly workers: number | "auto";
-  readonly store: string;
+  readonly artifacts: string;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits;
@@ -80,7 +80,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   workers: workers()
     .default("auto")
     .describe("The number of threads that carry traffic; `auto` is one for each core, at most 64."),
-  store: path("the path of a folder")
+  artifacts: path("the path of a folder")
     .prefault(".sluice")
     .describe("The folder that keeps compiled filters between starts."),
   log: log(),

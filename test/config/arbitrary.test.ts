@@ -60,7 +60,7 @@ test("any YAML under the known keys is accepted or refused with problems", () =>
     "listen",
     "admin",
     "workers",
-    "store",
+    "artifacts",
     "log",
     "timeouts",
     "limits",

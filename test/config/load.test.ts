@@ -20,8 +20,8 @@ afterEach(() => {
 test("a file is read with the process's environment, and its folder is where paths start", () => {
   vi.stubEnv("SLUICE_TEST_STORE", "cache");
   const file = join(folder, "sluice.yaml");
-  writeFileSync(file, `${MINIMAL}store: \${SLUICE_TEST_STORE}\n`);
-  expect(loadConfig(file).store).toBe(join(folder, "cache"));
+  writeFileSync(file, `${MINIMAL}artifacts: \${SLUICE_TEST_STORE}\n`);
+  expect(loadConfig(file).artifacts).toBe(join(folder, "cache"));
 });
 
 test.each<[what: string, prepare: (file: string) => void, sentence: string]>([

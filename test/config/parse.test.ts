@@ -8,7 +8,7 @@ describe("a whole file", () => {
       listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, tls: null, proxyProtocol: false }],
       admin: { kind: "tcp", host: "127.0.0.1", port: 9901 },
       workers: Math.min(64, availableParallelism()),
-      store: "/etc/sluice/.sluice",
+      artifacts: "/etc/sluice/.sluice",
       log: { level: "info", exchanges: true },
       timeouts: {
         clientHeadMs: 10_000,
@@ -70,7 +70,7 @@ describe("a whole file", () => {
 listen: ["127.0.0.1:8080", { address: "[::1]:0" }]
 admin: unix:run/admin.sock
 workers: 3
-store: /var/cache/sluice
+artifacts: /var/cache/sluice
 log: { level: warn, exchanges: false }
 timeouts: { client-head: 1s, upstream-connect: 20ms, upstream-head: 2m }
 limits: { reply-bytes: 2MiB, edit-bytes: 2048, log-lines: 0 }
@@ -96,7 +96,7 @@ routes:
       ],
       admin: { kind: "unix", path: "/etc/sluice/run/admin.sock" },
       workers: 3,
-      store: "/var/cache/sluice",
+      artifacts: "/var/cache/sluice",
       log: { level: "warn", exchanges: false },
       timeouts: { clientHeadMs: 1_000 },
       limits: { replyBytesMax: 2_097_152, editBytesMax: 2_048, logLinesMax: 0 },

@@ -19,7 +19,7 @@ describe("keys", () => {
     ["log: { colour: true }", '6:8 log.colour: expected level or exchanges, got "colour"'],
     [
       '"a b": 1',
-      '6:1 ["a b"]: expected listen, admin, workers, store, log, timeouts, limits, forwarded, upstreams, filters or routes, got "a b"',
+      '6:1 ["a b"]: expected listen, admin, workers, artifacts, log, timeouts, limits, forwarded, upstreams, filters or routes, got "a b"',
     ],
     ["workers: 1\nworkers: 2", '7:1 workers: expected each key once, got "workers" a second time'],
     [
@@ -138,8 +138,8 @@ describe("the text", () => {
   });
 
   test("an alias of nothing, or of what it is in, is refused", () => {
-    expect(wrongWith("store: *cache")).toEqual([
-      "sluice.yaml:6:8 store: expected an anchor &cache before its alias, got none",
+    expect(wrongWith("artifacts: *cache")).toEqual([
+      "sluice.yaml:6:12 artifacts: expected an anchor &cache before its alias, got none",
     ]);
     expect(wrongWith("filters:\n  f: { component: f.wasm, config: &a [1, *a] }")).toEqual([
       "sluice.yaml:7:42 filters.f.config[1]: expected a value, got *a, which holds itself",

@@ -36,8 +36,8 @@ describe("references to variables", () => {
   });
 
   test("a missing variable is a problem at its value", () => {
-    expect(complaints(`${MINIMAL}store: "\${CACHE}/sluice"`)).toEqual([
-      "sluice.yaml:6:8 store: expected the environment variable CACHE, got nothing (${CACHE:-default} gives it a default)",
+    expect(complaints(`${MINIMAL}artifacts: "\${CACHE}/sluice"`)).toEqual([
+      "sluice.yaml:6:12 artifacts: expected the environment variable CACHE, got nothing (${CACHE:-default} gives it a default)",
     ]);
   });
 });

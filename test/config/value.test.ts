@@ -17,7 +17,7 @@ describe("values", () => {
       `admin: unix:/${"a".repeat(107)}`,
       "6:8 admin: expected a socket's path of at most 107 bytes, got 108 with its folder",
     ],
-    ["store: []", "6:8 store: expected the path of a folder, got an empty list"],
+    ["artifacts: []", "6:12 artifacts: expected the path of a folder, got an empty list"],
     ["log: loud", '6:6 log: expected a mapping with level or exchanges, got "loud"'],
     [
       "log: { level: loud }",
@@ -50,7 +50,10 @@ describe("values", () => {
       '6:23 limits.edit-bytes: expected a size from 1KiB to 1MiB, like 512, 64KiB or 1MiB, got "2MiB"',
     ],
     ["limits: [1, 2]", "6:9 limits: expected a mapping of limits, got a list of 2"],
-    [`store: "${"a".repeat(90)}\\0"`, `6:8 store: expected the path of a folder, got "${"a".repeat(78)}…`],
+    [
+      `artifacts: "${"a".repeat(90)}\\0"`,
+      `6:12 artifacts: expected the path of a folder, got "${"a".repeat(78)}…`,
+    ],
   ])("%s", (line, complaint) => {
     expect(wrongWith(line)).toEqual([`sluice.yaml:${complaint}`]);
   });

@@ -62,7 +62,7 @@ routes: [{ upstream: api }]
     const config = parseConfig(yaml + rest, join(ROOT, ".sluice", "example.yaml"), {});
     const log = createLog({ level: "warn", destination: 2 });
 
-    const prepared = await Host.check({ ...config, store: join(ROOT, ".sluice", "store") }, log);
+    const prepared = await Host.check({ ...config, artifacts: join(ROOT, ".sluice", "store") }, log);
 
     expect(prepared.map(({ name }) => name)).toEqual(config.filters.map(({ name }) => name));
   });

@@ -21,7 +21,7 @@ export interface ConfigParts {
   readonly workers?: number;
   readonly log?: object;
   readonly forwarded?: object;
-  readonly store?: string;
+  readonly artifacts?: string;
 }
 
 /** A line of the log. */
@@ -102,7 +102,7 @@ export function configOf(parts: ConfigParts, folder: string = tmpdir()): Config 
     listen: ["127.0.0.1:0"],
     admin: false,
     workers: 1,
-    store: STORE,
+    artifacts: ARTIFACTS,
     routes: [{ upstream: "main" }],
     ...parts,
   };
@@ -116,6 +116,6 @@ export function component(name: string): string {
 }
 
 /** One for all hosts of a test file: what one has transpiled, the next one need not. */
-const STORE = mkdtempSync(join(tmpdir(), "sluice-store-"));
+const ARTIFACTS = mkdtempSync(join(tmpdir(), "sluice-store-"));
 // Registered before any hook of the file itself, and so the last one to run. Test processes are ended without an `exit`.
-afterAll(() => rmSync(STORE, { recursive: true, force: true }));
+afterAll(() => rmSync(ARTIFACTS, { recursive: true, force: true }));

@@ -51,7 +51,7 @@ describe("the objects of generations that are over", () => {
 
   beforeAll(async () => {
     upstream = await Upstream.start();
-    store = new ArtifactStore(configOf({ upstreams: { main: { servers: [upstream.origin] } } }).store);
+    store = new ArtifactStore(configOf({ upstreams: { main: { servers: [upstream.origin] } } }).artifacts);
   });
 
   afterAll(async () => {

@@ -59,7 +59,7 @@ async function start(workers: number): Promise<TestHost> {
   return stack.use(
     await startProxy(upstream, {
       workers,
-      store: join(folder, "store"),
+      artifacts: join(folder, "store"),
       filters: {
         mark: { component: component("mark"), config: { mark: "0" } },
         broken: { component: broken },

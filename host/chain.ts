@@ -1,6 +1,6 @@
 import { Failure } from "./failure.ts";
 import type { ExchangeFacts, Instance, Outcome } from "./filter/contract.ts";
-import { faultOf } from "./filter/fault.ts";
+import { brokeContract, faultOf } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { Reply, RequestHead, ResponseHead } from "./message.ts";
 import { PHASE } from "./ops/meter.ts";
@@ -200,11 +200,11 @@ export class ChainRun {
   /** Ends an instance that a call has broken; without one, the pool could not make any. */
   #fault(filter: Filter, instance: Instance | undefined, error: unknown): Failure {
     const { reason, detail } = faultOf(error, instance?.lastWords() ?? "");
-    if (instance !== undefined) filter.pool.discard();
+    if (instance !== undefined) filter.pool.discard(instance);
     filter.meter.failed(reason);
     this.#owner.filterFailed(filter.name, detail);
     return new Failure(
-      reason === "contract" ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED",
+      brokeContract(reason) ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED",
       `${filter.name}: ${detail}`,
     );
   }

@@ -118,6 +118,13 @@ export interface Instance {
 /** The filter broke the contract: the call's edits or its result were refused. `detail` is for the log. */
 export class FilterFault extends Error {
   override readonly name = "FilterFault";
+  readonly reason: "contract" | "size" | "handle";
+
+  /** `size`: in order, but for its size or number. */
+  constructor(sentence: string, reason: "contract" | "size" | "handle" = "contract") {
+    super(sentence);
+    this.reason = reason;
+  }
 }
 
 /** `configure` answered with an error: a sentence for the operator. */

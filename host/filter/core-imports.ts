@@ -28,7 +28,7 @@ export class Lent {
   }
 
   use(handle: number): HeadAccess {
-    if (handle !== this.#current || handle === 0) throw new GuestTrap("a handle of another call, or made up");
+    if (handle !== this.#current || handle === 0) throw new GuestTrap("a handle of another call, or made up", "handle");
     return this.access;
   }
 
@@ -50,7 +50,7 @@ export function coreImports(
 ): CoreImports {
   const memory = (): GuestMemory => {
     const it = memoryOf();
-    if (!it.mayLeave) throw new GuestTrap("the host was called while it was storing a value");
+    if (!it.mayLeave) throw new GuestTrap("the host was called while it was storing a value", "reentry");
     return it;
   };
   // The guest keeps an exchange's state where it likes: its own representation serves as the handle.
@@ -65,7 +65,7 @@ export function coreImports(
       ...fields("request", memory, request),
       ...fields("response", memory, response),
       "[resource-drop]trailers": () => {
-        throw new GuestTrap("a handle made up");
+        throw new GuestTrap("a handle made up", "handle");
       },
       "[method]request.method": (self: number, out: number) =>
         memory().storeLatin1(request.use(self).method, out),

@@ -53,7 +53,7 @@ function cli(memory: () => GuestMemory, services: Services): CoreImports {
     "wasi:cli/stderr@0.2": { "get-stderr": () => STDERR },
     "wasi:cli/exit@0.2": {
       exit: () => {
-        throw new GuestTrap("the filter called exit");
+        throw new GuestTrap("the filter called exit", "trap");
       },
     },
     "wasi:cli/environment@0.2": {
@@ -112,7 +112,7 @@ const RANDOM_BYTES_MAX = 65_536n;
 /** Traps for more than a filter has any use for: the host's memory would pay for it. */
 export function randomList(length: bigint): Uint8Array {
   if (length > RANDOM_BYTES_MAX)
-    throw new GuestTrap(`${length} random bytes are more than ${RANDOM_BYTES_MAX}`);
+    throw new GuestTrap(`${length} random bytes are more than ${RANDOM_BYTES_MAX}`, "size");
   return randomBytes(Number(length));
 }
 

@@ -127,7 +127,7 @@ export class DirectInstance implements Instance {
   #decision(out: number, lent: Lent): Reply | undefined {
     this.#services.flush();
     if (!lent.returned)
-      throw new FilterFault("the call returned without dropping the handle that it was lent");
+      throw new FilterFault("the call returned without dropping the handle that it was lent", "handle");
     const view = this.#memory.view;
     const at = out >>> 0;
     const decision = view.getUint8(at);
@@ -230,7 +230,7 @@ function loadReply(memory: GuestMemory, at: number, limits: FilterLimits): Reply
   const bodyLength = view.getUint32(at + 16, true);
   // Before anything is copied: a made-up length must not make the host build a list of it.
   if (count * 4 + bodyLength > limits.replyBytesMax)
-    throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`);
+    throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`, "size");
   const fields: FieldList = [];
   for (let index = 0; index < count; index++) {
     const field = list + index * 16;

@@ -2,7 +2,7 @@ import { FilterFault } from "./contract.ts";
 import { GuestTrap } from "./guest-memory.ts";
 
 /** Why an instance was ended, as metrics count it. */
-export type FaultReason = "trap" | "contract" | "host";
+export type FaultReason = "trap" | "stack" | "contract" | "size" | "handle" | "reentry" | "host";
 
 export interface Fault {
   readonly reason: FaultReason;
@@ -17,10 +17,17 @@ export function faultOf(error: unknown, lastWords: string): Fault {
   return { reason: reasonOf(error), detail: said === "" ? message : `${said} (${message})` };
 }
 
-function reasonOf(error: unknown): FaultReason {
-  if (error instanceof FilterFault) return "contract";
-  // V8 reports a guest's exhausted stack as a RangeError, as it does a guest's pointer beyond its memory.
-  const trapped =
-    error instanceof WebAssembly.RuntimeError || error instanceof RangeError || error instanceof GuestTrap;
-  return trapped ? "trap" : "host";
+/** Whether the filter returned, or asked for, what the contract refuses; otherwise its code ended, or the host's. */
+export function brokeContract(reason: FaultReason): boolean {
+  return reason === "contract" || reason === "size" || reason === "handle" || reason === "reentry";
 }
+
+function reasonOf(error: unknown): FaultReason {
+  if (error instanceof FilterFault || error instanceof GuestTrap) return error.reason;
+  if (error instanceof WebAssembly.RuntimeError) return "trap";
+  // V8 reports a guest's exhausted stack as a RangeError, as it does a guest's pointer beyond its memory.
+  if (error instanceof RangeError) return EXHAUSTED.test(error.message) ? "stack" : "contract";
+  return "host";
+}
+
+const EXHAUSTED = /call stack size/;

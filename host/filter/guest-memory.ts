@@ -139,7 +139,16 @@ export type Realloc = (old: number, oldLength: number, alignment: number, length
 /** Thrown out of a host function: the guest asked for what the contract makes a trap. Its instance is done for. */
 export class GuestTrap extends Error {
   override readonly name = "GuestTrap";
+  readonly reason: TrapReason;
+
+  constructor(sentence: string, reason: TrapReason = "contract") {
+    super(sentence);
+    this.reason = reason;
+  }
 }
+
+/** `contract`: an argument that the contract refuses, like a pointer beyond the memory. */
+export type TrapReason = "trap" | "contract" | "size" | "handle" | "reentry";
 
 /** A field name as the guest wrote it, and in lower case. */
 export interface CachedName {

@@ -19,6 +19,8 @@ export class HeadAccess {
   #edits = 0;
   #editBytes = 0;
   #refusal: string | undefined;
+  /** The refusal is one edit too many, or one byte too much. */
+  #oversized = false;
   #method = "";
   #path = "";
   #authority = "";
@@ -50,7 +52,7 @@ export class HeadAccess {
     const changed = this.#edits > 0;
     const fields = this.#fields;
     this.abandon();
-    if (refusal !== undefined) throw new FilterFault(refusal);
+    if (refusal !== undefined) throw new FilterFault(refusal, this.#oversized ? "size" : "contract");
     if (!changed) return;
     if (request !== undefined) {
       request.method = this.#method;
@@ -168,6 +170,7 @@ export class HeadAccess {
     this.#edits = 0;
     this.#editBytes = 0;
     this.#refusal = undefined;
+    this.#oversized = false;
   }
 
   #own(): FieldList {
@@ -204,13 +207,16 @@ export class HeadAccess {
     this.#edits += 1;
     this.#editBytes += bytes;
     if (this.#edits > this.#limits.editsMax)
-      this.#refuse(`more than ${this.#limits.editsMax} edits in one call`);
+      this.#refuse(`more than ${this.#limits.editsMax} edits in one call`, true);
     if (this.#editBytes > this.#limits.editBytesMax)
-      this.#refuse(`more than ${this.#limits.editBytesMax} bytes of edits in one call`);
+      this.#refuse(`more than ${this.#limits.editBytesMax} bytes of edits in one call`, true);
   }
 
-  #refuse(sentence: string): void {
-    this.#refusal ??= sentence;
+  /** The first refusal counts. */
+  #refuse(sentence: string, oversized = false): void {
+    if (this.#refusal !== undefined) return;
+    this.#refusal = sentence;
+    this.#oversized = oversized;
   }
 }
 
@@ -226,7 +232,8 @@ export function checkReply(reply: Reply, limits: FilterLimits): Reply {
     if (broken !== undefined) throw new FilterFault(`reply: ${broken}`);
     bytes += name.length + value.length;
   }
-  if (bytes > limits.replyBytesMax) throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`);
+  if (bytes > limits.replyBytesMax)
+    throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`, "size");
   if (reply.body.byteLength > 0 && (status === 204 || status === 205 || status === 304)) {
     throw new FilterFault(`reply: a ${status} has no body`);
   }

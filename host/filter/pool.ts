@@ -69,7 +69,7 @@ export class InstancePool {
   }
 
   /** Ends an instance. Its successor is made before the next call needs it, or at once for one that waits. */
-  discard(): void {
+  discard(_instance: Instance): void {
     this.#alive(-1);
     if (this.#closed || (this.#free.length > 0 && this.#waiting.length === 0)) return;
     setImmediate(() => this.#replace());

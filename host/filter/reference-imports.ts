@@ -142,7 +142,7 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     "wasi:cli/stderr": { getStderr: () => new OutputStream() },
     "wasi:cli/exit": {
       exit: () => {
-        throw new GuestTrap("the filter called exit");
+        throw new GuestTrap("the filter called exit", "trap");
       },
     },
     "wasi:cli/environment": {

@@ -68,7 +68,7 @@ export class Services {
           ? value.val.byteLength
           : 8);
     if (facts.metadataBytes > this.#limits.metadataBytesMax)
-      throw new GuestTrap(`more than ${this.#limits.metadataBytesMax} bytes of metadata`);
+      throw new GuestTrap(`more than ${this.#limits.metadataBytesMax} bytes of metadata`, "size");
     facts.metadata ??= new Map();
     facts.metadata.set(key, value);
   }

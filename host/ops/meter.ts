@@ -26,13 +26,21 @@ export type FilterPhase = (typeof PHASE)[keyof typeof PHASE];
 
 /** Why a call of a filter failed: the cases of "Failures" in `wit/filter.wit`. */
 export const FILTER_FAILURE_REASONS = [
-  /** The code trapped: a panic, an out-of-bounds access, an exhausted stack. */
+  /** The code trapped: a panic, an access outside of its memory. */
   "trap",
+  /** Recursion without end. */
+  "stack",
   "fuel",
   "memory",
   "time",
-  /** It returned what the contract refuses, or called the host against its rules. */
+  /** It returned what the contract refuses, or called the host with what it refuses. */
   "contract",
+  /** A reply, an edit or a value is larger than the limits allow, or there are too many. */
+  "size",
+  /** A handle of another call, made up, or not given back. */
+  "handle",
+  /** The host was called while it was storing a value in the guest. */
+  "reentry",
   /** The host's own code threw. */
   "host",
   /** No instance became free in time. */

@@ -90,9 +90,9 @@ describe("a config", () => {
     }
   });
 
-  test("at which the filter asks for facts of an exchange that there is not: a trap", async () => {
+  test("at which the filter asks for facts of an exchange that there is not: the contract broken", async () => {
     await expect(load({ configure: `(call $request-id (i32.const 2048)) ${CONFIGURED}` })).rejects.toThrow(
-      /^filter own failed in configure \(trap\): exchange-facts outside of an exchange$/,
+      /^filter own failed in configure \(contract\): exchange-facts outside of an exchange$/,
     );
   });
 

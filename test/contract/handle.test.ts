@@ -76,7 +76,7 @@ describe("handles", () => {
       { onRequest: `(drop (call $response-status (local.get $head))) ${DROP_AND_PROCEED}` },
     ],
   ])("one that is %s traps", async (_, parts) => {
-    expect(await failure(parts)).toEqual(["on-request", "trap: "]);
+    expect(await failure(parts)).toEqual(["on-request", "handle: "]);
   });
 
   test("one that is kept from an earlier call traps, even where the number is the same kind", async () => {
@@ -88,7 +88,7 @@ describe("handles", () => {
     const { direct } = await run({ beside: "(global $kept (mut i32) (i32.const 0))", onRequest: kept }, 2);
     expect(direct.calls).toEqual([
       ["open", undefined],
-      ["on-request", "trap: "],
+      ["on-request", "handle: "],
     ]);
   });
 
@@ -96,7 +96,7 @@ describe("handles", () => {
     const { direct } = await run({ beside: NAME, onRequest: `${SET} ${PROCEED}` });
     expect(direct.calls.at(-1)).toEqual([
       "on-request",
-      "contract: the call returned without dropping the handle that it was lent",
+      "handle: the call returned without dropping the handle that it was lent",
     ]);
     expect(direct.request.fields).toEqual(STORY.fields);
   });
@@ -120,7 +120,7 @@ describe("the host is not called while it stores a value", () => {
         (call $request-path (local.get $head) (i32.const 2048))
         ${DROP_AND_PROCEED}`,
     };
-    expect(await failure(parts)).toEqual(["on-request", "trap: "]);
+    expect(await failure(parts)).toEqual(["on-request", "reentry: "]);
   });
 });
 
@@ -167,14 +167,14 @@ describe("pointers", () => {
       },
     ],
   ])("to %s trap", async (_, parts) => {
-    expect(await failure(parts)).toEqual(["on-request", "trap: "]);
+    expect(await failure(parts)).toEqual(["on-request", "contract: "]);
   });
 
   test("a reply of more than there can be is refused before anything of it is copied", async () => {
     const onRequest = "(call $drop-request (local.get $head)) (i32.const 1088)";
     for (const beside of [reply(0, 0x7fffffff, 0, 0), reply(0, 0, 0, 0x7fffffff)]) {
       const { direct } = await run({ beside, onRequest });
-      expect(direct.calls.at(-1)).toEqual(["on-request", "contract: reply: more than 1048576 bytes"]);
+      expect(direct.calls.at(-1)).toEqual(["on-request", "size: reply: more than 1048576 bytes"]);
     }
   });
 
@@ -214,7 +214,7 @@ describe("numbers", () => {
       },
     ],
   ])("that are no %s trap", async (_, parts) => {
-    expect(await failure(parts)).toEqual(["on-request", "trap: "]);
+    expect(await failure(parts)).toEqual(["on-request", "contract: "]);
   });
 
   test("that are no case of a decision break the contract", async () => {

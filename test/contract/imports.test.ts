@@ -177,7 +177,7 @@ describe("exchange-facts", () => {
     const parts = { configure: "(call $request-id (i32.const 2048)) (i32.const 16)" };
     const twins = await Twins.load(store, await handmade(join(folder, `${made}.wasm`), parts));
     const { direct, reference } = twins.pair("null");
-    expect(direct.configure()).toEqual({ log: [], refused: "trap: " });
+    expect(direct.configure()).toEqual({ log: [], refused: "contract: " });
     expect(reference.configure()).toHaveProperty("refused");
   });
 });
@@ -232,7 +232,7 @@ describe("metadata", () => {
   test("beyond limits.metadata-bytes traps", async () => {
     const large = `(call $set-metadata ${word("text-é")} (i32.const 3) (i64.const 0) (i32.const ${LIMITS.metadataBytesMax}))`;
     const { calls, metadata } = await account({ beside, onRequest: `${large} ${DROP_AND_PROCEED}` });
-    expect([calls.at(-1), metadata]).toEqual([["on-request", "trap: "], []]);
+    expect([calls.at(-1), metadata]).toEqual([["on-request", "size: "], []]);
   });
 });
 

@@ -5,6 +5,7 @@ import { type Artifact, ArtifactStore } from "../../host/filter/artifact.ts";
 import {
   ConfigRefused,
   type ExchangeFacts,
+  FilterFault,
   type FilterLimits,
   type HostServices,
   type Instance,
@@ -191,5 +192,7 @@ function saying(error: unknown, instance: Instance): string {
   const said = instance.lastWords();
   const { reason, detail } = faultOf(error, said);
   // Text beyond ASCII where the contract wants none is quoted as its bytes, or as its characters.
-  return reason === "contract" ? `contract: ${detail.replaceAll(/[^ -~]+/g, "?")}` : `${reason}: ${said}`;
+  return error instanceof FilterFault
+    ? `${reason}: ${detail.replaceAll(/[^ -~]+/g, "?")}`
+    : `${reason}: ${said}`;
 }

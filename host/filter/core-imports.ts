@@ -28,7 +28,8 @@ export class Lent {
   }
 
   use(handle: number): HeadAccess {
-    if (handle !== this.#current || handle === 0) throw new GuestTrap("a handle of another call, or made up", "handle");
+    if (handle !== this.#current || handle === 0)
+      throw new GuestTrap("a handle of another call, or made up", "handle");
     return this.access;
   }
 

@@ -46,7 +46,9 @@ describe("a filter that ends in the middle of a call", () => {
     const { status, head, body } = await client.ask(request(`${path}?${path}`));
     expect([status, body.toString()]).toEqual([500, "FILTER_TRAPPED\n"]);
     expect((await client.ask(request("/well"))).body.toString()).toBe("/well secret");
-    expect(await host.metric(`sluice_filter_failures_total{filter="trap",reason="${reason}"}`)).toBe(before + 1);
+    expect(await host.metric(`sluice_filter_failures_total{filter="trap",reason="${reason}"}`)).toBe(
+      before + 1,
+    );
 
     const id = head.one("x-request-id");
     const lines = await host.lines(

@@ -1,14 +1,14 @@
 import type { Socket } from "node:net";
 import { type ChainOwner, ChainRun } from "./chain.ts";
-import { FAILURES, Failure, PROXY_STATUS } from "./failure.ts";
-import { isName } from "./fields.ts";
+import { FAILURES, Failure } from "./failure.ts";
 import type { Ending, MetadataValue } from "./filter/contract.ts";
-import { tellsOfClients } from "./forwarding.ts";
 import type { Generation, Route } from "./generation.ts";
 import type { Client, ClientOwner } from "./http1/client.ts";
-import type { Outgoing, ServerResponse } from "./http1/server-connection.ts";
-import { type FieldList, Reply, ResponseHead } from "./message.ts";
+import type { ServerResponse } from "./http1/server-connection.ts";
+import { type FieldList, type Reply, ResponseHead } from "./message.ts";
 import type { ExchangeEntry } from "./ops/exchange-log.ts";
+import { outgoingOf } from "./outgoing.ts";
+import { failureReply, lastHopReply } from "./own-reply.ts";
 import type { UpstreamCall, UpstreamOwner } from "./upstream.ts";
 
 /** What an exchange needs of its worker. */
@@ -66,7 +66,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   begin(): void {
     const { head, facts } = this.#client;
     try {
-      const refusal = this.#lastHop();
+      const refusal = lastHopReply(this.#client);
       if (refusal !== undefined) return this.#replyWith(refusal);
       if (facts.via.includes(this.#host.viaName))
         return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
@@ -86,7 +86,11 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   requestPassed(): void {
     if (this.#ended) return;
     const { upstream } = this.#route as Route;
-    const call = upstream.call(this.#outgoing(), this.#client.head.fields, this);
+    const call = upstream.call(
+      outgoingOf(this.#client, this.#route as Route, this.#host.viaName, this.requestId),
+      this.#client.head.fields,
+      this,
+    );
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;
     call.begin();
@@ -253,24 +257,6 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     return this.#client.responseBytes;
   }
 
-  /** What is answered here because it must not go on (RFC 9110 §7.6.2, §9.3.7). */
-  #lastHop(): Reply | undefined {
-    const { head, facts } = this.#client;
-    if (head.method !== "OPTIONS" && head.method !== "TRACE") return undefined;
-    if (head.path !== "*" && facts.maxForwards !== 0) return undefined;
-    if (head.method === "OPTIONS")
-      return new Reply(
-        new ResponseHead(204, [
-          "Allow",
-          "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-          "Proxy-Status",
-          "sluice",
-        ]),
-        NOTHING,
-      );
-    return failureReply(new Failure("METHOD_REFUSED", "TRACE ends here"));
-  }
-
   #fail(failure: Failure): void {
     if (this.#ended) return;
     this.failure ??= failure;
@@ -301,56 +287,6 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host.ended(this, this.#route);
     this.#generation.letGo();
   }
-
-  /** The request as the upstream gets it: Host first, then the message's own fields, then what this hop adds. */
-  #outgoing(): Outgoing {
-    const { connection, head, facts, protocol } = this.#client;
-    const { fields } = head;
-    let told = false;
-    const chunked = facts.hasBody && facts.contentLength < 0;
-    const before = `${head.method} ${head.path} HTTP/1.1\r\n`;
-    let text = "";
-    for (let at = 0; at < fields.length; at += 2) {
-      const name = fields[at] as string;
-      if (name.length === 4 && isName(name, "host")) continue;
-      // The id is this host's own: what a client calls its request is no fact here.
-      if (name.length === 12 && isName(name, "x-request-id")) continue;
-      if (name.length === 12 && facts.maxForwards > 0 && isName(name, "max-forwards")) {
-        text += `${name}: ${facts.maxForwards - 1}\r\n`;
-        continue;
-      }
-      if (tellsOfClients(name)) {
-        told = true;
-        continue;
-      }
-      text += `${name}: ${fields[at + 1] as string}\r\n`;
-    }
-    const { peer } = connection;
-    text += told ? peer.merged(fields, facts.authority) : peer.lines(facts.authority);
-    text += `Via: ${protocol === "HTTP/1.1" ? "1.1" : "1.0"} ${this.#host.viaName}\r\nX-Request-Id: ${this.requestId}\r\n`;
-    if (chunked) text += "Transfer-Encoding: chunked\r\n";
-    if (facts.upgrade !== "") text += `Connection: upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;
-    else if (facts.acceptsTrailers) text += "Connection: te\r\nTE: trailers\r\n";
-    text += "\r\n";
-    const preserved = this.#route?.preserveHost !== false;
-    return {
-      method: head.method,
-      head: preserved ? `${before}Host: ${head.authority}\r\n${text}` : "",
-      around: preserved ? undefined : { before, after: text },
-      hasBody: facts.hasBody,
-      chunked,
-      upgrade: facts.upgrade,
-    };
-  }
-}
-
-/** The host's own answer: its code, and nothing that a filter or an upstream has said. */
-function failureReply({ code }: Failure): Reply {
-  const { status } = FAILURES[code];
-  const fields = ["Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-store"];
-  fields.push("Proxy-Status", PROXY_STATUS[code]);
-  if (status === 503) fields.push("Retry-After", "1");
-  return new Reply(new ResponseHead(status, fields), Buffer.from(`${code}\n`));
 }
 
 function endingOf(failure: Failure | undefined): Ending {
@@ -360,5 +296,3 @@ function endingOf(failure: Failure | undefined): Ending {
   const { fault } = FAILURES[failure.code];
   return fault === "upstream" ? "upstream-failed" : fault === "filter" ? "filter-failed" : "refused";
 }
-
-const NOTHING = Buffer.alloc(0);

@@ -17,7 +17,7 @@ describe("imports point one way", () => {
     // From here on each exchange comes by.
     ["generation.ts", "listener.ts"],
     ["exchange.ts"],
-    ["router.ts", "chain.ts", "upstream.ts"],
+    ["router.ts", "chain.ts", "upstream.ts", "outgoing.ts", "own-reply.ts"],
     ["server.ts"],
     ["forwarding.ts"],
     [

@@ -30,21 +30,44 @@ export const FAILURES = {
 
 export type FailureCode = keyof typeof FAILURES;
 
+/** What RFC 9209 §2.3 tells apart and one code of ours does not: why a server was not reached. */
+export type CloserError =
+  | "dns_error"
+  | "destination_ip_unroutable"
+  | "connection_terminated"
+  | "tls_certificate_error"
+  | "tls_alert_received"
+  | "proxy_internal_error";
+
 /** Proxy-Status of an answer that this host makes itself (RFC 9209): the hop, why, and nothing that anybody else has said. */
 export const PROXY_STATUS: Readonly<Record<FailureCode, string>> = Object.fromEntries(
-  Object.entries(FAILURES).map(([code, { error }]) => [code, `sluice; error=${error}; details="${code}"`]),
+  Object.entries(FAILURES).map(([code, { error }]) => [code, statusLine(code, error)]),
 ) as Record<FailureCode, string>;
 
-/** `detail` goes to the log and never to the client; the client sees the code and the status. */
+/** The same, with the closer type where the failure has one. */
+export function proxyStatus({ code, closer }: Failure): string {
+  return closer === undefined ? PROXY_STATUS[code] : statusLine(code, closer);
+}
+
+/**
+ * `detail` goes to the log and never to the client; the client sees the code and the status. `closer`: the type in
+ * Proxy-Status where the code's own one is not the closest.
+ */
 export class Failure extends Error {
   override readonly name = "Failure";
   readonly code: FailureCode;
   readonly detail: string;
+  readonly closer: CloserError | undefined;
 
-  constructor(code: FailureCode, detail: string, options?: ErrorOptions) {
+  constructor(
+    code: FailureCode,
+    detail: string,
+    options?: ErrorOptions & { readonly closer?: CloserError | undefined },
+  ) {
     super(`${code}: ${detail}`, options);
     this.code = code;
     this.detail = detail;
+    this.closer = options?.closer;
   }
 
   /** Whatever is no `Failure` is the host's own fault. */
@@ -53,4 +76,8 @@ export class Failure extends Error {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return new Failure("HOST_BROKE", detail, { cause: error });
   }
+}
+
+function statusLine(code: string, error: string): string {
+  return `sluice; error=${error}; details="${code}"`;
 }

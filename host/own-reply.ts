@@ -1,4 +1,4 @@
-import { FAILURES, Failure, PROXY_STATUS } from "./failure.ts";
+import { FAILURES, Failure, proxyStatus } from "./failure.ts";
 import type { Client } from "./http1/client.ts";
 import { Reply, ResponseHead } from "./message.ts";
 
@@ -11,10 +11,11 @@ export function lastHopReply({ head, facts }: Client): Reply | undefined {
 }
 
 /** The host's own answer: its code, and nothing that a filter or an upstream has said. */
-export function failureReply({ code }: Failure): Reply {
+export function failureReply(failure: Failure): Reply {
+  const { code } = failure;
   const { status } = FAILURES[code];
   const fields = ["Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-store"];
-  fields.push("Proxy-Status", PROXY_STATUS[code]);
+  fields.push("Proxy-Status", proxyStatus(failure));
   if (status === 503) fields.push("Retry-After", "1");
   return new Reply(new ResponseHead(status, fields), Buffer.from(`${code}\n`));
 }

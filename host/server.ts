@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { ServerConfig } from "./config/config.ts";
 import { Failure } from "./failure.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
@@ -56,9 +56,11 @@ export class Server implements ServerKeeper, Choice, Timed {
   }
 
   submit(call: UpstreamCall): void {
-    for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
-      if (free.usable) return call.run(free);
-    }
+    if (call.fresh) this.#makeRoom();
+    else
+      for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
+        if (free.usable) return call.run(free);
+      }
     if (this.#all.size < this.#limits.connectionsMax) return call.run(this.#open());
     if (this.#pending.length < this.#limits.pendingMax) {
       call.pendingUntilMs = Date.now() + this.#limits.pendingMs;
@@ -95,6 +97,12 @@ export class Server implements ServerKeeper, Choice, Timed {
     if (next !== undefined) this.submit(next);
   }
 
+  /** It is a connection to this server, and a load on it, until its socket closes. */
+  upgraded(connection: ServerConnection, socket: Socket): void {
+    this.#sweeper.remove(connection);
+    socket.once("close", () => this.gone(connection));
+  }
+
   /** Those that have waited longest are the first. */
   sweep(nowMs: number): void {
     for (let first = this.#pending[0]; first !== undefined; first = this.#pending[0]) {
@@ -108,6 +116,14 @@ export class Server implements ServerKeeper, Choice, Timed {
     this.#closed = true;
     this.#sweeper.remove(this);
     for (const connection of this.#free) connection.close();
+  }
+
+  /** One kept connection has failed a request, and others may be as stale: one of them gives its place to a new one. */
+  #makeRoom(): void {
+    const free = this.#free.pop();
+    if (free === undefined) return;
+    this.#all.delete(free);
+    free.close();
   }
 
   #open(): ServerConnection {

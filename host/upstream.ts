@@ -97,6 +97,8 @@ export class UpstreamCall implements ServerOwner {
   readonly request: Outgoing;
   /** When it has waited too long for a connection. */
   pendingUntilMs = 0;
+  /** It wants a connection that has carried nothing before: a kept one has broken under it. */
+  fresh = false;
   readonly #upstream: Upstream;
   readonly #key: string;
   #owner: UpstreamOwner | undefined;
@@ -211,10 +213,12 @@ export class UpstreamCall implements ServerOwner {
 
   /** A server that cannot be reached will not be in a moment; one that closed a kept connection is there. */
   #triesAgain({ code }: Failure): boolean {
-    if (code === "UPSTREAM_BROKE_OFF")
-      return (
-        this.#upstream.retries.on.includes("reset") && IDEMPOTENT.has(this.request.method) && this.#pays()
-      );
+    if (code === "UPSTREAM_BROKE_OFF") {
+      const { on } = this.#upstream.retries;
+      if (!on.includes("reset") || !IDEMPOTENT.has(this.request.method) || !this.#pays()) return false;
+      this.fresh = true;
+      return true;
+    }
     if (this.#upstream.size < 2 || !this.#upstream.retries.on.includes("connect") || !this.#pays())
       return false;
     this.#avoided = this.#server;

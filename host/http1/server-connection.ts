@@ -3,6 +3,7 @@ import { Failure, type FailureCode } from "../failure.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
 import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts";
+import { lossOf } from "./connection-loss.ts";
 import { listed } from "./field-rules.ts";
 import type { HeadParser } from "./head-parser.ts";
 import { chunkLine, lastChunk } from "./wire.ts";
@@ -51,6 +52,8 @@ export interface ServerKeeper {
   free(connection: ServerConnection): void;
   /** It is no more. */
   gone(connection: ServerConnection): void;
+  /** It carries another protocol from now on, on a socket that is others' to end. */
+  upgraded(connection: ServerConnection, socket: Socket): void;
 }
 
 /** One request, as it is put on a connection. */
@@ -90,7 +93,7 @@ export class ServerConnection implements BodySink {
   #keepAlive = true;
   #deadline: number;
   #late: FailureCode = "UPSTREAM_CONNECT_TIMED_OUT";
-  #error = "";
+  #error: NodeJS.ErrnoException | undefined;
   #paused = false;
   /** Bytes of a body that came while paused. */
   #stalled: Buffer | undefined;
@@ -118,9 +121,9 @@ export class ServerConnection implements BodySink {
     socket.once(connectedEvent, () => this.#stands());
     socket.on("data", (data: Buffer) => this.#received(data));
     socket.on("end", () => this.#ended());
-    socket.on("drain", () => this.#owner?.drained());
+    socket.on("drain", () => this.#drained());
     socket.on("error", (error: NodeJS.ErrnoException) => {
-      this.#error = `${error.code ?? ""} ${error.message}`.trim();
+      this.#error = error;
     });
     socket.on("close", () => this.#gone());
   }
@@ -143,12 +146,17 @@ export class ServerConnection implements BodySink {
   /** Gives false when there is more waiting than should: `drained` follows. */
   write(chunk: Buffer): boolean {
     const socket = this.#socket;
-    if (this.#request?.chunked !== true) return socket.write(chunk);
-    socket.cork();
-    socket.write(chunkLine(chunk.length), "latin1");
-    socket.write(chunk);
-    const room = socket.write("\r\n", "latin1");
-    socket.uncork();
+    let room: boolean;
+    if (this.#request?.chunked !== true) room = socket.write(chunk);
+    else {
+      socket.cork();
+      socket.write(chunkLine(chunk.length), "latin1");
+      socket.write(chunk);
+      room = socket.write("\r\n", "latin1");
+      socket.uncork();
+    }
+    // From here on it is the server that is waited for.
+    if (!room && !this.#responded) this.#expect(this.#limits.bodyMs, "UPSTREAM_TIMED_OUT");
     return room;
   }
 
@@ -217,8 +225,15 @@ export class ServerConnection implements BodySink {
   #send(): void {
     const request = this.#request as Outgoing;
     this.#socket.write(request.head, "latin1");
-    this.#expect(this.#limits.headMs, "UPSTREAM_TIMED_OUT");
+    // A client that is slow with its body is no fault of the server's: the answer is waited for from the body's end on.
+    if (this.#sentAll) this.#expect(this.#limits.headMs, "UPSTREAM_TIMED_OUT");
+    else this.#deadline = 0;
     this.#owner?.ready();
+  }
+
+  #drained(): void {
+    if (!this.#sentAll && !this.#responded) this.#deadline = 0;
+    this.#owner?.drained();
   }
 
   #expect(ms: number, late: FailureCode): void {
@@ -327,19 +342,11 @@ export class ServerConnection implements BodySink {
       .removeAllListeners("end")
       .removeAllListeners("drain")
       .removeAllListeners("close");
-    this.#keeper.gone(this);
+    this.#keeper.upgraded(this, socket);
     const fields = this.#parser.fields;
     fields.push("Connection", "upgrade", "Upgrade", upgrade);
     owner?.upgraded(fields, socket, rest);
     return -1;
-  }
-
-  /** What the end of the connection means for a request. */
-  #fate(): FailureCode {
-    // A server that refuses this host's certificate says so when the handshake is done already.
-    if (this.#error.startsWith("ERR_SSL_") || (this.#reached && !this.#connected))
-      return "UPSTREAM_TLS_FAILED";
-    return this.#connected ? "UPSTREAM_BROKE_OFF" : "UPSTREAM_UNREACHABLE";
   }
 
   /** After a whole response: free again, unless more came than was asked for. */
@@ -382,10 +389,10 @@ export class ServerConnection implements BodySink {
     const owner = this.#owner;
     this.#owner = undefined;
     if (owner === undefined) return;
-    const detail = this.#error === "" ? "the server closed the connection" : this.#error;
     // A reused connection that breaks before a byte came was closed by the server while it was idle.
     const untouched = !this.#connected || (this.#reused && !this.#heard);
-    owner.failed(new Failure(this.#fate(), detail), untouched);
+    const progress = { reached: this.#reached, connected: this.#connected };
+    owner.failed(lossOf(this.#error, progress), untouched);
   }
 }
 

@@ -2,18 +2,22 @@ import type { Socket } from "node:net";
 import { Failure, type FailureCode } from "../failure.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
-import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts";
 import { lossOf } from "./connection-loss.ts";
-import { listed } from "./field-rules.ts";
 import type { HeadParser } from "./head-parser.ts";
+import {
+  type HeadLimits,
+  type HeadSink,
+  INCOMPLETE,
+  MALFORMED,
+  ResponseHeads,
+  SWITCHED,
+} from "./response-heads.ts";
 import { chunkLine, lastChunk } from "./wire.ts";
 
 /** Bounds on what a server may do. Units are in the names. */
-export interface ServerLimits {
-  readonly headBytesMax: number;
+export interface ServerLimits extends HeadLimits {
   readonly extensionBytesMax: number;
   readonly trailerBytesMax: number;
-  readonly interimMax: number;
   readonly connectMs: number;
   readonly headMs: number;
   readonly bodyMs: number;
@@ -71,12 +75,12 @@ export interface Outgoing {
 }
 
 /** One connection to a server (RFC 9112 §9): one request at a time, and reused only while nothing about it is in doubt. */
-export class ServerConnection implements BodySink {
+export class ServerConnection implements BodySink, HeadSink {
   readonly #socket: Socket;
   readonly #parser: HeadParser;
   readonly #limits: ServerLimits;
   readonly #keeper: ServerKeeper;
-  readonly #collector: HeadCollector;
+  readonly #heads: ResponseHeads;
   readonly #decoder: BodyDecoder;
   #owner: ServerOwner | undefined;
   #request: Outgoing | undefined;
@@ -89,8 +93,6 @@ export class ServerConnection implements BodySink {
   #sentAll = true;
   #responded = false;
   #heard = false;
-  #interims = 0;
-  #keepAlive = true;
   #deadline: number;
   #late: FailureCode = "UPSTREAM_CONNECT_TIMED_OUT";
   #error: NodeJS.ErrnoException | undefined;
@@ -112,8 +114,8 @@ export class ServerConnection implements BodySink {
     this.#parser = parser;
     this.#limits = limits;
     this.#keeper = keeper;
-    this.#collector = new HeadCollector(limits.headBytesMax, "HTTP/1.");
     this.#decoder = new BodyDecoder(parser, limits);
+    this.#heads = new ResponseHeads(parser, this.#decoder, limits);
     this.#deadline = Date.now() + limits.connectMs;
     socket.once("connect", () => {
       this.#reached = true;
@@ -139,7 +141,7 @@ export class ServerConnection implements BodySink {
     this.#sentAll = !request.hasBody;
     this.#responded = false;
     this.#heard = false;
-    this.#interims = 0;
+    this.#heads.begin();
     if (this.#connected) this.#send();
   }
 
@@ -201,6 +203,12 @@ export class ServerConnection implements BodySink {
     this.#fail(new Failure(this.#late, "the server took too long"));
   }
 
+  interim(status: number, fields: FieldList): boolean {
+    // This host has answered the expectation itself.
+    if (status !== 100) this.#owner?.interim(status, fields);
+    return this.#owner !== undefined;
+  }
+
   bodyChunk(chunk: Buffer): void {
     this.#owner?.sent(chunk);
   }
@@ -210,7 +218,7 @@ export class ServerConnection implements BodySink {
     const owner = this.#owner;
     this.#owner = undefined;
     // What the response answers has to be out whole, or the next request would follow in the middle of it.
-    if (this.#keepAlive && this.#sentAll) this.#complete = true;
+    if (this.#heads.keepAlive && this.#sentAll) this.#complete = true;
     else this.#socket.destroy();
     owner?.ended(trailers);
   }
@@ -248,10 +256,16 @@ export class ServerConnection implements BodySink {
       this.#deadline = Date.now() + this.#limits.bodyMs;
       return this.#body(data, 0);
     }
-    const at = this.#heads(data);
-    if (at < 0) return;
-    const whole = this.#collector.data;
-    this.#collector.clear();
+    const heads = this.#heads;
+    const at = heads.read(data, this.#request as Outgoing, this);
+    if (at === MALFORMED) return this.#fail(new Failure("UPSTREAM_MALFORMED", heads.error));
+    if (at === SWITCHED) return this.#switch(heads.rest);
+    if (at === INCOMPLETE) return;
+    const { status, fields } = this.#parser;
+    this.#responded = true;
+    this.#expect(this.#limits.bodyMs, "UPSTREAM_TIMED_OUT");
+    this.#owner?.responded({ status, fields, length: heads.length });
+    const whole = heads.take();
     // The chain may need time to let the head pass: nothing of the body comes before it.
     if (this.#paused) this.#stalled = whole.subarray(at);
     else this.#body(whole, at);
@@ -268,70 +282,8 @@ export class ServerConnection implements BodySink {
     if (this.#complete) this.#settle(at < data.length);
   }
 
-  /** Reads heads until the final one. Gives where its body begins in the collector's data, or -1 when there is none yet. */
-  #heads(piece: Buffer): number {
-    let data = piece;
-    for (;;) {
-      const end = this.#collector.collect(data);
-      if (end === INCOMPLETE) return -1;
-      const whole = this.#collector.data;
-      const parser = this.#parser;
-      if (end === TOO_LONG) return this.#malformed("the head is too long");
-      if (end === BROKEN)
-        return this.#malformed(
-          "it does not begin as HTTP/1.1 does, or has a control byte or a line without CR",
-        );
-      if (!parser.response(whole, 0, end))
-        return this.#malformed(`${parser.error?.sentence} (byte ${parser.error?.at} of the head)`);
-      const rest = end < whole.length ? whole.subarray(end) : undefined;
-      if (parser.status >= 200) {
-        this.#final();
-        return end;
-      }
-      this.#collector.clear();
-      if (parser.status === 101) return this.#switch(rest);
-      this.#interims += 1;
-      if (this.#interims > this.#limits.interimMax)
-        return this.#malformed(`more than ${this.#limits.interimMax} interim responses`);
-      // This host has answered the expectation itself.
-      if (parser.status !== 100) this.#owner?.interim(parser.status, parser.fields);
-      if (rest === undefined || this.#owner === undefined) return -1;
-      data = rest;
-    }
-  }
-
-  /** RFC 9112 §6.3: how long the body is. */
-  #final(): void {
-    const { status, minor, connection, chunked, contentLength, fields } = this.#parser;
-    this.#responded = true;
-    const bodiless = this.#request?.method === "HEAD" || status === 204 || status === 304;
-    this.#keepAlive = minor === 1 ? !listed(connection, "close") : listed(connection, "keep-alive");
-    // A server that announces a body where none may be could send it, too.
-    if (bodiless && this.#request?.method !== "HEAD" && (chunked || contentLength > 0))
-      this.#keepAlive = false;
-    let length = contentLength;
-    if (bodiless) {
-      length = 0;
-      this.#decoder.beginLength(0);
-    } else if (chunked) this.#decoder.beginChunked();
-    else if (contentLength >= 0) this.#decoder.beginLength(contentLength);
-    else {
-      this.#keepAlive = false;
-      this.#decoder.beginUntilEnd();
-    }
-    this.#expect(this.#limits.bodyMs, "UPSTREAM_TIMED_OUT");
-    this.#owner?.responded({ status, fields, length });
-  }
-
-  #switch(rest: Buffer | undefined): -1 {
-    const offered = this.#request?.upgrade ?? "";
-    const { upgrade } = this.#parser;
-    // RFC 9110 §7.8: a server switches to what was offered, and to nothing else.
-    if (
-      upgrade === "" ||
-      !upgrade.split(",").every((protocol) => listed(offered, protocol.trim().toLowerCase()))
-    )
-      return this.#malformed("101 to a protocol that was not offered");
+  #switch(rest: Buffer | undefined): void {
+    const { fields, upgrade } = this.#parser;
     const owner = this.#owner;
     const socket = this.#socket;
     this.#owner = undefined;
@@ -343,10 +295,8 @@ export class ServerConnection implements BodySink {
       .removeAllListeners("drain")
       .removeAllListeners("close");
     this.#keeper.upgraded(this, socket);
-    const fields = this.#parser.fields;
     fields.push("Connection", "upgrade", "Upgrade", upgrade);
     owner?.upgraded(fields, socket, rest);
-    return -1;
   }
 
   /** After a whole response: free again, unless more came than was asked for. */
@@ -367,11 +317,6 @@ export class ServerConnection implements BodySink {
   #ended(): void {
     if (this.#owner !== undefined && this.#responded && this.#decoder.untilEnd) this.bodyEnded(NONE);
     this.#socket.destroy();
-  }
-
-  #malformed(detail: string): -1 {
-    this.#fail(new Failure("UPSTREAM_MALFORMED", detail));
-    return -1;
   }
 
   #fail(failure: Failure): void {

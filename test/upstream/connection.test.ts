@@ -66,7 +66,7 @@ describe("an upgraded connection", () => {
     await tunnel.head();
     const client = await connect(host);
     for (let round = 0; round < 4; round++) await client.ask(request("/"));
-    expect(upstreams.map(({ arrivals }) => arrivals.length).toSorted()).toEqual([1, 4]);
+    expect(upstreams.map(({ arrivals }) => arrivals.length).toSorted((a, b) => a - b)).toEqual([1, 4]);
   });
 });
 

@@ -238,7 +238,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   get method(): string {
-    return this.#client.head.method;
+    return this.#client.method;
   }
 
   get target(): string {

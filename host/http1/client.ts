@@ -44,6 +44,8 @@ export class Client {
   readonly connection: ClientConnection;
   readonly head: RequestHead;
   readonly facts: RequestFacts;
+  /** What the client asked for: a filter may make another method of it for the upstream. */
+  readonly method: string;
   /** Whose request it is, as far as trusted hops tell. Not for logs, metrics or anything else that is kept. */
   readonly address: string;
   owner: ClientOwner | undefined;
@@ -56,7 +58,6 @@ export class Client {
   /** A head that waits for the first bytes of its body, so that both leave in one write. */
   #held: string | undefined;
   #chunked = false;
-  /** What the client asked for: a filter may have made another method of it for the upstream. */
   readonly #headOnly: boolean;
   #bodiless = false;
   /** What Content-Length promised and has not been written yet; -1 without one. */
@@ -68,6 +69,7 @@ export class Client {
     this.connection = connection;
     this.head = head;
     this.facts = facts;
+    this.method = head.method;
     this.address = address;
     this.#headOnly = head.method === "HEAD";
   }

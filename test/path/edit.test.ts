@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Handmade, handmade } from "../contract/handmade.ts";
 import { type RawClient, request } from "../support/raw-client.ts";
-import { startProxy } from "../support/test-host.ts";
+import { startProxy, type TestHost } from "../support/test-host.ts";
 import { type Answer, ok, Upstream } from "../support/upstream.ts";
 
 let folder: string;
@@ -24,6 +24,7 @@ afterEach(async () => {
 });
 
 interface Path {
+  readonly host: TestHost;
   readonly upstream: Upstream;
   readonly client: RawClient;
 }
@@ -39,7 +40,7 @@ async function path(parts: Handmade, answer: Answer): Promise<Path> {
       routes: [{ match: { path: "/edit" }, filters: ["own"], upstream: "main" }, { upstream: "main" }],
     }),
   );
-  return { upstream, client: stack.use(await host.connect()) };
+  return { host, upstream, client: stack.use(await host.connect()) };
 }
 
 /** A filter that gives requests another method, authority or path. */
@@ -69,6 +70,14 @@ const server: Answer = ({ method, target }) =>
   method === "HEAD" ? ok(target).slice(0, -target.length) : ok(target);
 
 describe("the method", () => {
+  test("in the log is the one that the client sent, whatever a filter has made of it", async () => {
+    const { host, upstream, client } = await path(setting("method", "PUT"), server);
+    await client.ask(request("/edit"));
+    expect(upstream.arrivals[0]?.method).toBe("PUT");
+    const [line] = await host.lines("of the exchange", ({ msg }) => msg === "exchange");
+    expect(line?.["method"]).toBe("GET");
+  });
+
   test("of a GET that becomes HEAD: the client gets a response that ends, and the next one is its own", async () => {
     const { upstream, client } = await path(setting("method", "HEAD"), server);
     const { status: given, body } = await client.ask(request("/edit"));

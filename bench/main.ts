@@ -20,7 +20,7 @@ buildProbe();
 const call = await measureCalls(values.quick);
 keepReport("call", call);
 if (!values.json) printCalls(call);
-const proxy = await measureProxies(values.quick);
+const proxy = await measureProxies({ quick: values.quick, rows: [], proxies: [], rounds: 0 });
 if (proxy !== undefined) {
   keepReport("proxy", proxy);
   if (!values.json) printProxies(proxy);

@@ -1,7 +1,7 @@
 /**
  * Where the time of a proxied request goes: writes a `.cpuprofile` of the worker under load and prints its hot spots.
  *
- *   node bench/profile.ts [--filters 0|1|3] [--seconds N]
+ *   node bench/profile.ts [--filters 0|1|3] [--row 1k] [--seconds N]
  *
  * The samples are of time, not of processor time: on a busy machine a thread that waits for its processor is charged to
  * the function that it waits in, mostly a write to a socket.
@@ -9,40 +9,33 @@
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { BROWSER_FIELDS } from "./support/browser-request.ts";
-import { type Child, cleanUpAtExit, runFolder } from "./support/child.ts";
-import { startServer, startSluice } from "./support/contender.ts";
+import { cleanUpAtExit, runFolder } from "./support/child.ts";
+import { Field } from "./support/contender.ts";
 import { type ProfileSummary, summarizeProfile } from "./support/cpu-profile.ts";
 import { buildProbe } from "./support/filters.ts";
 import { load } from "./support/load.ts";
 import { printTable, ROOT } from "./support/report.ts";
+import { MAIN_ROW, rowsNamed } from "./support/rows.ts";
 import { hasTool } from "./support/tool.ts";
 
 /** Gives the path of the profile. */
-async function profileWorker(filters: string, seconds: number): Promise<string> {
+async function profileWorker(filters: string, rowName: string, seconds: number): Promise<string> {
   const folder = runFolder();
-  const children: Child[] = [];
+  const field = await Field.open(folder);
   try {
-    const upstream = await startServer(folder, "upstream");
-    children.push(upstream);
+    const [row] = rowsNamed([rowName]);
+    if (row === undefined) throw new Error("there is no such row");
     const profiles = join(folder, "profiles");
-    const nodeOptions = ["--cpu-prof", "--cpu-prof-dir", profiles];
-    const sluice = await startSluice({
-      folder,
-      upstreamPort: upstream.port,
-      exchangeLog: false,
-      nodeOptions,
-    });
-    children.push(sluice);
-    await load(`http://127.0.0.1:${sluice.port}/${filters}/`, BROWSER_FIELDS, seconds);
+    const sluice = await field.sluice(["--cpu-prof", "--cpu-prof-dir", profiles]);
+    await load({ ...sluice, prefix: `/${filters}` }, row, seconds, folder);
     // Node writes the profiles when the threads end.
-    await sluice.stop();
-    const kept = join(ROOT, ".sluice", "bench", `worker-${filters}-filters.cpuprofile`);
+    await sluice.child.stop();
+    const kept = join(ROOT, ".sluice", "bench", `worker-${row.name}-${filters}-filters.cpuprofile`);
     mkdirSync(join(kept, ".."), { recursive: true });
     copyFileSync(busiest(profiles), kept);
     return kept;
   } finally {
-    await Promise.all(children.map((child) => child.stop()));
+    await field.stop();
   }
 }
 
@@ -71,13 +64,17 @@ const FUNCTIONS = 25;
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { filters: { type: "string", default: "1" }, seconds: { type: "string", default: "10" } },
+    options: {
+      filters: { type: "string", default: "1" },
+      row: { type: "string", default: MAIN_ROW },
+      seconds: { type: "string", default: "10" },
+    },
   });
   cleanUpAtExit();
   buildProbe();
   if (await hasTool("wrk")) {
     const seconds = Number(values.seconds);
-    const path = await profileWorker(values.filters, seconds);
+    const path = await profileWorker(values.filters, values.row, seconds);
     printProfile(summarizeProfile(path, seconds * 500));
     console.log(`\n${relative(ROOT, path)} opens in a browser's developer tools.`);
   } else {

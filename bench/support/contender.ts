@@ -1,83 +1,175 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FILTERS_DIRECTORY } from "../../scripts/build-filters.ts";
+import { Authority, writePair } from "../../test/support/certificate.ts";
 import { Child, freePort } from "./child.ts";
-import { CONNECTIONS } from "./load.ts";
+import { type Pair, type Ports, startHaproxy, startNginx } from "./native-proxy.ts";
 import { ROOT } from "./report.ts";
+import { CONNECTIONS_MAX } from "./rows.ts";
+import { hasTool } from "./tool.ts";
 
-/** A server of server.ts, by its kind there. Each server here keeps its files in `folder`, which is there. */
-export async function startServer(folder: string, kind: string, upstreamPort?: number): Promise<Child> {
-  const port = await freePort();
-  const command = [process.execPath, join(ROOT, "bench", "server.ts"), kind, String(port)];
-  if (upstreamPort !== undefined) command.push(String(upstreamPort));
-  return Child.start(kind, port, join(folder, `${kind}.log`), command);
+/** A proxy in the benchmark, or one of the ways in which Sluice can be asked. */
+export interface Contender {
+  readonly name: string;
+  readonly kind: "native" | "peer" | "sluice";
+  /** It takes part in the main row alone. */
+  readonly variant: boolean;
+  readonly child: Child;
+  readonly ports: Ports;
+  /** What its paths begin with. */
+  readonly prefix: string;
 }
 
-/** nginx with one worker, connections kept on both sides, and no access log. */
-export async function startNginx(folder: string, upstreamPort: number): Promise<Child> {
-  const port = await freePort();
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (name) => `${name}_temp_path ${folder}/temp;`,
-  );
-  const config = `
-worker_processes 1;
-daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/nginx.log;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  ${temporary.join("\n  ")}
-  keepalive_requests 1000000000;
-  upstream api {
-    server 127.0.0.1:${upstreamPort};
-    keepalive ${CONNECTIONS};
-    keepalive_requests 1000000000;
+/** The other proxies on Node, by their names in peer.ts. */
+const PEERS: Readonly<Record<string, string>> = {
+  "http-proxy-3": "http-proxy-3",
+  httpxy: "httpxy",
+  fastify: "@fastify/http-proxy",
+  "fast-proxy": "fast-proxy",
+};
+
+export const NGINX = "nginx";
+export const SLUICE = "sluice";
+
+/** All processes of one run of the benchmark, with their files. */
+export class Field {
+  readonly upstreamPort: number;
+  readonly contenders: Contender[] = [];
+  /** Sentences about those that cannot take part. */
+  readonly leftOut: string[] = [];
+  readonly #folder: string;
+  readonly #pair: Pair;
+  readonly #children: Child[];
+
+  private constructor(folder: string, pair: Pair, upstream: Child) {
+    this.#folder = folder;
+    this.#pair = pair;
+    this.upstreamPort = upstream.port;
+    this.#children = [upstream];
   }
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://api;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Connection "";
+
+  /** The upstream alone. `folder` is there, and its owner removes it. */
+  static async open(folder: string): Promise<Field> {
+    const authority = await Authority.create("bench");
+    const pair = writePair(folder, "bench", await authority.issue(["127.0.0.1"]));
+    const port = await freePort();
+    const command = [process.execPath, join(ROOT, "bench", "upstream.ts"), String(port)];
+    return new Field(
+      folder,
+      pair,
+      await Child.start("upstream", port, join(folder, "upstream.log"), command),
+    );
+  }
+
+  /** Everybody who is `wanted`, by name. */
+  async enter(wanted: (name: string) => boolean): Promise<void> {
+    for (const [name, log] of [
+      [NGINX, false],
+      ["nginx, access log", true],
+    ] as const) {
+      if (wanted(name))
+        await this.#native(name, "nginx", log, (ports) => startNginx(this.#folder, ports, this.#pair, log));
+    }
+    if (wanted("HAProxy"))
+      await this.#native("HAProxy", "haproxy", false, (ports) =>
+        startHaproxy(this.#folder, ports, this.#pair),
+      );
+    for (const [kind, name] of Object.entries(PEERS)) if (wanted(name)) await this.#peer(kind, name);
+    await this.#sluices(wanted);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.stop()));
+  }
+
+  async #native(
+    name: string,
+    tool: string,
+    variant: boolean,
+    start: (ports: Ports) => Promise<Child>,
+  ): Promise<void> {
+    if (!(await hasTool(tool))) {
+      this.leftOut.push(`${name} is not in the table: it is not installed.`);
+      return;
+    }
+    const ports = await this.#ports();
+    this.#add({ name, kind: "native", variant, child: await start(ports), ports, prefix: "/0" });
+  }
+
+  async #peer(kind: string, name: string): Promise<void> {
+    const ports = await this.#ports();
+    const numbers = [ports.plain, ports.tls, ports.upstream].map(String);
+    const command = [process.execPath, join(ROOT, "bench", "peer.ts"), kind, ...numbers];
+    const { cert, key } = this.#pair;
+    const child = await Child.start(name, ports.plain, join(this.#folder, `${kind}.log`), [
+      ...command,
+      cert,
+      key,
+    ]);
+    this.#add({ name, kind: "peer", variant: false, child, ports, prefix: "/0" });
+  }
+
+  /** Filters are a matter of the route, and a log is one of the process. */
+  async #sluices(wanted: (name: string) => boolean): Promise<void> {
+    const ways = [
+      { name: SLUICE, prefix: "/0", log: false },
+      { name: "sluice, 1 filter", prefix: "/1", log: false },
+      { name: "sluice, 3 filters", prefix: "/3", log: false },
+      { name: "sluice, log", prefix: "/0", log: true },
+      { name: "sluice, 1 filter, log", prefix: "/1", log: true },
+    ].filter(({ name }) => wanted(name));
+    for (const log of [false, true]) {
+      if (ways.every((way) => way.log !== log)) continue;
+      const ports = await this.#ports();
+      const child = await startSluice(this.#folder, ports, this.#pair, log, []);
+      for (const { name, prefix } of ways.filter((way) => way.log === log))
+        this.#add({ name, kind: "sluice", variant: name !== SLUICE, child, ports, prefix });
     }
   }
-}
-`;
-  const path = join(folder, "nginx.conf");
-  writeFileSync(path, config);
-  const log = join(folder, "nginx.log");
-  return Child.start("nginx", port, log, ["nginx", "-p", folder, "-e", log, "-c", path]);
-}
 
-export interface SluiceOptions {
-  readonly folder: string;
-  readonly upstreamPort: number;
-  /** Whether each exchange is logged. */
-  readonly exchangeLog: boolean;
-  /** For Node itself. */
-  readonly nodeOptions?: readonly string[];
+  /** Sluice alone, for a profile. */
+  async sluice(nodeOptions: readonly string[]): Promise<Contender> {
+    const ports = await this.#ports();
+    const child = await startSluice(this.#folder, ports, this.#pair, false, nodeOptions);
+    const contender: Contender = { name: SLUICE, kind: "sluice", variant: false, child, ports, prefix: "/0" };
+    this.#add(contender);
+    return contender;
+  }
+
+  async #ports(): Promise<Ports> {
+    return { plain: await freePort(), tls: await freePort(), upstream: this.upstreamPort };
+  }
+
+  #add(contender: Contender): void {
+    this.contenders.push(contender);
+    if (!this.#children.includes(contender.child)) this.#children.push(contender.child);
+  }
 }
 
 /** Sluice with one worker and the routes `/0/`, `/1/` and `/3/`, named for the number of their filters. */
-export async function startSluice(options: SluiceOptions): Promise<Child> {
-  const { folder, upstreamPort, exchangeLog, nodeOptions = [] } = options;
-  const port = await freePort();
+async function startSluice(
+  folder: string,
+  ports: Ports,
+  pair: Pair,
+  log: boolean,
+  nodeOptions: readonly string[],
+): Promise<Child> {
   const names = ["first", "second", "third"];
+  const component = join(FILTERS_DIRECTORY, "probe.wasm");
   const config = {
-    listen: [`127.0.0.1:${port}`],
+    listen: [
+      { address: `127.0.0.1:${ports.plain}` },
+      { address: `127.0.0.1:${ports.tls}`, tls: { certificates: [pair] } },
+    ],
     // Its default address can be taken once, and there are two of them.
     admin: false,
     workers: 1,
     artifacts: join(folder, "store"),
-    log: { exchanges: exchangeLog },
-    upstreams: { api: { servers: [`http://127.0.0.1:${upstreamPort}`] } },
+    log: { exchanges: log },
+    limits: { "upstream-connections": CONNECTIONS_MAX },
+    upstreams: { api: { servers: [`http://127.0.0.1:${ports.upstream}`] } },
     filters: Object.fromEntries(
-      names.map((name) => [
-        name,
-        { component: join(FILTERS_DIRECTORY, "probe.wasm"), config: { work: "two-reads-one-write" } },
-      ]),
+      names.map((name) => [name, { component, config: { work: "two-reads-one-write" } }]),
     ),
     routes: [0, 1, 3].map((count) => ({
       match: { path: `/${count}/*` },
@@ -85,10 +177,11 @@ export async function startSluice(options: SluiceOptions): Promise<Child> {
       upstream: "api",
     })),
   };
-  const name = exchangeLog ? "sluice-logging" : "sluice";
+  const name = log ? "sluice-logging" : "sluice";
+  mkdirSync(folder, { recursive: true });
   const path = join(folder, `${name}.yaml`);
   // JSON is YAML.
   writeFileSync(path, JSON.stringify(config, null, 2));
   const command = [process.execPath, ...nodeOptions, join(ROOT, "host", "cli", "main.ts"), "run", "-c", path];
-  return Child.start(name, port, join(folder, `${name}.log`), command);
+  return Child.start(name, ports.plain, join(folder, `${name}.log`), command);
 }

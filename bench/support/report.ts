@@ -33,6 +33,13 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
   for (const row of rows) console.log(line(row));
 }
 
+/** The same as a table of Markdown. */
+export function printMarkdown(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  console.log(`| ${head.join(" | ")} |`);
+  console.log(`|${"---|".repeat(head.length)}`);
+  for (const row of rows) console.log(`| ${row.join(" | ")} |`);
+}
+
 export function printAims(aims: readonly Aim[]): void {
   for (const { sentence, met } of aims) console.log(`${met ? "reached" : "MISSED "}  ${sentence}`);
 }

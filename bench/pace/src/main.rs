@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<String> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args();
+    let _program = arguments.next();
     let address = arguments.next().ok_or_else(|| invalid("HOST:PORT is missing"))?;
     let mut number = |name: &str| -> io::Result<f64> {
         let text = arguments.next().ok_or_else(|| invalid(name))?;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { formatAddress } from "./config/address.ts";
 import type { Address, Config, FilterConfig, Json } from "./config/config.ts";
 import { Certificates } from "./control/certificates.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type SwapResult,
 } from "./control/control.ts";
 import { Fleet } from "./control/fleet.ts";
+import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
 import type { PreparedFilter } from "./control/messages.ts";
 import { type ArtifactWatch, watchArtifacts } from "./control/watch.ts";
 import { OrderFailed } from "./control/worker-link.ts";
@@ -64,11 +66,18 @@ export class Host implements Control {
     });
   }
 
-  /** Resolves when every worker serves and listens. Rejects with a `Refusal`, and leaves nothing behind. */
-  static async start(config: Config, log: Log): Promise<Host> {
+  /**
+   * Resolves when every worker serves and listens, on the sockets that were `inherited` where they fit. Rejects with a
+   * `Refusal`, and leaves nothing behind.
+   */
+  static async start(
+    config: Config,
+    log: Log,
+    inherited: InheritedSockets = new InheritedSockets(),
+  ): Promise<Host> {
     const host = new Host(config, log);
     try {
-      await host.#begin();
+      await host.#begin(inherited);
       return host;
     } catch (error) {
       await host.force();
@@ -80,7 +89,7 @@ export class Host implements Control {
   static async check(config: Config, log: Log): Promise<readonly PreparedFilter[]> {
     const host = new Host({ ...config, workers: 1, listen: [] }, log);
     try {
-      await host.#begin();
+      await host.#begin(new InheritedSockets());
       return host.#prepared;
     } catch (error) {
       throw refusalOf(error);
@@ -102,6 +111,11 @@ export class Host implements Control {
     this.#stopping = true;
     await this.#fleet.stop();
     await this.#close();
+  }
+
+  /** Where connections are taken, for a process that takes over. */
+  get sockets(): readonly InheritedSocket[] {
+    return this.#fleet.sockets;
   }
 
   status(): Status {
@@ -172,7 +186,7 @@ export class Host implements Control {
     });
   }
 
-  async #begin(): Promise<void> {
+  async #begin(inherited: InheritedSockets): Promise<void> {
     this.#watchFiles(this.#config);
     await this.#apply(this.#config);
     const { listen } = this.#config;
@@ -185,7 +199,7 @@ export class Host implements Control {
       address: { kind, host, port },
       tls: certificates.materials[at] ?? null,
     }));
-    this.#listen = await this.#fleet.listen(endpoints);
+    this.#listen = await this.#fleet.listen(endpoints, inherited);
   }
 
   /** The files of a listener's certificates are other ones now. */
@@ -318,10 +332,6 @@ const REFUSALS: Readonly<Record<OrderFailed["fault"], RefusalCode>> = {
   configure: "CONFIGURE_REFUSED",
   host: "HOST_UNAVAILABLE",
 };
-
-function formatAddress({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 const VERSION = (
   JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }

@@ -7,7 +7,8 @@ export function complain(error: unknown): void {
   process.stderr.write(`${sentenceOf(error)}\n`);
 }
 
-function sentenceOf(error: unknown): string {
+/** What went wrong, for a terminal. */
+export function sentenceOf(error: unknown): string {
   // One line for each problem, beginning with its place, as editors and terminals make links of them.
   if (error instanceof ConfigError) return printable(error.message);
   if (error instanceof AdminError || error instanceof Refusal) return `sluice: ${printable(error.message)}`;

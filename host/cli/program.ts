@@ -32,7 +32,9 @@ function buildProgram(end: (code: number) => void): Command {
 
   program
     .command("run")
-    .description("starts the proxy; SIGTERM or SIGINT drains it, a second one ends it at once")
+    .description(
+      "starts the proxy; SIGTERM or SIGINT drains it, a second one ends it at once; SIGUSR2 upgrades it in place",
+    )
     .addOption(configFile().default("sluice.yaml"))
     .action(async (options: { c: string }) => {
       const { run } = await import("./run.ts");

@@ -1,52 +1,117 @@
+import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Admin, startAdmin } from "../control/admin.ts";
+import type { InheritedSockets } from "../control/inherited-sockets.ts";
 import { Host } from "../host.ts";
 import { createLog, type Log } from "../ops/log.ts";
+import { sentenceOf } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
+import { takeInheritance } from "./inheritance.ts";
+import { Succession, tellPredecessor } from "./succession.ts";
+import { tellSupervisor } from "./supervisor.ts";
 
 const STANDARD_ERROR = 2;
 
 /** Runs the proxy until a signal ends it. Gives 0 when the exchanges in flight could end, 1 when a second signal broke them. */
 export async function run(file: string): Promise<number> {
-  const config = loadConfig(file);
+  try {
+    return await runWith(loadConfig(file), takeInheritance(process.env));
+  } catch (error) {
+    await tellPredecessor({ sluice: "failed", sentence: sentenceOf(error) });
+    throw error;
+  }
+}
+
+async function runWith(config: Config, inherited: InheritedSockets): Promise<number> {
   const log = createLog({ level: config.log.level, destination: STANDARD_ERROR });
   const signals = new StopSignals();
+  const succession = new Succession(log.logger);
   try {
-    return await serve(config, log, signals);
+    return await serve(config, log, { inherited, signals, succession });
   } finally {
     signals.close();
+    succession.close();
     await log.flush();
   }
 }
 
-async function serve(config: Config, log: Log, signals: StopSignals): Promise<number> {
+interface Life {
+  readonly inherited: InheritedSockets;
+  readonly signals: StopSignals;
+  readonly succession: Succession;
+}
+
+async function serve(config: Config, log: Log, { inherited, signals, succession }: Life): Promise<number> {
   const { logger } = log;
-  const host = await Promise.race([Host.start(config, log), signals.second]);
+  const host = await Promise.race([Host.start(config, log, inherited), signals.second]);
   if (typeof host === "string") {
     // A start cannot be taken back half-way, and who asks twice does not want to wait for its end.
     logger.warn({ signal: host }, "stopped before it served");
     await log.flush();
     process.exit(FAILED);
   }
-  const admin = await openAdmin(host, config, log);
+  const admin = await openAdmin(host, config, log, inherited);
+  for (const name of inherited.closeRest()) logger.warn(`nothing is configured for ${name}: closed`);
   logger.info({ listen: host.status().listen, admin: admin?.address ?? null }, "serving");
+  tellSupervisor(logger, "READY=1", `MAINPID=${process.pid}`);
+  await tellPredecessor({ sluice: "serving" });
+  succession.allow(() => [...host.sockets, ...(admin === undefined ? [] : [admin.socket])]);
 
-  const signal = await signals.first;
-  logger.info({ signal, drainMs: config.timeouts.drainMs }, "draining; a second signal ends it at once");
+  const reason = await Promise.race([signals.first, succession.taken]);
+  return typeof reason === "number"
+    ? makeWay(reason, { host, admin, logger, signals })
+    : stop(reason, config, { host, admin, logger, signals, succession });
+}
+
+interface Served {
+  readonly host: Host;
+  readonly admin: Admin | undefined;
+  readonly logger: Logger;
+  readonly signals: StopSignals;
+}
+
+/** Another process serves: the exchanges that are here end here. */
+async function makeWay(successor: number, { host, admin, logger, signals }: Served): Promise<number> {
+  logger.info({ successor }, "draining: a successor serves; a signal ends this process at once");
+  // Operators' questions are the successor's from now on.
+  const [forced] = await Promise.all([drain(host, signals.first), admin?.leave()]);
+  logger.info({ forced }, "stopped");
+  return forced ? FAILED : DONE;
+}
+
+async function stop(
+  signal: NodeJS.Signals,
+  { timeouts }: Config,
+  { host, admin, logger, signals, succession }: Served & { readonly succession: Succession },
+): Promise<number> {
+  logger.info({ signal, drainMs: timeouts.drainMs }, "draining; a second signal ends it at once");
+  tellSupervisor(logger, "STOPPING=1");
+  succession.end();
   // The admin API stays up meanwhile: /readyz says that the host drains, and the last metrics can be read.
-  const drained = host.drain().then(() => "drained" as const);
-  const forced = (await Promise.race([drained, signals.second])) !== "drained";
-  if (forced) await host.force();
+  const forced = await drain(host, signals.second);
   await admin?.close();
   logger.info({ forced }, "stopped");
   return forced ? FAILED : DONE;
 }
 
-async function openAdmin(host: Host, config: Config, log: Log): Promise<Admin | undefined> {
+/** Gives whether the exchanges in flight were broken, because a signal came before their end. */
+async function drain(host: Host, signal: Promise<NodeJS.Signals>): Promise<boolean> {
+  const drained = host.drain().then(() => "drained" as const);
+  const forced = (await Promise.race([drained, signal])) !== "drained";
+  if (forced) await host.force();
+  return forced;
+}
+
+async function openAdmin(
+  host: Host,
+  config: Config,
+  log: Log,
+  inherited: InheritedSockets,
+): Promise<Admin | undefined> {
   if (config.admin === null) return undefined;
   try {
-    return await startAdmin(host, config.admin, log.logger);
+    return await startAdmin(host, config.admin, log.logger, inherited);
   } catch (error) {
     await host.force();
     throw error;

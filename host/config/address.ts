@@ -97,3 +97,8 @@ function isHost(input: string): boolean {
     input.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "")
   );
 }
+
+/** As it is written in a configuration. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,6 +1,7 @@
-import { lstatSync, unlinkSync } from "node:fs";
+import { linkSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { connect } from "node:net";
+import { type AddressInfo, connect, Server as NetServer } from "node:net";
+import { dirname, join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { OpenAPIHono, type z } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
@@ -11,19 +12,38 @@ import { AdminError, formatAdminAddress, isLoopback } from "./admin-address.ts";
 import { answerOf, Problem } from "./admin-problem.ts";
 import { addRoutes } from "./admin-routes.ts";
 import { type Control, Refusal } from "./control.ts";
+import {
+  ADMIN_NAME,
+  descriptorOf,
+  type InheritedSocket,
+  InheritedSockets,
+  socketName,
+} from "./inherited-sockets.ts";
 
 export interface Admin {
   /** Where it listens, with the actual port. */
   readonly address: string;
+  /** For a process that takes over. */
+  readonly socket: InheritedSocket;
   /** Stops accepting at once, lets requests end for a while, and then cuts them off. */
   close(): Promise<void>;
+  /**
+   * Closes here only: the socket's file stays, for the process that has taken over. Who has been accepted here is still
+   * answered here.
+   */
+  leave(): Promise<void>;
 }
 
 /**
  * Serves the admin API. Whoever reaches it may change what runs, and it asks
  * nobody for a name: so it listens on loopback or a socket file only, and answers no web page.
  */
-export async function startAdmin(control: Control, at: AdminAddress, log: Logger): Promise<Admin> {
+export async function startAdmin(
+  control: Control,
+  at: AdminAddress,
+  log: Logger,
+  inherited: InheritedSockets = new InheritedSockets(),
+): Promise<Admin> {
   if (at.kind === "tcp" && !isLoopback(at.host)) {
     throw new AdminError(
       `The admin address ${formatAdminAddress(at)} can be reached from other machines, and the admin API asks nobody for a name: ` +
@@ -48,14 +68,28 @@ export async function startAdmin(control: Control, at: AdminAddress, log: Logger
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
-  await listen(server, at);
-  return { address: actualAddress(server, at), close: () => close(server) };
+  const name = socketName("admin", formatAdminAddress(at));
+  const socket = inherited.take(name, ADMIN_NAME);
+  if (socket === undefined) await listen(server, at);
+  else adopt(server, at, socket);
+  const supervised = socket?.supervised ?? false;
+  return {
+    address: actualAddress(server, at),
+    socket: { fd: descriptorOf(server), name, supervised },
+    close: () => {
+      if (at.kind === "unix" && !supervised) removeFile(at.path);
+      return close(server);
+    },
+    leave: () => leave(server),
+  };
 }
 
 const BODY_BYTES_MAX = 1_048_576;
 const CONNECTIONS_MAX = 256;
 const REQUEST_MS_MAX = 10_000;
 const CLOSE_MS_MAX = 2_000;
+/** Who has connected and then said nothing for so long has no request on its way. */
+const LEAVE_IDLE_MS = 1_000;
 const PROBE_MS_MAX = 1_000;
 
 function buildApp(control: Control, at: AdminAddress, log: Logger): OpenAPIHono {
@@ -169,23 +203,66 @@ async function listen(server: Server, at: AdminAddress): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("listening", resolve);
   server.once("error", reject);
-  if (at.kind === "tcp") {
-    // One address, not whichever the resolver gives first.
-    server.listen(at.port, at.host.toLowerCase() === "localhost" ? "127.0.0.1" : at.host);
-  } else {
-    // The socket is made within this call; with a chmod after it there would be a moment for others.
-    const before = process.umask(0o177);
-    server.listen(at.path);
-    process.umask(before);
-  }
   try {
-    await promise;
+    if (at.kind === "tcp") {
+      // One address, not whichever the resolver gives first.
+      server.listen(at.port, at.host.toLowerCase() === "localhost" ? "127.0.0.1" : at.host);
+      await promise;
+    } else await listenOnFile(server, at.path, promise);
   } catch (error) {
-    const why =
-      (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? "something else listens there" : String(error);
-    throw new AdminError(`The admin API cannot listen on ${formatAdminAddress(at)}: ${why}.`, undefined, {
-      cause: error,
-    });
+    const { code } = error as NodeJS.ErrnoException;
+    const taken = code === "EADDRINUSE" || code === "EEXIST";
+    throw new AdminError(
+      `The admin API cannot listen on ${formatAdminAddress(at)}: ${taken ? "something else listens there" : String(error)}.`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * A server removes the file by whose name it was bound when it closes, also when another process goes on listening on the
+ * same socket. So it is bound by another name, and the one that operators know is a second link to it.
+ */
+async function listenOnFile(server: Server, path: string, listening: Promise<void>): Promise<void> {
+  const bound = join(dirname(path), `.${process.pid.toString(36)}`);
+  // The socket is made within this call; with a chmod after it there would be a moment for others.
+  const before = process.umask(0o177);
+  server.listen(bound);
+  process.umask(before);
+  await listening;
+  try {
+    linkSync(bound, path);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  unlinkSync(bound);
+}
+
+/** Listens on a socket that was open before this process was. */
+function adopt(server: Server, at: AdminAddress, { fd }: InheritedSocket): void {
+  // A descriptor that is no socket is told by what it is not bound to.
+  server.on("error", () => {});
+  server.listen({ fd });
+  const bound = server.address() as AddressInfo | null;
+  if (bound !== null && !isLoopback(bound.address)) {
+    server.close();
+    throw new AdminError(`The admin API was given a socket that other machines can reach: ${bound.address}.`);
+  }
+  if ((bound === null) !== (at.kind === "unix") || !server.listening) {
+    server.close();
+    throw new AdminError(
+      `The admin API was given file descriptor ${fd}, and it is no socket like ${formatAdminAddress(at)}.`,
+    );
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Somebody has tidied up before.
   }
 }
 
@@ -214,5 +291,16 @@ async function close(server: Server): Promise<void> {
   server.close(() => resolve());
   const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS_MAX);
   await promise;
+  clearTimeout(cut);
+}
+
+async function leave(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // The close of an HTTP server would reset connections whose requests are still on their way.
+  NetServer.prototype.close.call(server, () => resolve());
+  const idle = setTimeout(() => server.closeIdleConnections(), LEAVE_IDLE_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS_MAX);
+  await promise;
+  clearTimeout(idle);
   clearTimeout(cut);
 }

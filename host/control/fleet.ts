@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
-import { Door } from "./door.ts";
+import { type Door, doorName, openDoors } from "./door.ts";
+import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
 import {
   type HandedConnection,
   OPEN,
@@ -95,15 +96,23 @@ export class Fleet {
   }
 
   /** Resolves with the actual addresses. */
-  async listen(endpoints: readonly Endpoint[]): Promise<readonly Address[]> {
+  async listen(endpoints: readonly Endpoint[], inherited: InheritedSockets): Promise<readonly Address[]> {
     this.#endpoints = [...endpoints];
     for (const { link } of this.#members.values()) await this.#open(link);
-    const doors: Door[] = [];
-    this.#doors = doors;
-    for (const [listener, { address }] of endpoints.entries()) {
-      doors.push(await Door.open(address, (socket) => this.#take({ listener, socket })));
-    }
-    return doors.map(({ address }) => address);
+    const addresses = endpoints.map(({ address }) => address);
+    this.#doors = await openDoors(addresses, inherited, (listener, socket) =>
+      this.#take({ listener, socket }),
+    );
+    return this.#doors.map(({ address }) => address);
+  }
+
+  /** What another process needs to take connections at the same addresses. */
+  get sockets(): readonly InheritedSocket[] {
+    return this.#doors.map(({ descriptor, supervised }, at) => ({
+      fd: descriptor,
+      name: doorName((this.#endpoints[at] as Endpoint).address),
+      supervised,
+    }));
   }
 
   /** Gives a listener other certificates, on all workers. */

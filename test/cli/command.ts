@@ -1,8 +1,10 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Server as NetServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { descriptorOf } from "../../host/control/inherited-sockets.ts";
 
 const MAIN = fileURLToPath(new URL("../../host/cli/main.ts", import.meta.url));
 
@@ -17,6 +19,9 @@ export interface Surroundings {
   readonly cwd: string;
   /** Options for Node itself. */
   readonly node?: readonly string[];
+  /** Listening sockets that it is given, as systemd does, with their names. Here they are closed. */
+  readonly sockets?: readonly (readonly [name: string, socket: NetServer])[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Shorter than a test may take, so that a command which does not end fails its test and outlives nothing. */
@@ -35,13 +40,24 @@ export async function sluice(words: readonly string[], surroundings: Surrounding
 
 export function startSluice(
   words: readonly string[],
-  { cwd, node = [] }: Surroundings,
+  { cwd, node = [], sockets = [], env = {} }: Surroundings,
   timeout?: number,
 ): ChildProcessByStdio<null, Readable, Readable> {
-  return spawn(process.execPath, [...node, MAIN, ...words], {
+  const command = [process.execPath, ...node, MAIN, ...words];
+  const given = {
+    LISTEN_FDS: String(sockets.length),
+    LISTEN_FDNAMES: sockets.map(([name]) => name).join(":"),
+  };
+  // The process that gets the sockets is named by its id, which only a shell that it replaces can know.
+  const [file = "", ...args] =
+    sockets.length === 0 ? command : ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", ...command];
+  const child = spawn(file, args, {
     cwd,
-    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env, ...(sockets.length === 0 ? {} : given) },
+    stdio: ["ignore", "pipe", "pipe", ...sockets.map(([, socket]) => descriptorOf(socket))],
     timeout,
     killSignal: "SIGKILL",
-  });
+  }) as ChildProcessByStdio<null, Readable, Readable>;
+  for (const [, socket] of sockets) socket.close();
+  return child;
 }

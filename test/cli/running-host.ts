@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -27,37 +27,54 @@ export interface Line {
   readonly [member: string]: unknown;
 }
 
+export interface RunningOptions {
+  /** Listening sockets that it is given, as systemd does, with their names. Here they are closed. */
+  readonly sockets?: readonly (readonly [name: string, socket: NetServer])[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** `sluice run` as a process of its own, in a folder with a configuration, before an upstream of the test's. */
 export class RunningHost implements AsyncDisposable {
   readonly folder: string;
   readonly lines: Line[] = [];
   readonly #upstream: Server;
   readonly #child: ChildProcess;
+  /** Of the process that serves: the child, or one that has taken its place. */
+  #pid: number;
+  #over = false;
   readonly #ended: Promise<unknown[]>;
   #wake = Promise.withResolvers<void>();
 
-  private constructor(folder: string, upstream: Server) {
+  private constructor(folder: string, upstream: Server, options: RunningOptions) {
     this.folder = folder;
     this.#upstream = upstream;
-    const child = startSluice(["run"], { cwd: folder });
+    const child = startSluice(["run"], { cwd: folder, ...options });
     this.#child = child;
+    this.#pid = child.pid as number;
     this.#ended = once(child, "close");
     createInterface(child.stderr).on("line", (line) => {
       this.lines.push(line.startsWith("{") ? (JSON.parse(line) as Line) : { msg: line });
       this.#wake.resolve();
       this.#wake = Promise.withResolvers();
     });
-    void this.#ended.then(() => this.#wake.resolve());
+    void this.#ended.then(() => {
+      this.#over = true;
+      this.#wake.resolve();
+    });
   }
 
   /** Resolves when it serves. */
-  static async start(answer: RequestListener): Promise<RunningHost> {
+  static async start(
+    answer: RequestListener,
+    parts: object = {},
+    options: RunningOptions = {},
+  ): Promise<RunningHost> {
     const folder = mkdtempSync(join(tmpdir(), "sluice-run-"));
     const upstream = createServer(answer).listen(0, "127.0.0.1");
     await once(upstream, "listening");
     writeFileSync(join(folder, "marks.wasm"), component("1"));
-    writeConfig(folder, `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`);
-    const host = new RunningHost(folder, upstream);
+    writeConfig(folder, `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`, parts);
+    const host = new RunningHost(folder, upstream, options);
     try {
       await host.line("serving");
       return host;
@@ -80,7 +97,7 @@ export class RunningHost implements AsyncDisposable {
     for (;;) {
       const found = this.lines.slice(from).find(({ msg }) => msg?.startsWith(message));
       if (found !== undefined) return found;
-      assert.ok(!late.aborted && this.#child.exitCode === null, this.#story(`no line "${message}"`));
+      assert.ok(!late.aborted && !this.#over, this.#story(`no line "${message}"`));
       await Promise.race([this.#wake.promise, lateness]);
     }
   }
@@ -101,10 +118,19 @@ export class RunningHost implements AsyncDisposable {
   }
 
   signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
+    process.kill(this.#pid, name);
   }
 
-  /** The exit code, once the process has ended by itself. */
+  /** Has another process take the place of the one that serves; resolves with its id when it serves. */
+  async upgrade(): Promise<number> {
+    const seen = this.lines.length;
+    this.signal("SIGUSR2");
+    const { pid } = await this.line("serving", seen);
+    this.#pid = pid as number;
+    return this.#pid;
+  }
+
+  /** The exit code of the first process, once it and all that came after it have ended by themselves. */
   async end(): Promise<unknown> {
     const late = AbortSignal.timeout(WAIT_MS_MAX);
     const [code] = await Promise.race([this.#ended, once(late, "abort")]);
@@ -113,6 +139,7 @@ export class RunningHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#over) this.signal("SIGKILL");
     if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
     await this.#ended;
     this.#upstream.closeAllConnections();
@@ -125,7 +152,7 @@ export class RunningHost implements AsyncDisposable {
   }
 }
 
-function writeConfig(folder: string, upstream: string): void {
+function writeConfig(folder: string, upstream: string, parts: object): void {
   const config = {
     listen: ["127.0.0.1:0"],
     admin: "unix:admin.sock",
@@ -135,6 +162,7 @@ function writeConfig(folder: string, upstream: string): void {
     upstreams: { echo: { servers: [upstream] } },
     filters: { marks: { component: "marks.wasm", config: {} } },
     routes: [{ match: { path: "/*" }, filters: ["marks"], upstream: "echo" }],
+    ...parts,
   };
   // JSON is YAML.
   writeFileSync(join(folder, "sluice.yaml"), JSON.stringify(config));

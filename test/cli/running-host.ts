@@ -57,7 +57,7 @@ export class RunningHost implements AsyncDisposable {
       this.#wake.resolve();
       this.#wake = Promise.withResolvers();
     });
-    void this.#ended.then(() => {
+    child.on("close", () => {
       this.#over = true;
       this.#wake.resolve();
     });

@@ -10,6 +10,7 @@ import { type Artifact, ArtifactStore } from "../host/filter/artifact.ts";
 import type { ExchangeFacts, FilterLimits, HostServices, Instance } from "../host/filter/contract.ts";
 import { DirectInstance } from "../host/filter/direct.ts";
 import { importScript, type LinkedScript, ReferenceInstance } from "../host/filter/reference.ts";
+import { Secrets } from "../host/filter/secrets.ts";
 import { HeadParser } from "../host/http1/head-parser.ts";
 import { type FieldList, RequestHead } from "../host/message.ts";
 import { FILTERS_DIRECTORY } from "../scripts/build-filters.ts";
@@ -158,6 +159,7 @@ const FACTS: ExchangeFacts = {
 const HOST: HostServices = {
   filterName: "probe",
   clientAddressGranted: false,
+  secrets: new Secrets({}),
   logEnabled: () => false,
   logDropped: () => {},
   log: () => {},

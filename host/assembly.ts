@@ -1,7 +1,9 @@
 import type { Config, FilterConfig, Limits, UpstreamConfig } from "./config/config.ts";
-import type { PreparedFilter } from "./control/messages.ts";
+import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import { Filter, type FilterSettings } from "./filter/filter.ts";
+import type { GrantName } from "./filter/grants.ts";
+import { Secrets } from "./filter/secrets.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
@@ -35,6 +37,7 @@ export class Assembly {
     config: Config,
     artifacts: Readonly<Record<string, Artifact>>,
     materials: Readonly<Record<string, UpstreamMaterial>> = {},
+    secrets: FilterSecrets = {},
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
     const undo: (() => void)[] = [];
     const releaseAll = (): void => {
@@ -49,6 +52,7 @@ export class Assembly {
         const filter = await this.#filter(
           entry,
           artifact,
+          secrets[entry.name] ?? {},
           config.limits,
           config.timeouts.instanceWaitMs,
           undo,
@@ -76,6 +80,7 @@ export class Assembly {
   async #filter(
     entry: FilterConfig,
     artifact: Artifact,
+    secrets: Readonly<Record<string, Uint8Array>>,
     limits: Limits,
     waitMs: number,
     undo: (() => void)[],
@@ -85,11 +90,13 @@ export class Assembly {
       config: JSON.stringify(entry.config),
       onFailure: entry.onFailure,
       environment: entry.grant.env,
-      withheld: withheld(entry),
+      granted: granted(entry),
       limits: { ...limits, waitMs },
     };
+    const own = new Secrets(secrets);
     const host = {
       filterName: entry.name,
+      secrets: own,
       clientAddressGranted: entry.grant.clientAddress,
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
@@ -102,7 +109,7 @@ export class Assembly {
         this.#meter.logLinesDropped += 1;
       },
     };
-    const key = JSON.stringify([artifact.digest, settings, entry.grant.clientAddress]);
+    const key = JSON.stringify([artifact.digest, settings, entry.grant.clientAddress, own.mark]);
     const filter = await this.#filters.use(key, () =>
       Filter.load(artifact, settings, host, this.#meter.filter(entry.name)),
     );
@@ -163,12 +170,15 @@ export class Assembly {
   }
 }
 
-/** The interfaces that a grant takes away. What has no grant yet is refused with the artifact. */
-function withheld({ grant }: FilterConfig): string[] {
-  const names: string[] = [];
-  if (!grant.log) names.push("sluice:filter/log@0.1.0");
-  if (!grant.exchangeFacts) names.push("sluice:filter/exchange-facts@0.1.0");
-  return names;
+function granted({ grant }: FilterConfig): GrantName[] {
+  const given: Readonly<Record<GrantName, boolean>> = {
+    log: grant.log,
+    "exchange-facts": grant.exchangeFacts,
+    clock: grant.clock,
+    random: grant.random,
+    secrets: grant.secrets.length > 0,
+  };
+  return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
 }
 
 /** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */

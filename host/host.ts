@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { formatAddress } from "./config/address.ts";
 import type { Address, Config, FilterConfig, Json } from "./config/config.ts";
+import { readGranted, SecretRefused } from "./config/secret-source.ts";
 import { Certificates } from "./control/certificates.ts";
 import {
   type Control,
@@ -12,7 +13,7 @@ import {
 } from "./control/control.ts";
 import { Fleet } from "./control/fleet.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
-import type { PreparedFilter } from "./control/messages.ts";
+import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import { type ArtifactWatch, watchArtifacts } from "./control/watch.ts";
 import { OrderFailed } from "./control/worker-link.ts";
 import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
@@ -41,6 +42,8 @@ export class Host implements Control {
   #artifacts: Readonly<Record<string, Artifact>> = {};
   /** Read at the start: a change of a filter does not depend on files that have nothing to do with it. */
   #materials: Readonly<Record<string, UpstreamMaterial>> | undefined;
+  /** By filter: read with its artifact, so that a swap takes what is there now. */
+  #secrets: FilterSecrets = {};
   #prepared: readonly PreparedFilter[] = [];
   #listen: readonly Address[] = [];
   #certificates: Certificates | undefined;
@@ -268,10 +271,19 @@ export class Host implements Control {
       const kept = changed === undefined || changed === name ? undefined : this.#artifacts[name];
       artifacts[name] = kept ?? (await this.#store.load(component, sha256 ?? undefined));
     }
+    const secrets = Object.fromEntries(
+      config.filters.map((filter) => {
+        const kept =
+          changed === undefined || changed === filter.name ? undefined : this.#secrets[filter.name];
+        return [filter.name, kept ?? readGranted(filter, config.secrets)];
+      }),
+    );
     const generation = this.#generation + 1;
-    this.#prepared = await this.#fleet.change({ kind: "prepare", generation, config, artifacts, materials });
+    const order = { kind: "prepare", generation, config, artifacts, materials, secrets } as const;
+    this.#prepared = await this.#fleet.change(order);
     this.#config = config;
     this.#artifacts = artifacts;
+    this.#secrets = secrets;
     this.#generation = generation;
   }
 
@@ -322,7 +334,8 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof ArtifactRefused) return new Refusal("ARTIFACT_REFUSED", message);
-  if (error instanceof ConfigRefused) return new Refusal("CONFIGURE_REFUSED", message);
+  if (error instanceof ConfigRefused || error instanceof SecretRefused)
+    return new Refusal("CONFIGURE_REFUSED", message);
   if (error instanceof OrderFailed) return new Refusal(REFUSALS[error.fault], message);
   return new Refusal("HOST_UNAVAILABLE", message, { cause: error });
 }

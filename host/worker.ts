@@ -162,6 +162,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
       order.config,
       order.artifacts,
       order.materials,
+      order.secrets,
     );
     this.#prepared.set(order.generation, generation);
     return filters;

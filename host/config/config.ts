@@ -21,6 +21,8 @@ export interface Config {
   readonly limits: Limits;
   readonly forwarded: ForwardedConfig;
   readonly upstreams: readonly UpstreamConfig[];
+  /** Where secrets are read. What they are is in no configuration, so that it can be shown and compared. */
+  readonly secrets: readonly SecretConfig[];
   readonly filters: readonly FilterConfig[];
   /** In the order of the file. */
   readonly routes: readonly RouteConfig[];
@@ -157,9 +159,23 @@ export interface GrantConfig {
   readonly log: boolean;
   readonly exchangeFacts: boolean;
   readonly clientAddress: boolean;
+  readonly clock: boolean;
+  readonly random: boolean;
+  /** Names of secrets; each is in the configuration. */
+  readonly secrets: readonly string[];
   /** Names and values, as `wasi:cli/environment` hands them out. */
   readonly env: readonly (readonly [name: string, value: string])[];
 }
+
+export interface SecretConfig {
+  readonly name: string;
+  readonly source: SecretSource;
+}
+
+/** `path` is absolute once the configuration is resolved. */
+export type SecretSource =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "env"; readonly variable: string };
 
 export interface RouteConfig {
   /** Unique; made from the position and the match when the file gives none. */

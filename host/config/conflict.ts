@@ -119,7 +119,11 @@ function tooManyFilters(file: File, surroundings: Surroundings): Finding[] {
 function unknownNames(file: File): Finding[] {
   const upstreams = namesUnder(file, "upstreams");
   const filters = namesUnder(file, "filters");
-  return under(file, ["routes"]).flatMap((route) => {
+  const secrets = namesUnder(file, "secrets");
+  const granted = under(file, ["filters"]).flatMap((filter) =>
+    under(file, [...filter.path, "grant", "secrets"]).flatMap((spot) => unknownName(spot, "secret", secrets)),
+  );
+  const named = under(file, ["routes"]).flatMap((route) => {
     const chain = under(file, [...route.path, "filters"]);
     const upstream = spotAt(file, [...route.path, "upstream"]);
     return [
@@ -130,6 +134,7 @@ function unknownNames(file: File): Finding[] {
       ...(upstream === undefined ? [] : unknownName(upstream, "upstream", upstreams)),
     ];
   });
+  return [...granted, ...named];
 }
 
 function unknownName(spot: Spot, kind: string, names: ReadonlySet<string> | undefined): Finding[] {

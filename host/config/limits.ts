@@ -316,6 +316,9 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
  */
 export const INSTANCES_PER_GENERATION_MAX: number = 7_500;
 
+/** The size of a secret: what a filter reads of it is copied into its memory. */
+export const SECRET_BYTES_MAX: number = 64 * KIB;
+
 /** Bounds on the configuration's own text, so that no file can occupy the host before it is refused. */
 export const TEXT_BYTES_MAX: number = 1 * MIB;
 export const TEXT_NODES_MAX = 100_000;

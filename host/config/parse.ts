@@ -7,6 +7,7 @@ import { ConfigError, type Problem } from "./problem.ts";
 import { findConflicts } from "./conflict.ts";
 import { resolveDraft } from "./resolve.ts";
 import { DRAFT } from "./schema.ts";
+import { findSecretProblems } from "./secret-source.ts";
 import { type Finding, readSource } from "./source.ts";
 import type { Variables } from "./substitution.ts";
 import { findTlsProblems } from "./tls-files.ts";
@@ -25,7 +26,11 @@ export function parseConfig(text: string, file: string, env: Variables): Config 
   const machine = { folder: dirname(resolve(file)), parallelism: availableParallelism() };
   const verdict = conform(DRAFT, root);
   const findings = [...source.findings, ...(verdict.kind === "refused" ? verdict.findings : [])];
-  findings.push(...findConflicts(root, lines, machine), ...findTlsProblems(root, machine.folder));
+  findings.push(
+    ...findConflicts(root, lines, machine),
+    ...findTlsProblems(root, machine.folder),
+    ...findSecretProblems(root, machine.folder, env),
+  );
   if (verdict.kind === "refused" || findings.length > 0)
     throw new ConfigError(file, problems(findings, lines));
   return resolveDraft(verdict.output, machine);

@@ -48,6 +48,10 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
       pendingMs: upstream.timeouts.pendingMs ?? pendingMs,
       tls: resolveUpstreamTls(upstream.tls, folder),
     })),
+    secrets: Object.entries(draft.secrets).map(([name, source]) => ({
+      name,
+      source: source.kind === "file" ? { ...source, path: resolve(folder, source.path) } : source,
+    })),
     filters,
     routes: draft.routes.map((route, index) => ({
       ...route,

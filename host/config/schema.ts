@@ -13,17 +13,18 @@ import type {
   AdminAddress,
   FilterConfig,
   ForwardedConfig,
-  GrantConfig,
   HostTimeouts,
   Json,
   Limits,
   ListenConfig,
   LogConfig,
   MatchConfig,
+  SecretSource,
   ServerConfig,
   UpstreamTls,
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
+import { grant, type GrantDraft, secret } from "./grant-schema.ts";
 import type { UpstreamTimeout } from "./limits.ts";
 import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, UPSTREAM_TIMEOUTS } from "./limits.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -44,6 +45,7 @@ export interface Draft {
   readonly limits: Limits;
   readonly forwarded: ForwardedConfig;
   readonly upstreams: { readonly [name: string]: DraftUpstream };
+  readonly secrets: { readonly [name: string]: SecretSource };
   readonly filters: { readonly [name: string]: DraftFilter };
   readonly routes: readonly DraftRoute[];
 }
@@ -55,7 +57,7 @@ export interface DraftUpstream extends UpstreamDispatch {
   readonly tls: UpstreamTls | null;
 }
 
-export type DraftFilter = Omit<FilterConfig, "name">;
+export type DraftFilter = Omit<FilterConfig, "name" | "grant"> & { readonly grant: GrantDraft };
 
 export interface DraftRoute {
   readonly name: string | undefined;
@@ -90,6 +92,9 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   upstreams: named("a mapping from names to upstreams", name(), upstream()).describe(
     "Where requests go, by name.",
   ),
+  secrets: named("a mapping from names to secrets", name(), secret())
+    .prefault({})
+    .describe("Where secrets are read, by the names that `grant.secrets` gives to filters."),
   filters: named("a mapping from names to filters", name(), filter())
     .prefault({})
     .describe("The filters, by name."),
@@ -206,26 +211,6 @@ function component(): z.ZodType<string, string> {
         ? `${expected} (oci:// references are not supported yet)`
         : expected,
   );
-}
-
-function grant(): z.ZodType<GrantConfig> {
-  const variable = text("the name of a variable, like REGION", /^[A-Za-z_][A-Za-z0-9_]*$/, (input) => input);
-  const value = text("text", /^[^\0]*$/, (input) => input);
-  return mapping("a mapping with log, exchange-facts, client-address or env", {
-    log: flag().default(true).describe("The import `log`."),
-    "exchange-facts": flag().default(true).describe("The import `exchange-facts`."),
-    "client-address": flag().default(false).describe("The client's address, within `exchange-facts`."),
-    env: named("a mapping from names to texts", variable, value)
-      .prefault({})
-      .describe("The whole environment that the filter sees."),
-  })
-    .transform((input) => ({
-      log: input.log,
-      exchangeFacts: input["exchange-facts"],
-      clientAddress: input["client-address"],
-      env: Object.entries(input.env),
-    }))
-    .prefault({});
 }
 
 function route(): z.ZodType<DraftRoute> {

@@ -38,6 +38,7 @@ export type Order =
       readonly artifacts: Readonly<Record<string, Artifact>>;
       /** By upstream, for those with options of TLS. */
       readonly materials: Readonly<Record<string, UpstreamMaterial>>;
+      readonly secrets: FilterSecrets;
     }
   /** Begin every exchange from now on with the prepared generation. */
   | { readonly kind: "commit"; readonly generation: number }
@@ -53,6 +54,9 @@ export type Order =
   | { readonly kind: "drain" }
   /** Break what is left. */
   | { readonly kind: "stop" };
+
+/** What each filter may read, by filter and name. It is posted to workers, and is in no configuration. */
+export type FilterSecrets = Readonly<Record<string, Readonly<Record<string, Uint8Array>>>>;
 
 /** What a filter turned out to be when a worker prepared it. */
 export interface PreparedFilter {

@@ -1,4 +1,5 @@
 import type { Reply, RequestHead, ResponseHead } from "../message.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** How a filter takes a body (WIT `filter.body-mode`). */
 export type BodyMode =
@@ -67,6 +68,7 @@ export type MetadataValue =
 export interface HostServices {
   readonly filterName: string;
   readonly clientAddressGranted: boolean;
+  readonly secrets: Secrets;
   readonly logEnabled: (level: Level) => boolean;
   /** A line over the limits was not logged. */
   readonly logDropped: () => void;

@@ -1,8 +1,12 @@
 import type { FieldList } from "../message.ts";
-import { type CoreImports, coreWasi } from "./core-wasi.ts";
+import { coreWasi } from "./core-wasi.ts";
 import type { MetadataValue } from "./contract.ts";
 import { type GuestMemory, GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
+import { coreClock } from "./imports/clock.ts";
+import type { CoreImports } from "./imports/core.ts";
+import { coreRandom } from "./imports/random.ts";
+import { coreSecrets } from "./imports/secrets.ts";
 import { levelOf, type Services } from "./services.ts";
 
 /** The handle that the present call was lent, and how it is told from all others. */
@@ -91,6 +95,9 @@ export function coreImports(
       },
     },
     ...serviceImports(memory, services),
+    ...coreClock(services),
+    ...coreRandom(memory),
+    ...coreSecrets(memory, services),
     ...coreWasi(memory, services),
   };
 }

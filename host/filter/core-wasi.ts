@@ -1,16 +1,19 @@
-import { randomBytes, webcrypto } from "node:crypto";
 import { type GuestMemory, GuestTrap } from "./guest-memory.ts";
+import type { CoreImports } from "./imports/core.ts";
+import { randomList, randomU64 } from "./imports/random.ts";
 import type { Services } from "./services.ts";
-
-/** Core functions by import module and name, as a component's main module asks for them. */
-export type CoreImports = Record<string, Record<string, (...args: never[]) => unknown>>;
 
 /**
  * The part of WASI 0.2 that Rust's standard library needs, lowered by hand: standard output and error, clocks, randomness, the
  * granted environment. There is nothing to read, no file and no socket. Keys have no patch version (`wasi:io/streams@0.2`).
  */
 export function coreWasi(memory: () => GuestMemory, services: Services): CoreImports {
-  return { ...streams(memory, services), ...cli(memory, services), ...clocks(memory), ...random(memory) };
+  return {
+    ...streams(memory, services),
+    ...cli(memory, services),
+    ...clocks(memory, services),
+    ...random(memory),
+  };
 }
 
 /** Standard output and error take what they are given at once; there is nothing to read. */
@@ -69,12 +72,12 @@ function cli(memory: () => GuestMemory, services: Services): CoreImports {
   };
 }
 
-function clocks(memory: () => GuestMemory): CoreImports {
+function clocks(memory: () => GuestMemory, services: Services): CoreImports {
   return {
-    "wasi:clocks/monotonic-clock@0.2": { now: () => process.hrtime.bigint(), resolution: () => 1n },
+    "wasi:clocks/monotonic-clock@0.2": { now: () => services.time.monotonicNs, resolution: () => 1n },
     "wasi:clocks/wall-clock@0.2": {
-      now: (out: number) => storeTime(memory(), Date.now(), out),
-      resolution: (out: number) => storeTime(memory(), 1, out),
+      now: (out: number) => storeTime(memory(), services.time.wallNs, out),
+      resolution: (out: number) => storeTime(memory(), 1_000_000n, out),
     },
   };
 }
@@ -107,18 +110,6 @@ const POLLABLE = 4;
 
 /** What check-write allows at once, a promise of the stream's; lines are bounded elsewhere. */
 export const WRITE_BYTES_MAX = 65_536n;
-const RANDOM_BYTES_MAX = 65_536n;
-
-/** Traps for more than a filter has any use for: the host's memory would pay for it. */
-export function randomList(length: bigint): Uint8Array {
-  if (length > RANDOM_BYTES_MAX)
-    throw new GuestTrap(`${length} random bytes are more than ${RANDOM_BYTES_MAX}`, "size");
-  return randomBytes(Number(length));
-}
-
-export function randomU64(): bigint {
-  return webcrypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
-}
 
 /** result<list<u8>, stream-error>: the error `closed`. */
 function closed(memory: GuestMemory, out: number): void {
@@ -126,9 +117,9 @@ function closed(memory: GuestMemory, out: number): void {
   memory.view.setUint8(out + 4, 1);
 }
 
-function storeTime(memory: GuestMemory, ms: number, out: number): void {
-  memory.view.setBigUint64(out, BigInt(Math.floor(ms / 1000)), true);
-  memory.view.setUint32(out + 8, (ms % 1000) * 1_000_000, true);
+function storeTime(memory: GuestMemory, ns: bigint, out: number): void {
+  memory.view.setBigUint64(out, ns / 1_000_000_000n, true);
+  memory.view.setUint32(out + 8, Number(ns % 1_000_000_000n), true);
 }
 
 function storeEnvironment(

@@ -12,9 +12,10 @@ import {
   type Plan,
 } from "./contract.ts";
 import { coreImports, Lent } from "./core-imports.ts";
-import { type CoreImports, withoutPatch } from "./core-wasi.ts";
+import { withoutPatch } from "./core-wasi.ts";
 import { GuestMemory, type Realloc } from "./guest-memory.ts";
 import { checkReply, HeadAccess } from "./head-access.ts";
+import type { CoreImports } from "./imports/core.ts";
 import { planOf } from "./plan.ts";
 import { Services } from "./services.ts";
 
@@ -67,7 +68,7 @@ export class DirectInstance implements Instance {
     if (view.getUint8(out) !== 0) {
       const sentence = memory.utf8(view.getUint32(out + 4, true), view.getUint32(out + 8, true));
       this.#core.afterConfigure(out);
-      throw new ConfigRefused(sentence);
+      throw new ConfigRefused(this.#services.secrets.redacted(sentence));
     }
     const plan = planOf(view.getUint8(out + 4), loadBody(view, out + 8), loadBody(view, out + 16));
     this.#core.afterConfigure(out);

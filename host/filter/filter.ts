@@ -11,6 +11,7 @@ import {
 } from "./contract.ts";
 import { DirectInstance } from "./direct.ts";
 import { faultOf } from "./fault.ts";
+import { type GrantName, whyNotGranted } from "./grants.ts";
 import { notOffered } from "./plan.ts";
 import { InstancePool, type PoolLimits } from "./pool.ts";
 import { importScript, ReferenceInstance } from "./reference.ts";
@@ -22,8 +23,8 @@ export interface FilterSettings {
   readonly config: string;
   readonly onFailure: "closed" | "open";
   readonly environment: Environment;
-  /** Interfaces of the contract that the configuration takes away, by their full names. */
-  readonly withheld: readonly string[];
+  /** What the configuration grants it to import. */
+  readonly granted: readonly GrantName[];
   readonly limits: FilterLimits & PoolLimits;
 }
 
@@ -56,9 +57,8 @@ export class Filter {
     host: HostServices,
     meter: FilterMeter,
   ): Promise<Filter> {
-    const withheld = artifact.imports.find((name) => settings.withheld.includes(name));
-    if (withheld !== undefined)
-      throw new ArtifactRefused(`filter ${settings.name} imports ${withheld}, which its grant takes away`);
+    const notGranted = whyNotGranted(settings.name, artifact.imports, settings.granted);
+    if (notGranted !== undefined) throw new ArtifactRefused(notGranted);
     const blank = await maker(artifact, settings, host);
     const { instance: first, plan } = configured(blank, settings);
     const missing = notOffered(plan);

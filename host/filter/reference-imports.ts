@@ -1,8 +1,11 @@
 import type { FieldList } from "../message.ts";
 import type { MetadataValue } from "./contract.ts";
-import { randomList, randomU64, WRITE_BYTES_MAX } from "./core-wasi.ts";
+import { WRITE_BYTES_MAX } from "./core-wasi.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
+import { referenceClock } from "./imports/clock.ts";
+import { randomList, randomU64, referenceRandom } from "./imports/random.ts";
+import { referenceSecrets } from "./imports/secrets.ts";
 import type { Services } from "./services.ts";
 import { LEVELS, type Level } from "./contract.ts";
 
@@ -100,6 +103,9 @@ export function referenceImports(services: Services): Record<string, Record<stri
       metadata: (key: string) => services.metadata(key),
       setMetadata: (key: string, value: MetadataValue) => services.setMetadata(key, value),
     },
+    ...referenceClock(services),
+    ...referenceRandom(),
+    ...referenceSecrets(services),
     ...referenceWasi(services),
   };
 }
@@ -155,8 +161,11 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     "wasi:cli/terminal-stdin": { getTerminalStdin: nothing },
     "wasi:cli/terminal-stdout": { getTerminalStdout: nothing },
     "wasi:cli/terminal-stderr": { getTerminalStderr: nothing },
-    "wasi:clocks/monotonic-clock": { now: () => process.hrtime.bigint(), resolution: () => 1n },
-    "wasi:clocks/wall-clock": { now: () => datetime(Date.now()), resolution: () => datetime(1) },
+    "wasi:clocks/monotonic-clock": { now: () => services.time.monotonicNs, resolution: () => 1n },
+    "wasi:clocks/wall-clock": {
+      now: () => datetime(services.time.wallNs),
+      resolution: () => datetime(1_000_000n),
+    },
     "wasi:random/random": { getRandomBytes: randomList, getRandomU64: randomU64 },
     "wasi:random/insecure": { getInsecureRandomBytes: randomList, getInsecureRandomU64: randomU64 },
     "wasi:random/insecure-seed": { insecureSeed: () => [randomU64(), randomU64()] },
@@ -191,6 +200,6 @@ function bytesOf(value: string): Uint8Array {
   return Buffer.from(value, "latin1");
 }
 
-function datetime(ms: number): { seconds: bigint; nanoseconds: number } {
-  return { seconds: BigInt(Math.floor(ms / 1000)), nanoseconds: (ms % 1000) * 1_000_000 };
+function datetime(ns: bigint): { seconds: bigint; nanoseconds: number } {
+  return { seconds: ns / 1_000_000_000n, nanoseconds: Number(ns % 1_000_000_000n) };
 }

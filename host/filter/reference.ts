@@ -70,7 +70,7 @@ export class ReferenceInstance implements Instance {
       // jco throws an error of the component's own as it is: here a string.
       if (typeof error !== "string") throw error;
       this.#services.flush();
-      throw new ConfigRefused(error);
+      throw new ConfigRefused(this.#services.secrets.redacted(error));
     }
     this.#services.flush();
     const { phases } = plan;

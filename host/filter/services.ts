@@ -7,7 +7,9 @@ import {
   type Level,
   type MetadataValue,
 } from "./contract.ts";
+import { CallTime } from "./call-time.ts";
 import { GuestTrap } from "./guest-memory.ts";
+import type { Secrets } from "./secrets.ts";
 
 /**
  * What an instance's imports do, apart from how they are called: the direct path lowers them itself and jco's lowers
@@ -19,6 +21,8 @@ export class Services {
   /** Complete and incomplete lines that the guest wrote to its standard streams in the present call. */
   #said = "";
   readonly environment: Environment;
+  /** What the present call takes for the time. */
+  readonly time: CallTime = new CallTime();
   #facts: ExchangeFacts | undefined;
   #linesLeft: number;
 
@@ -30,12 +34,17 @@ export class Services {
   }
 
   open(facts: ExchangeFacts): void {
+    this.time.goOn();
     this.#facts = facts;
     this.#linesLeft = this.#limits.logLinesMax;
   }
 
   close(): void {
     this.#facts = undefined;
+  }
+
+  get secrets(): Secrets {
+    return this.#host.secrets;
   }
 
   get filterName(): string {
@@ -79,8 +88,9 @@ export class Services {
     this.#said += text.length > room ? text.slice(0, room) : text;
   }
 
-  /** Logs what was said in a call that has ended well. */
+  /** A call has ended well: logs what was said in it. */
   flush(): void {
+    this.time.goOn();
     if (this.#said === "") return;
     for (const line of this.takeSaid().split("\n")) if (line !== "") this.log("info", line, []);
   }
@@ -89,7 +99,8 @@ export class Services {
   takeSaid(): string {
     const said = this.#said;
     this.#said = "";
-    return said;
+    const cut = said.length >= this.#limits.logLineBytesMax;
+    return cut ? this.secrets.redactedCut(said) : this.secrets.redacted(said);
   }
 
   logEnabled(level: number): boolean {
@@ -102,7 +113,8 @@ export class Services {
     this.#linesLeft -= 1;
     if (this.#linesLeft < 0) return this.#host.logDropped();
     let room = this.#limits.logLineBytesMax;
-    const cut = (text: string): string => {
+    const cut = (said: string): string => {
+      const text = this.secrets.redacted(said);
       const kept = text.length > room ? text.slice(0, Math.max(room, 0)) : text;
       room -= kept.length;
       return kept;

@@ -59,6 +59,9 @@ const OFFERED: ReadonlySet<string> = new Set([
   "sluice:filter/types@0.1.0",
   "sluice:filter/log@0.1.0",
   "sluice:filter/exchange-facts@0.1.0",
+  "sluice:filter/clock@0.1.0",
+  "sluice:filter/random@0.1.0",
+  "sluice:filter/secrets@0.1.0",
 ]);
 
 /** What the host gives of WASI 0.2, whatever the patch version. */

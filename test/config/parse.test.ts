@@ -62,6 +62,7 @@ describe("a whole file", () => {
           preserveHost: true,
         },
       ],
+      secrets: [],
     });
   });
 
@@ -82,7 +83,7 @@ filters:
     sha256: ${"AB".repeat(32)}
     config: { header: x-api-key, nested: [1, 2.5, true, null, "text"] }
     on-failure: open
-    grant: { log: false, exchange-facts: true, client-address: true, env: { REGION: eu, EMPTY: "" } }
+    grant: { log: false, exchange-facts: true, client-address: true, clock: true, env: { REGION: eu, EMPTY: "" } }
 routes:
   - name: main
     match: { host: "*.Example.com", path: /api/*, methods: [GET, POST, GET] }
@@ -122,6 +123,8 @@ routes:
             log: false,
             exchangeFacts: true,
             clientAddress: true,
+            clock: true,
+            random: false,
             env: [
               ["REGION", "eu"],
               ["EMPTY", ""],

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
 import type { ExchangeFacts, HostServices, Instance } from "../../host/filter/contract.ts";
 import { Filter, type FilterSettings } from "../../host/filter/filter.ts";
+import { Secrets } from "../../host/filter/secrets.ts";
 import { RequestHead } from "../../host/message.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
 import { component } from "../support/test-host.ts";
@@ -26,13 +27,14 @@ const SETTINGS: FilterSettings = {
   config: "null",
   onFailure: "closed",
   environment: [],
-  withheld: [],
+  granted: ["log", "exchange-facts"],
   limits: { ...LIMITS, instancesMax: 4, waitMs: 10 },
 };
 
 const HOST: HostServices = {
   filterName: "own",
   clientAddressGranted: false,
+  secrets: new Secrets({}),
   logEnabled: () => true,
   logDropped: () => {},
   log: () => {},
@@ -141,18 +143,25 @@ describe("a plan", () => {
   });
 });
 
-describe("a grant that takes an import away", () => {
-  test.each(["sluice:filter/log@0.1.0", "sluice:filter/exchange-facts@0.1.0"])(
-    "%s: refused by its name",
-    async (name) => {
-      await expect(load({}, { withheld: [name] })).rejects.toThrow(
-        new RegExp(`^filter own imports ${name}, which its grant takes away$`),
-      );
-    },
-  );
+describe("a grant", () => {
+  test.each([
+    ["log", "exchange-facts"],
+    ["exchange-facts", "log"],
+  ] as const)("that takes %s away: refused by the import's name", async (name, other) => {
+    await expect(load({}, { granted: [other] })).rejects.toThrow(
+      new RegExp(`^filter own imports sluice:filter/${name}@0\\.1\\.0, which its grant takes away$`),
+    );
+  });
+
+  test("that is not given: refused with all names, and with what to add", async () => {
+    await expect(load("caller", { granted: ["log", "random"] })).rejects.toThrow(
+      "filter own imports sluice:filter/clock@0.1.0 and sluice:filter/secrets@0.1.0, which it is not granted: " +
+        "filters.own needs `grant: { clock: true, secrets: [NAME] }`",
+    );
+  });
 
   test("does not concern a filter without that import", async () => {
-    const filter = await load("mark", { config: '{"mark":"a"}', withheld: ["sluice:filter/log@0.1.0"] });
+    const filter = await load("mark", { config: '{"mark":"a"}', granted: [] });
     expect(filter.plan.request).toBe(true);
   });
 

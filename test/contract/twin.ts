@@ -14,6 +14,7 @@ import {
   type Plan,
 } from "../../host/filter/contract.ts";
 import { DirectInstance } from "../../host/filter/direct.ts";
+import { Secrets } from "../../host/filter/secrets.ts";
 import { faultOf } from "../../host/filter/fault.ts";
 import { importScript, type LinkedScript, ReferenceInstance } from "../../host/filter/reference.ts";
 import { type Reply, RequestHead, ResponseHead } from "../../host/message.ts";
@@ -45,6 +46,10 @@ export interface Account {
 class Recorder implements HostServices {
   readonly filterName: string = "twin é";
   readonly clientAddressGranted: boolean = true;
+  readonly secrets: Secrets = new Secrets({
+    "token é": Buffer.from("s3cr3t\xff\n", "latin1"),
+    password: Buffer.from("swordfish"),
+  });
   lines: string[] = [];
 
   logEnabled(): boolean {

@@ -14,6 +14,7 @@ import { waitFor } from "./waiting.ts";
 export interface ConfigParts {
   readonly listen?: readonly object[];
   readonly upstreams?: Readonly<Record<string, object>>;
+  readonly secrets?: Readonly<Record<string, object>>;
   readonly filters?: Readonly<Record<string, object>>;
   readonly routes?: readonly object[];
   readonly timeouts?: Readonly<Record<string, string>>;
@@ -107,7 +108,7 @@ export function configOf(parts: ConfigParts, folder: string = tmpdir()): Config 
     ...parts,
   };
   // JSON is YAML.
-  return parseConfig(JSON.stringify(whole), join(folder, "sluice.yaml"), {});
+  return parseConfig(JSON.stringify(whole), join(folder, "sluice.yaml"), process.env);
 }
 
 /** The path of a filter that global-setup.ts has built. */

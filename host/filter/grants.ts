@@ -1,0 +1,32 @@
+/** What the configuration grants a filter, by the names of `grant`. */
+export type GrantName = keyof typeof INTERFACES;
+
+/** The grants that a filter has unless the configuration takes them away. */
+const GIVEN: ReadonlySet<string> = new Set(["log", "exchange-facts"]);
+
+/** The contract's interface behind each grant, and how it is granted in the configuration. */
+const INTERFACES = {
+  log: { name: "sluice:filter/log@0.1.0", line: "log: true" },
+  "exchange-facts": { name: "sluice:filter/exchange-facts@0.1.0", line: "exchange-facts: true" },
+  clock: { name: "sluice:filter/clock@0.1.0", line: "clock: true" },
+  random: { name: "sluice:filter/random@0.1.0", line: "random: true" },
+  secrets: { name: "sluice:filter/secrets@0.1.0", line: "secrets: [NAME]" },
+} as const;
+
+/** Why a filter must not be loaded, as one sentence with what to add to its configuration; undefined when all is granted. */
+export function whyNotGranted(
+  filter: string,
+  imports: readonly string[],
+  granted: readonly GrantName[],
+): string | undefined {
+  const missing = (Object.keys(INTERFACES) as GrantName[]).filter(
+    (grant) => imports.includes(INTERFACES[grant].name) && !granted.includes(grant),
+  );
+  const taken = missing.find((grant) => GIVEN.has(grant));
+  if (taken !== undefined)
+    return `filter ${filter} imports ${INTERFACES[taken].name}, which its grant takes away`;
+  if (missing.length === 0) return undefined;
+  const names = missing.map((grant) => INTERFACES[grant].name).join(" and ");
+  const lines = missing.map((grant) => INTERFACES[grant].line).join(", ");
+  return `filter ${filter} imports ${names}, which it is not granted: filters.${filter} needs \`grant: { ${lines} }\``;
+}

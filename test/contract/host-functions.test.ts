@@ -1,0 +1,111 @@
+/** The imports that a filter is granted, called from Rust by the host's own path and by jco's. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ArtifactStore } from "../../host/filter/artifact.ts";
+import { component } from "../support/test-host.ts";
+import { type Account, type Story, temporaryStore, type Twin, Twins } from "./twin.ts";
+
+let store: ArtifactStore;
+let close: () => Promise<void>;
+let twins: Twins;
+
+beforeAll(async () => {
+  ({ store, close } = temporaryStore());
+  twins = await Twins.load(store, component("caller"));
+});
+
+afterAll(() => close());
+
+const STORY: Story = {
+  method: "GET",
+  scheme: "http",
+  authority: "a.test",
+  path: "/",
+  fields: [],
+  status: 200,
+  responseFields: [],
+  facts: {
+    requestId: "id-1",
+    route: "main",
+    protocol: "HTTP/1.1",
+    tlsVersion: undefined,
+    clientAddress: "::1",
+  },
+  outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 0 },
+};
+
+/** What `caller` has told of its calls. */
+function told({ request }: Account): string[] {
+  return request.fields.filter((_, index) => index % 2 === 1);
+}
+
+function both(calls: readonly unknown[]): [string, Twin][] {
+  const { direct, reference } = twins.pair(JSON.stringify({ calls }));
+  return [
+    ["direct", direct],
+    ["reference", reference],
+  ];
+}
+
+/** What both ways have told, once they have been found to tell the same. */
+function agreed(calls: readonly unknown[]): Account {
+  const [direct, reference] = both(calls).map(([, twin]) => twin.run(STORY));
+  expect(direct).toEqual(reference);
+  return direct as Account;
+}
+
+test("both ways are there to be compared", () => {
+  expect(twins.artifact.direct).toBe(true);
+});
+
+describe("clock", () => {
+  test.each(["direct", "reference"])("%s: stands still within a call, and tells the time", (way) => {
+    const twin = new Map(both(["clock", "clock"])).get(way) as Twin;
+    const [first = "", second] = told(twin.run(STORY));
+    const [still, now] = first.split(" ");
+    expect(still).toBe("still");
+    expect(second, "another call of the clock within the same call of the filter").toBe(first);
+    expect(Math.abs(Number(now) / 1e6 - Date.now())).toBeLessThan(60_000);
+  });
+
+  test.each(["direct", "reference"])("%s: goes on from one call to the next", (way) => {
+    const twin = new Map(both(["clock"])).get(way) as Twin;
+    const monotonic = (): number => Number(told(twin.run(STORY))[0]?.split(" ")[2]);
+    const first = monotonic();
+    expect(first).toBeGreaterThan(0);
+    expect(monotonic()).toBeGreaterThan(first);
+  });
+});
+
+describe("random", () => {
+  test.each(["direct", "reference"])("%s: other bytes and another number each time", (way) => {
+    const twin = new Map(both([{ random: 16 }, { random: 16 }, { random: 0 }])).get(way) as Twin;
+    const [first = "", second, none = ""] = told(twin.run(STORY));
+    expect(first.length).toBeGreaterThan(16 + 1 + 10);
+    expect(second).not.toBe(first);
+    expect(none).toMatch(/^ \d+$/);
+  });
+
+  test("up to 65 536 bytes, and a trap beyond them", () => {
+    for (const [way, twin] of both([{ random: 65_537 }]))
+      expect(twin.run(STORY).calls.at(-1), way).toEqual(["on-request", expect.stringMatching(/^trap: /)]);
+    for (const [way, twin] of both([{ random: 8_000 }]))
+      expect(told(twin.run(STORY))[0]?.length, way).toBeGreaterThan(8_000);
+  });
+});
+
+describe("secrets", () => {
+  test("that are granted come byte for byte, and others do not", () => {
+    expect(told(agreed([{ secret: "token é" }, { secret: "token" }, { secret: "" }]))).toEqual([
+      "some s3cr3t\\xff\\n",
+      "none",
+      "none",
+    ]);
+  });
+
+  test("are in no line of the log and in no panic's message", () => {
+    const { log, calls } = agreed([{ betray: "password" }]);
+    const [, message = ""] = (calls.at(-1) ?? []) as string[];
+    expect(message).toMatch(/^trap: out: \[secret\]\n[^]*the secret is \[secret\]/);
+    expect(log).toEqual([JSON.stringify(["warn", "id-1", "it is [secret]", [["the secret", "[secret]"]]])]);
+  });
+});

@@ -18,9 +18,12 @@ const TARGET = "wasm32-wasip2";
 export const FILTERS_DIRECTORY: string = join(ROOT, ".sluice", "filters");
 
 export interface BuildOptions {
-  /** Also the filters that only tests use. A newcomer's first start need not wait for them. */
-  readonly fixtures: boolean;
+  /** The filters of the quickstart alone, or also the others and those that only tests use. */
+  readonly filters: "quickstart" | "all";
 }
+
+/** A newcomer's first start need not wait for more. The first filter is here, as the README goes on with it. */
+const QUICKSTART: readonly string[] = ["filter-api-key", "filter-headers", "first-filter"];
 
 /**
  * Brings the filters up to date, with cargo's own progress on the terminal. Gives their names; throws a `BuildError`.
@@ -29,7 +32,7 @@ export interface BuildOptions {
  */
 export function buildFilters(options: BuildOptions): string[] {
   const started = performance.now();
-  const { crates, targetDirectory } = filterCrates(options.fixtures);
+  const { crates, targetDirectory } = filterCrates(options);
   run(
     join(ROOT, "scripts", "wasm-targets.sh"),
     [TARGET],
@@ -68,7 +71,7 @@ interface FilterCrate {
 }
 
 /** The workspace's crates that become components: a filter is whatever builds a `cdylib`. */
-function filterCrates(fixtures: boolean): { crates: FilterCrate[]; targetDirectory: string } {
+function filterCrates({ filters }: BuildOptions): { crates: FilterCrate[]; targetDirectory: string } {
   const { stdout } = run(
     "cargo",
     ["metadata", "--no-deps", "--format-version", "1"],
@@ -77,9 +80,7 @@ function filterCrates(fixtures: boolean): { crates: FilterCrate[]; targetDirecto
   );
   const metadata = JSON.parse(stdout) as CargoMetadata;
   const crates = metadata.packages
-    .filter(
-      (found) => fixtures || !relative(ROOT, found.manifest_path).startsWith(join("filters", "fixtures")),
-    )
+    .filter((found) => filters === "all" || QUICKSTART.includes(found.name))
     .flatMap((found) =>
       found.targets
         .filter((target) => target.crate_types.includes("cdylib"))
@@ -139,7 +140,7 @@ function existing(path: string): Buffer {
 
 if (import.meta.main) {
   try {
-    buildFilters({ fixtures: true });
+    buildFilters({ filters: "all" });
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     console.error(error.message);

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   // Asked before the build, which takes a while the first time.
   await mustBeFree(ports.port, "--port");
   await mustBeFree(ports.adminPort, "--admin-port");
-  buildFilters({ fixtures: false });
+  buildFilters({ filters: "quickstart" });
 
   const echo = await Echo.start(0);
   try {

@@ -123,3 +123,18 @@ impl Outgoing {
         })
     }
 }
+
+impl Incoming {
+    /// The value of the first header of this name. `name` is matched without regard to case.
+    ///
+    /// ```
+    /// # use sluice_filter::http_client::Incoming;
+    /// let headers = vec![("Content-Type".to_owned(), b"text/plain".to_vec())];
+    /// let answer = Incoming { status: 200, headers, body: Vec::new() };
+    /// assert_eq!(answer.header("content-type"), Some(&b"text/plain"[..]));
+    /// ```
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_slice())
+    }
+}

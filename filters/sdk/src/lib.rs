@@ -71,6 +71,7 @@ pub mod secrets;
 pub mod store;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod values;
 
 pub use bindings::exports::sluice::filter::filter::{BodyMode, Ending, Outcome, Phases, Plan};
 pub use bindings::sluice::filter::exchange_facts::Value;

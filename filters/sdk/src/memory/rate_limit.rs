@@ -1,3 +1,4 @@
+use super::store::check;
 use super::world::with;
 use crate::rate_limit::{Error, Rate, Verdict};
 
@@ -6,6 +7,7 @@ pub(crate) fn take(key: &[u8], rate: Rate, cost: u32) -> Result<Verdict, Error> 
     if rate.limit == 0 || rate.period_ms == 0 || rate.burst == 0 {
         return Err(Error::Other("limit, period and burst are at least 1".into()));
     }
+    check(key, &[])?;
     let interval_ns = (rate.period_ms.saturating_mul(1_000_000) / u64::from(rate.limit)).max(1);
     let room_ns = interval_ns.saturating_mul(rate.burst.into());
     Ok(with(|world| {

@@ -71,8 +71,11 @@ pub(crate) fn add(key: &[u8], amount: i64, lifetime: Lifetime) -> Result<i64, Er
     })
 }
 
-fn check(key: &[u8], value: &[u8]) -> Result<(), Error> {
-    if key.len() > STORE_KEY_BYTES || value.len() > STORE_VALUE_BYTES { Err(Error::TooLarge) } else { Ok(()) }
+pub(super) fn check(key: &[u8], value: &[u8]) -> Result<(), Error> {
+    if key.len() > STORE_KEY_BYTES || value.len() > STORE_VALUE_BYTES {
+        return Err(Error::TooLarge);
+    }
+    if with(|world| world.store_gone) { Err(Error::Unavailable) } else { Ok(()) }
 }
 
 fn live<'w>(world: &'w mut World, key: &[u8]) -> Option<&'w mut Stored> {

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) monotonic_ns: u64,
     pub(crate) seed: u64,
     pub(crate) store: BTreeMap<Vec<u8>, Entry>,
+    /// The store's server does not answer.
+    pub(crate) store_gone: bool,
     pub(crate) allowances: BTreeMap<Vec<u8>, u64>,
     pub(crate) upstreams: BTreeMap<String, Upstream>,
     pub(crate) secrets: BTreeMap<String, Vec<u8>>,
@@ -44,6 +46,7 @@ impl Default for World {
             monotonic_ns: 1_000_000_000,
             seed: 0,
             store: BTreeMap::new(),
+            store_gone: false,
             allowances: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             secrets: BTreeMap::new(),

@@ -142,6 +142,60 @@ impl<F: Filter> Harness<F> {
         self.world.monotonic_ns = self.world.monotonic_ns.saturating_add(ns);
     }
 
+    /// The store's server stops answering: every call of the store and of the rate limit fails as `unavailable`.
+    ///
+    /// ```
+    /// # use sluice_filter::{Decision, Exchange, Filter, Reply, Request, filter, store};
+    /// # use sluice_filter::testing::{Harness, json};
+    /// # #[derive(Default)]
+    /// # struct Remember;
+    /// #[filter]
+    /// impl Filter for Remember {
+    ///     fn on_request(&mut self, _: &mut Request, _: &mut Exchange) -> Decision {
+    ///         match store::add("requests", 1, store::Lifetime::Unbounded) {
+    ///             Ok(_) => Decision::Proceed,
+    ///             Err(_) => Reply::new(503).into(),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let mut remember = Harness::<Remember>::configure(json!(null))?;
+    /// remember.lose_store();
+    /// assert_eq!(remember.exchange().run().reply().unwrap().status(), 503);
+    /// remember.find_store();
+    /// assert!(remember.exchange().run().reply().is_none());
+    /// # Ok::<(), sluice_filter::Error>(())
+    /// ```
+    pub fn lose_store(&mut self) {
+        self.world.store_gone = true;
+    }
+
+    /// The store's server answers again, with what it held before.
+    pub fn find_store(&mut self) {
+        self.world.store_gone = false;
+    }
+
+    /// All keys that the store holds, those of rate limits among them: to see that nothing is stored that must not be.
+    ///
+    /// ```
+    /// # use sluice_filter::{Error, Filter, NoConfig, filter, store, testing::{Harness, json}};
+    /// struct Lock;
+    ///
+    /// #[filter]
+    /// impl Filter for Lock {
+    ///     fn configure(_: NoConfig) -> Result<Self, Error> {
+    ///         let _ = store::set("lock", "me", store::Lifetime::Unbounded);
+    ///         Ok(Self)
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Harness::<Lock>::configure(json!(null))?.store_keys(), [b"lock"]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn store_keys(&self) -> Vec<Vec<u8>> {
+        self.world.store.keys().chain(self.world.allowances.keys()).cloned().collect()
+    }
+
     /// The value of a counter's series; none when nothing was added to it.
     pub fn counter(&self, name: &str, labels: &[&str]) -> Option<u64> {
         match self.world.metrics.sample(name, labels)? {

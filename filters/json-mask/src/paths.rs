@@ -43,7 +43,10 @@ pub(crate) enum Edge<'a> {
 impl Paths {
     /// Adds a path, or says what is wrong with it.
     pub(crate) fn add(&mut self, text: &str, action: Action) -> Result<(), String> {
-        let steps = if text.starts_with('/') { pointer(text)? } else { dotted(text)? };
+        let steps = match text.strip_prefix('/') {
+            Some(steps) => pointer(steps)?,
+            None => dotted(text)?,
+        };
         if action == Action::Remove && steps.iter().all(|step| *step == Step::Deep) {
             return Err("this path removes the whole document".to_owned());
         }
@@ -119,9 +122,9 @@ impl Paths {
     }
 }
 
-/// RFC 6901, with `*` and `**` as steps and `~2` for a star.
+/// RFC 6901 after its first slash, with `*` and `**` as steps and `~2` for a star.
 fn pointer(text: &str) -> Result<Vec<Step>, String> {
-    let steps = text.split('/').skip(1).map(|step| match step {
+    let steps = text.split('/').map(|step| match step {
         "*" => Ok(Step::Any),
         "**" => Ok(Step::Deep),
         _ => {

@@ -1,6 +1,8 @@
-import type { Config, FilterConfig, Limits, UpstreamConfig } from "./config/config.ts";
+import type { Config, FilterConfig, HostTimeouts, Limits, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
+import type { InstanceBudget } from "./filter/budget.ts";
+import type { HostServices } from "./filter/contract.ts";
 import { Filter, type FilterSettings } from "./filter/filter.ts";
 import type { GrantName } from "./filter/grants.ts";
 import { Secrets } from "./filter/secrets.ts";
@@ -15,17 +17,29 @@ import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
 
+/** What the filters of a worker have in common, and whom they tell. */
+export interface AssemblyOwner {
+  readonly budget: InstanceBudget;
+  quarantined(filter: string, forMs: number, failures: number, of: number): void;
+  released(filter: string): void;
+}
+
 /** Builds the generations of one worker. Filters and upstreams that did not change are shared between them. */
 export class Assembly {
   readonly #meter: WorkerMeter;
   readonly #log: FilterLog;
   readonly #sweeper: Sweeper;
+  readonly #owner: AssemblyOwner;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
-  readonly #filters = new Registry<Filter>((filter) => filter.pool.close());
+  readonly #filters = new Registry<Filter>(({ pool }) => {
+    this.#sweeper.remove(pool);
+    pool.close();
+  });
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
-  constructor(meter: WorkerMeter, log: FilterLog, sweeper: Sweeper) {
+  constructor(meter: WorkerMeter, log: FilterLog, sweeper: Sweeper, owner: AssemblyOwner) {
+    this.#owner = owner;
     this.#meter = meter;
     this.#log = log;
     this.#sweeper = sweeper;
@@ -54,7 +68,7 @@ export class Assembly {
           artifact,
           secrets[entry.name] ?? {},
           config.limits,
-          config.timeouts.instanceWaitMs,
+          config.timeouts,
           undo,
         );
         filters.set(entry.name, filter);
@@ -68,7 +82,12 @@ export class Assembly {
       for (const entry of config.upstreams)
         upstreams.set(entry.name, await this.#upstream(entry, config, materials[entry.name] ?? null, undo));
       return {
-        generation: new Generation(number, this.#router(config, filters, upstreams), releaseAll),
+        generation: new Generation(
+          number,
+          this.#router(config, filters, upstreams),
+          [...filters.values()],
+          releaseAll,
+        ),
         filters: prepared,
       };
     } catch (error) {
@@ -82,7 +101,7 @@ export class Assembly {
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
     limits: Limits,
-    waitMs: number,
+    timeouts: HostTimeouts,
     undo: (() => void)[],
   ): Promise<Filter> {
     const settings: FilterSettings = {
@@ -91,7 +110,8 @@ export class Assembly {
       onFailure: entry.onFailure,
       environment: entry.grant.env,
       granted: granted(entry),
-      limits: { ...limits, waitMs },
+      limits: { ...limits, waitMs: timeouts.instanceWaitMs, instanceIdleMs: timeouts.instanceIdleMs },
+      quarantine: entry.quarantine,
     };
     const own = new Secrets(secrets);
     const host = {
@@ -110,10 +130,21 @@ export class Assembly {
       },
     };
     const key = JSON.stringify([artifact.digest, settings, entry.grant.clientAddress, own.mark]);
-    const filter = await this.#filters.use(key, () =>
-      Filter.load(artifact, settings, host, this.#meter.filter(entry.name)),
-    );
+    const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host));
     undo.push(() => this.#filters.release(key));
+    return filter;
+  }
+
+  async #load(artifact: Artifact, settings: FilterSettings, host: HostServices): Promise<Filter> {
+    const filter = await Filter.load(artifact, settings, host, {
+      meter: this.#meter.filter(settings.name),
+      budget: this.#owner.budget,
+      quarantine: {
+        quarantined: (forMs, failures, of) => this.#owner.quarantined(settings.name, forMs, failures, of),
+        released: () => this.#owner.released(settings.name),
+      },
+    });
+    this.#sweeper.add(filter.pool);
     return filter;
   }
 

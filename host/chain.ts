@@ -1,6 +1,7 @@
 import { Failure } from "./failure.ts";
 import type { ExchangeFacts, Instance, Outcome } from "./filter/contract.ts";
 import { brokeContract, faultOf } from "./filter/fault.ts";
+import { FilterQuarantined } from "./filter/quarantine.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { Reply, RequestHead, ResponseHead } from "./message.ts";
 import { PHASE } from "./ops/meter.ts";
@@ -153,7 +154,7 @@ export class ChainRun {
       filter.meter.called(phase, (performance.now() - began) / 1000);
       return reply;
     } catch (error) {
-      filter.meter.called(phase, (performance.now() - began) / 1000);
+      if (instance !== undefined) filter.meter.called(phase, (performance.now() - began) / 1000);
       this.#held[at] = DONE;
       return this.#closes(filter, this.#fault(filter, instance, error));
     }
@@ -199,6 +200,10 @@ export class ChainRun {
 
   /** Ends an instance that a call has broken; without one, the pool could not make any. */
   #fault(filter: Filter, instance: Instance | undefined, error: unknown): Failure {
+    if (error instanceof FilterQuarantined) {
+      filter.meter.failed("quarantined");
+      return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
+    }
     const { reason, detail } = faultOf(error, instance?.lastWords() ?? "");
     if (instance !== undefined) filter.pool.discard(instance);
     filter.meter.failed(reason);

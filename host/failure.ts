@@ -17,6 +17,7 @@ export const FAILURES = {
   METHOD_REFUSED: { status: 501, fault: "client", error: "http_request_denied" },
   FILTER_TRAPPED: { status: 500, fault: "filter", error: "proxy_internal_error" },
   FILTER_BROKE_CONTRACT: { status: 500, fault: "filter", error: "proxy_internal_error" },
+  FILTER_QUARANTINED: { status: 503, fault: "filter", error: "proxy_internal_error" },
   FILTER_BUSY: { status: 503, fault: "filter", error: "proxy_internal_error" },
   UPSTREAM_UNREACHABLE: { status: 502, fault: "upstream", error: "connection_refused" },
   UPSTREAM_TLS_FAILED: { status: 502, fault: "upstream", error: "tls_protocol_error" },

@@ -16,20 +16,27 @@ export interface Route {
 export class Generation {
   readonly number: number;
   readonly router: Router<Route>;
+  readonly #filters: readonly Filter[];
   readonly #release: () => void;
   #exchanges = 0;
   #retired = false;
   #released = false;
 
   /** `release` is called once: after `retire`, when the last exchange has ended. */
-  constructor(number: number, router: Router<Route>, release: () => void) {
+  constructor(number: number, router: Router<Route>, filters: readonly Filter[], release: () => void) {
     this.number = number;
     this.router = router;
+    this.#filters = filters;
     this.#release = release;
   }
 
   get exchanges(): number {
     return this.#exchanges;
+  }
+
+  /** Names of the filters that are not called, because they have failed too often. */
+  quarantined(): string[] {
+    return this.#filters.filter(({ pool }) => pool.quarantined).map(({ name }) => name);
   }
 
   hold(): void {

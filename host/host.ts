@@ -122,6 +122,7 @@ export class Host implements Control {
   }
 
   status(): Status {
+    const quarantined = this.#fleet.quarantined();
     return {
       version: VERSION,
       pid: process.pid,
@@ -138,6 +139,7 @@ export class Host implements Control {
           path: prepared?.path ?? "direct",
           phases: prepared?.phases ?? [],
           onFailure: filter.onFailure,
+          quarantined: quarantined.get(filter.name) ?? 0,
         };
       }),
       routes: this.#config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),

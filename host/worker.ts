@@ -2,11 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { Assembly, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
+import { Assembly, type AssemblyOwner, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
 import {
   type Answers,
   type Fault,
   type HandedConnection,
+  INSTANCES,
   OPEN,
   type Order,
   type OrderMessage,
@@ -18,6 +19,7 @@ import {
 } from "./control/messages.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
+import { InstanceBudget } from "./filter/budget.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Client } from "./http1/client.ts";
 import { Forwarding } from "./forwarding.ts";
@@ -33,7 +35,7 @@ import { LineBatch } from "./ops/line-batch.ts";
 import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
-class DataWorker implements ListenerOwner, ExchangeHost {
+class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #port: MessagePort;
   readonly #data: WorkerData;
   readonly #meter = new WorkerMeter();
@@ -41,6 +43,9 @@ class DataWorker implements ListenerOwner, ExchangeHost {
   readonly #exchangeLog: ExchangeLog;
   readonly #filterLog: FilterLog;
   readonly #assembly: Assembly;
+  readonly budget: InstanceBudget;
+  /** What the main thread was told last. */
+  #quarantined: readonly string[] = [];
   readonly #unrouted: RouteMeter;
   readonly #sweeper = new Sweeper();
   readonly #listeners: Listener[] = [];
@@ -54,11 +59,12 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     const { config, id } = data;
     this.#port = port;
     this.#data = data;
+    this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
     const logged = config.log.exchanges && LOGGED_LEVELS.has(config.log.level);
     this.#exchangeLog = new ExchangeLog(this.#lines, id, logged);
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
-    this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper);
+    this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper, this);
     this.#unrouted = this.#meter.route(NO_ROUTE);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
@@ -122,6 +128,29 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#filterLog.line("error", filter, requestId, "filter failed", [["detail", detail]]);
   }
 
+  quarantined(filter: string, forMs: number, failures: number, of: number): void {
+    this.#filterLog.line("error", filter, undefined, "filter quarantined", [
+      ["failures", `${failures} of ${of}`],
+      ["for_ms", String(forMs)],
+    ]);
+    this.#tellQuarantined();
+  }
+
+  released(filter: string): void {
+    this.#filterLog.line("info", filter, undefined, "filter released from quarantine", []);
+    this.#tellQuarantined();
+  }
+
+  /** Of the live generation alone: a filter that was swapped begins anew, whatever its last exchanges still do. */
+  #tellQuarantined(): void {
+    const filters = this.#live?.quarantined() ?? [];
+    if (filters.join() === this.#quarantined.join()) return;
+    for (const name of this.#quarantined) this.#meter.filter(name).quarantined = 0;
+    for (const name of filters) this.#meter.filter(name).quarantined = 1;
+    this.#quarantined = filters;
+    this.#post({ kind: "quarantined", filters });
+  }
+
   async #obey({ id, order }: OrderMessage): Promise<void> {
     try {
       this.#post({ kind: "done", id, value: await this.#carryOut(order) });
@@ -174,6 +203,7 @@ class DataWorker implements ListenerOwner, ExchangeHost {
     this.#prepared.delete(number);
     const last = this.#live;
     this.#live = next;
+    this.#tellQuarantined();
     last?.retire();
   }
 

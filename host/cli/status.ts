@@ -40,6 +40,12 @@ function describe(found: Status, now: number): string {
         filter.component,
       ]),
     ),
+    ...filters
+      .filter(({ quarantined }) => quarantined > 0)
+      .map(
+        ({ name, quarantined }) =>
+          `${name} fails too often: quarantined on ${quarantined} of ${found.workers.length} workers\n`,
+      ),
     "\n",
     table(
       ["ROUTE", "FILTERS", "UPSTREAM"],

@@ -151,7 +151,16 @@ export interface FilterConfig {
   /** Handed to the filter's `configure` as JSON text. */
   readonly config: Json;
   readonly onFailure: "closed" | "open";
+  readonly quarantine: QuarantineConfig;
   readonly grant: GrantConfig;
+}
+
+/** A filter that fails more often than `failures` in `of` exchanges is not called for `baseMs`, and up to `maxMs` when that does not help. */
+export interface QuarantineConfig {
+  readonly failures: number;
+  readonly of: number;
+  readonly baseMs: number;
+  readonly maxMs: number;
 }
 
 /** What a filter may see and call. */

@@ -1,3 +1,5 @@
+import type { QuarantineConfig } from "./config.ts";
+
 /**
  * Every limit and timeout of the host: the option that sets it, its unit, its bounds, its default and the
  * reason for that number. The strict value is the default; looseness has to be spelled out.
@@ -27,7 +29,8 @@ export type HostTimeout =
   | "upstreamBodyMs"
   | "upstreamKeepAliveMs"
   | "drainMs"
-  | "instanceWaitMs";
+  | "instanceWaitMs"
+  | "instanceIdleMs";
 
 export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs";
 
@@ -37,7 +40,8 @@ export type HostLimit =
   | "clientBodyBytesMax"
   | "clientHeadersMax"
   | "upstreamConnectionsMax"
-  | "upstreamPendingMax";
+  | "upstreamPendingMax"
+  | "instancesTotalMax";
 
 export type FilterLimit =
   | "replyBytesMax"
@@ -46,7 +50,10 @@ export type FilterLimit =
   | "logLinesMax"
   | "logLineBytesMax"
   | "metadataBytesMax"
-  | "instancesMax";
+  | "instancesMax"
+  | "instanceExchangesMax"
+  | "instanceBytesMax"
+  | "failureLinesMax";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -151,6 +158,15 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     reason:
       "Instances come free within milliseconds; after a second the host is overloaded and should say so.",
   },
+  instanceIdleMs: {
+    option: "instance-idle",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 1 * MINUTE,
+    meaning: "How long an instance is kept that no exchange needs; one is kept always.",
+    reason: "Longer than the pauses of ordinary traffic, so that instances are not made again and again.",
+  },
 };
 
 /** Timeouts that an upstream may set for itself. */
@@ -240,6 +256,60 @@ export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
     meaning: "The number of requests that wait in one worker for a connection to one server.",
     reason: "One waiting request for each connection: a longer queue adds delay and no throughput.",
   },
+  instancesTotalMax: {
+    option: "instances-total",
+    unit: "count",
+    min: 16,
+    max: 15_000,
+    default: 12_000,
+    meaning:
+      "The number of instances of all filters in all workers. Beyond it exchanges wait, but each filter has one in each worker.",
+    reason:
+      "A process holds about 16 000 memories; those of instances that have ended count until they are collected.",
+  },
+};
+
+/** When a filter that keeps failing is left alone, and for how long. Each filter may set its own. */
+export const QUARANTINE: Readonly<Record<keyof QuarantineConfig, Bound>> = {
+  failures: {
+    option: "failures",
+    unit: "count",
+    min: 0,
+    max: 10_000,
+    default: 90,
+    meaning: "One failure more than this, within the last `of` exchanges, and the filter is quarantined.",
+    reason:
+      "A filter that hardly ever works is broken; one that clients can make fail is not to be shut by them.",
+  },
+  of: {
+    option: "of",
+    unit: "count",
+    min: 1,
+    max: 10_000,
+    default: 100,
+    meaning: "How many exchanges are looked back upon. As many as `failures`: no quarantine.",
+    reason:
+      "Enough that a handful of failures is no share, few enough that a broken filter is found in a second.",
+  },
+  baseMs: {
+    option: "base",
+    unit: "ms",
+    min: 1,
+    max: 1 * HOUR,
+    default: 1 * SECOND,
+    meaning:
+      "How long a quarantine lasts until one exchange tries the filter; twice as long after each that failed.",
+    reason: "A failure that passes by itself costs no more than a second.",
+  },
+  maxMs: {
+    option: "max",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 1 * MINUTE,
+    meaning: "The longest time until one exchange tries the filter.",
+    reason: "One failed exchange a minute is borne; a filter that works again serves again within a minute.",
+  },
 };
 
 /** Limits on filters. Their names are those that the contract in wit/ speaks of. */
@@ -304,9 +374,37 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     min: 1,
     max: 4_096,
     default: 256,
-    meaning:
-      "The number of instances of one filter in one worker. It is lowered where workers × filters × instances would pass 7500.",
+    meaning: "The number of instances of one filter in one worker.",
     reason: "An instance serves one exchange at a time: as many as there are connections to one server.",
+  },
+  instanceExchangesMax: {
+    option: "instance-exchanges",
+    unit: "count",
+    min: 1,
+    max: 1_000_000_000,
+    default: 1_000_000,
+    meaning: "The number of exchanges that an instance serves before it is replaced.",
+    reason: "Bounds what a slow leak can come to; what an instance has cached is lost too seldom to matter.",
+  },
+  instanceBytesMax: {
+    option: "instance-bytes",
+    unit: "bytes",
+    min: 64 * KIB,
+    max: 4 * GIB,
+    default: 8 * MIB,
+    meaning:
+      "The size to which an instance's memory may have grown when its exchange ends; a larger one is replaced, unless it began with half as much.",
+    reason: "Memory that an instance has taken it never gives back: one large body would cost it for good.",
+  },
+  failureLinesMax: {
+    option: "failure-lines",
+    unit: "count",
+    min: 1,
+    max: 10_000,
+    default: 10,
+    meaning:
+      "The number of failures of one filter, for one reason, that one worker logs in a second; the others are counted.",
+    reason: "The tenth of the same kind says no more than the first; each has a stack.",
   },
 };
 

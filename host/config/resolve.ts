@@ -7,7 +7,6 @@ import type {
   MatchConfig,
   UpstreamTls,
 } from "./config.ts";
-import { INSTANCES_PER_GENERATION_MAX } from "./limits.ts";
 import type { Draft } from "./schema.ts";
 
 /** What a configuration depends on besides its text. */
@@ -28,7 +27,6 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     ...filter,
     component: resolve(folder, filter.component),
   }));
-  const instancesThatFit = Math.floor(INSTANCES_PER_GENERATION_MAX / (workers * Math.max(1, filters.length)));
   return {
     listen: draft.listen.map((entry) => ({ ...entry, tls: resolveListenTls(entry.tls, folder) })),
     admin: resolveAdmin(draft.admin, folder),
@@ -36,7 +34,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     artifacts: resolve(folder, draft.artifacts),
     log: draft.log,
     timeouts,
-    limits: { ...draft.limits, instancesMax: Math.min(draft.limits.instancesMax, instancesThatFit) },
+    limits: draft.limits,
     forwarded: draft.forwarded,
     upstreams: Object.entries(draft.upstreams).map(([name, upstream]) => ({
       name,

@@ -26,7 +26,7 @@ import type {
 import { forwarded } from "./forwarded-schema.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
 import type { UpstreamTimeout } from "./limits.ts";
-import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, UPSTREAM_TIMEOUTS } from "./limits.ts";
+import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, QUARANTINE, UPSTREAM_TIMEOUTS } from "./limits.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
 import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
@@ -190,12 +190,14 @@ function filter(): z.ZodType<DraftFilter> {
       .describe(
         "What becomes of an exchange when the filter fails: an error reply, or on without the filter.",
       ),
+    quarantine: bounds("a mapping with failures, of, base or max", QUARANTINE),
     grant: grant(),
   }).transform((input) => ({
     component: input.component,
     sha256: input.sha256 ?? null,
     config: input.config,
     onFailure: input["on-failure"],
+    quarantine: input.quarantine,
     grant: input.grant,
   }));
 }

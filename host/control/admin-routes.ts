@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Control } from "./control.ts";
+import type { Control, Status } from "./control.ts";
 
 /** Adds what the admin API offers, with its description at /openapi.json. */
 export function addRoutes(app: OpenAPIHono, control: Control): void {
@@ -11,7 +11,8 @@ export function addRoutes(app: OpenAPIHono, control: Control): void {
   app.openapi(liveRoute, (c) => c.text("live\n", 200));
   app.openapi(readyRoute, (c) => {
     const { ready, reason } = control.readiness();
-    return ready ? c.text("ready\n", 200) : c.text(`${reason}\n`, 503);
+    const details = c.req.query("verbose") === undefined ? "" : readinessDetails(control.status());
+    return ready ? c.text(`${details}ready\n`, 200) : c.text(`${details}${reason}\n`, 503);
   });
   app.openapi(statusRoute, (c) => c.json(control.status(), 200));
   app.openapi(swapRoute, async (c) => {
@@ -22,6 +23,22 @@ export function addRoutes(app: OpenAPIHono, control: Control): void {
     openapi: "3.1.0",
     info: { title: "Sluice admin API", version: control.status().version },
   }));
+}
+
+/**
+ * A line for each worker and each filter, marked as Kubernetes marks them. A quarantined filter does not make the host unready:
+ * most likely the other hosts have it, too, and somebody has to serve.
+ */
+function readinessDetails({ workers, filters }: Status): string {
+  const lines = [
+    ...workers.map(({ id, state }) => `[${state === "serving" ? "+" : "-"}] worker ${id} ${state}`),
+    ...filters.map(({ name, quarantined }) =>
+      quarantined === 0
+        ? `[+] filter ${name}`
+        : `[-] filter ${name} quarantined on ${quarantined} of ${workers.length} workers`,
+    ),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "is 64 lower-case hex digits");
@@ -69,6 +86,9 @@ const StatusSchema = z
           path: z.enum(["direct", "reference"]),
           phases: names,
           onFailure: z.enum(["closed", "open"]),
+          quarantined: z
+            .int()
+            .openapi({ description: "Workers that do not call it: it has failed too often" }),
         }),
       )
       .readonly(),
@@ -142,6 +162,7 @@ const liveRoute = createRoute({
 const readyRoute = createRoute({
   method: "get",
   path: "/readyz",
-  summary: "Whether every worker serves",
+  summary: "Whether every worker serves; with `?verbose` a line for each worker and each filter",
+  request: { query: z.object({ verbose: z.string().optional() }) },
   responses: { 200: text("All serve"), 503: text("Why not") },
 });

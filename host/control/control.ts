@@ -80,4 +80,6 @@ export interface FilterStatus {
   readonly path: "direct" | "reference";
   readonly phases: readonly string[];
   readonly onFailure: "closed" | "open";
+  /** Workers that do not call it, because it has failed too often. */
+  readonly quarantined: number;
 }

@@ -6,6 +6,7 @@ import { type Door, doorName, openDoors } from "./door.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
 import {
   type HandedConnection,
+  INSTANCES,
   OPEN,
   type Order,
   type PreparedFilter,
@@ -32,6 +33,8 @@ interface Member {
   snapshot: MeterSnapshot | undefined;
   readonly watch: PulseWatch;
   readonly vitals: Int32Array<SharedArrayBuffer>;
+  /** Filters that it does not call. */
+  quarantined: readonly string[];
   /** Connections given to it. */
   handed: number;
 }
@@ -57,6 +60,8 @@ export class Fleet {
   /** Connections that came while no worker served. */
   readonly #held: HandedConnection[] = [];
   readonly #pulses: NodeJS.Timeout;
+  /** How many instances of filters all workers have. */
+  readonly #instances = new Int32Array(new SharedArrayBuffer(4));
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
@@ -75,6 +80,14 @@ export class Fleet {
 
   states(): { id: number; state: Member["state"] }[] {
     return [...this.#members.values()].map(({ link, state }) => ({ id: link.id, state }));
+  }
+
+  /** In how many workers each filter is quarantined that is in any. */
+  quarantined(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { quarantined } of this.#members.values())
+      for (const name of quarantined) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts;
   }
 
   /** Prepares a generation on every worker, then makes it live on every one; rejects with the first refusal, and nothing has changed. */
@@ -168,15 +181,35 @@ export class Fleet {
     this.#lastId += 1;
     const vitals = new Int32Array(new SharedArrayBuffer(VITALS_BYTES));
     const link = new WorkerLink(
-      { id: this.#lastId, vitals, config: this.#config, viaName: this.#viaName },
-      { lines: (lines) => this.#owner.lines(lines), ended: (ended, error) => this.#ended(ended, error) },
+      {
+        id: this.#lastId,
+        vitals,
+        config: this.#config,
+        viaName: this.#viaName,
+        instances: this.#instances,
+      },
+      {
+        lines: (lines) => this.#owner.lines(lines),
+        quarantined: (filters) => {
+          member.quarantined = filters;
+        },
+        ended: (ended, error) => this.#ended(ended, error),
+      },
     );
     const watch = new PulseWatch(link, vitals, (reason) => {
       // It gets no more connections while its thread is being ended.
       member.state = "draining";
       link.kill(reason);
     });
-    const member: Member = { link, state: "starting", snapshot: undefined, watch, vitals, handed: 0 };
+    const member: Member = {
+      link,
+      state: "starting",
+      snapshot: undefined,
+      watch,
+      vitals,
+      quarantined: [],
+      handed: 0,
+    };
     this.#members.set(link.id, member);
     return member;
   }
@@ -211,6 +244,8 @@ export class Fleet {
     const member = this.#members.get(link.id);
     this.#members.delete(link.id);
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
+    // Its instances have ended with it.
+    if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));
     if (this.#stopping) return;
     this.#owner.lost(`worker ${link.id} ended: ${error?.message ?? "no error"}`);
     // Before there is a generation the start fails anyway, and says why.

@@ -7,11 +7,13 @@ import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 /** What a data worker is born with. */
 export interface WorkerData {
   readonly id: number;
-  /** What the main thread may see at any time, by the places PULSE, OPEN and TAKEN. */
+  /** What the main thread may see at any time, by the places PULSE, OPEN, TAKEN and INSTANCES. */
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** How this process names itself in Via. */
   readonly viaName: string;
   readonly config: Config;
+  /** How many instances all workers have, in its only cell. */
+  readonly instances: Int32Array<SharedArrayBuffer>;
 }
 
 /** Grows while the worker's event loop turns. */
@@ -20,7 +22,9 @@ export const PULSE = 0;
 export const OPEN = 1;
 /** Connections that the worker has taken over since it began. */
 export const TAKEN = 2;
-export const VITALS_BYTES = 12;
+/** Instances of filters that the worker has. */
+export const INSTANCES = 3;
+export const VITALS_BYTES = 16;
 
 /** A connection for one of the worker's listeners, which count the `open` orders. Nothing is answered. */
 export interface HandedConnection {
@@ -87,5 +91,7 @@ export type Fault = "artifact" | "configure" | "host";
 export type WorkerMessage =
   | { readonly kind: "done"; readonly id: number; readonly value: Answers[keyof Answers] }
   | { readonly kind: "failed"; readonly id: number; readonly fault: Fault; readonly sentence: string }
+  /** The filters of the live generation that are quarantined now; sent when that changes. */
+  | { readonly kind: "quarantined"; readonly filters: readonly string[] }
   /** Whole log lines. */
   | { readonly kind: "lines"; readonly lines: string };

@@ -23,6 +23,7 @@ export class OrderFailed extends Error {
 /** What the main thread hears of a worker besides answers. */
 export interface WorkerLinkOwner {
   lines(lines: string): void;
+  quarantined(filters: readonly string[]): void;
   /** The thread has ended, asked or not. Comes once. */
   ended(link: WorkerLink, error: Error | undefined): void;
 }
@@ -92,6 +93,7 @@ export class WorkerLink {
 
   #heard(message: WorkerMessage): void {
     if (message.kind === "lines") return this.#owner.lines(message.lines);
+    if (message.kind === "quarantined") return this.#owner.quarantined(message.filters);
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "done") waiting?.resolve(message.value as never);

@@ -115,6 +115,8 @@ export interface Instance {
   lastWords(): string;
   /** Bytes of linear memory. */
   readonly memoryBytes: number;
+  /** How many it has served, the present one included. */
+  readonly exchanges: number;
 }
 
 /** The filter broke the contract: the call's edits or its result were refused. `detail` is for the log. */

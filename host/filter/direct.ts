@@ -35,6 +35,7 @@ export class DirectInstance implements Instance {
   readonly #core: Core;
   /** The representation of the exchange resource, while one is open. */
   #exchange = 0;
+  #exchanges = 0;
 
   constructor(
     module: WebAssembly.Module,
@@ -76,6 +77,7 @@ export class DirectInstance implements Instance {
   }
 
   open(facts: ExchangeFacts): void {
+    this.#exchanges += 1;
     this.#services.open(facts);
     this.#exchange = this.#core.open();
   }
@@ -122,6 +124,10 @@ export class DirectInstance implements Instance {
 
   get memoryBytes(): number {
     return this.#memory.size;
+  }
+
+  get exchanges(): number {
+    return this.#exchanges;
   }
 
   /** Lifts a `types.decision` and puts the call's edits into the message, or drops them for a reply. */

@@ -13,7 +13,9 @@ import { DirectInstance } from "./direct.ts";
 import { faultOf } from "./fault.ts";
 import { type GrantName, whyNotGranted } from "./grants.ts";
 import { notOffered } from "./plan.ts";
+import type { InstanceBudget } from "./budget.ts";
 import { InstancePool, type PoolLimits } from "./pool.ts";
+import { Quarantine, type QuarantineLimits, type QuarantineOwner } from "./quarantine.ts";
 import { importScript, ReferenceInstance } from "./reference.ts";
 
 /** What makes a filter, apart from the worker that it runs in. Plain data, so that equal ones can be told. */
@@ -26,6 +28,14 @@ export interface FilterSettings {
   /** What the configuration grants it to import. */
   readonly granted: readonly GrantName[];
   readonly limits: FilterLimits & PoolLimits;
+  readonly quarantine: QuarantineLimits;
+}
+
+/** What a filter shares with the others of its worker. */
+export interface FilterPlace {
+  readonly meter: FilterMeter;
+  readonly budget: InstanceBudget;
+  readonly quarantine: QuarantineOwner;
 }
 
 /** A named use of an artifact with its config, in one worker. */
@@ -38,13 +48,27 @@ export class Filter {
   /** Whether an instance is needed for one call only, and so is free again as soon as that has returned. */
   readonly single: boolean;
 
-  private constructor(settings: FilterSettings, plan: Plan, pool: InstancePool, meter: FilterMeter) {
+  private constructor(
+    settings: FilterSettings,
+    plan: Plan,
+    make: () => Instance,
+    first: Instance,
+    { meter, budget, quarantine }: FilterPlace,
+  ) {
     this.name = settings.name;
     this.plan = plan;
     this.onFailure = settings.onFailure;
-    this.pool = pool;
     this.meter = meter;
     this.single = Number(plan.request) + Number(plan.response) + Number(plan.end) <= 1;
+    this.pool = new InstancePool(
+      make,
+      first,
+      settings.limits,
+      meter,
+      new Quarantine(settings.quarantine, quarantine),
+      budget,
+      !this.single,
+    );
   }
 
   /**
@@ -55,7 +79,7 @@ export class Filter {
     artifact: Artifact,
     settings: FilterSettings,
     host: HostServices,
-    meter: FilterMeter,
+    place: FilterPlace,
   ): Promise<Filter> {
     const notGranted = whyNotGranted(settings.name, artifact.imports, settings.granted);
     if (notGranted !== undefined) throw new ArtifactRefused(notGranted);
@@ -74,7 +98,7 @@ export class Filter {
         throw new ConfigRefused(`filter ${settings.name}: two instances ask for different plans`);
       return instance;
     };
-    return new Filter(settings, plan, new InstancePool(make, first, settings.limits, meter), meter);
+    return new Filter(settings, plan, make, first, place);
   }
 }
 

@@ -16,7 +16,7 @@ export class GuestMemory {
   }
 
   get size(): number {
-    return this.#memory.buffer.byteLength;
+    return this.bytes.length;
   }
 
   // Growth detaches the old buffer, whose views then have length 0.

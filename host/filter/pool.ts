@@ -1,9 +1,18 @@
 import type { Instance } from "./contract.ts";
+import type { InstanceBudget } from "./budget.ts";
+import type { InstanceEnd } from "../ops/meter.ts";
+import { QUARANTINED, type Quarantine } from "./quarantine.ts";
 
 /** Bounds of one filter's instances in one worker. */
 export interface PoolLimits {
   readonly instancesMax: number;
   readonly waitMs: number;
+  /** An instance that nobody has needed for so long is let go. */
+  readonly instanceIdleMs: number;
+  /** An instance that has served so many exchanges is replaced. */
+  readonly instanceExchangesMax: number;
+  /** As is one whose memory has grown to so much. */
+  readonly instanceBytesMax: number;
 }
 
 /** What stands in line for an instance. */
@@ -12,38 +21,75 @@ export interface Waiter {
   granted(instance: Instance | undefined): void;
 }
 
+/** What the pool counts; shared with the filter's pools of other generations. */
+export interface PoolMeter {
+  instances: number;
+  ended(why: InstanceEnd, count: number): void;
+}
+
 /**
  * The instances of one filter in one worker. Each serves one exchange at a time: taken, used, given back or discarded.
  *
- * Last in, first out: the instance used last is the one whose memory is still in the caches. One is kept ready from the
- * start; more are made as concurrency asks for them.
+ * Last in, first out: the instance used last is the one whose memory is still in the caches. One is kept ready beyond those in
+ * use, so that no exchange waits while one is made; more are made as concurrency asks for them, and let go when it no longer does.
  */
 export class InstancePool {
   readonly #make: () => Instance;
   readonly #limits: PoolLimits;
-  readonly #gauge: { instances: number };
+  readonly #meter: PoolMeter;
+  readonly #quarantine: Quarantine;
+  readonly #budget: InstanceBudget;
+  /** Whether one more is made when the last free one is taken. Not where it is back within the same call. */
+  readonly #ahead: boolean;
+  readonly #bytesMax: number;
   readonly #free: Instance[] = [];
   readonly #waiting: Queued[] = [];
   #count = 0;
   #closed = false;
+  #replacing = false;
+  /** The fewest that were free since the last look: so many were not needed. */
+  #unneeded = 0;
+  #nextLookMs = 0;
 
-  /** `make` gives a configured instance, or throws. `gauge` is shared with the filter's pools of other generations. */
-  constructor(make: () => Instance, first: Instance, limits: PoolLimits, gauge: { instances: number }) {
+  /** `make` gives a configured instance, or throws. */
+  constructor(
+    make: () => Instance,
+    first: Instance,
+    limits: PoolLimits,
+    meter: PoolMeter,
+    quarantine: Quarantine,
+    budget: InstanceBudget,
+    ahead: boolean,
+  ) {
     this.#make = make;
     this.#limits = limits;
-    this.#gauge = gauge;
+    this.#meter = meter;
+    this.#quarantine = quarantine;
+    this.#budget = budget;
+    this.#ahead = ahead;
+    // A filter that begins with more than the mark would be replaced after each exchange.
+    this.#bytesMax = Math.max(limits.instanceBytesMax, 2 * first.memoryBytes);
+    budget.insist();
     this.#free.push(first);
     this.#alive(1);
   }
 
-  /** An instance, or undefined when all are in use and no more may be made. Throws when a new one cannot be made. */
+  get quarantined(): boolean {
+    return this.#quarantine.shut;
+  }
+
+  /**
+   * An instance, or undefined when all are in use and no more may be made. Throws when a new one cannot be made, and
+   * `QUARANTINED` when the filter is not to be called.
+   */
   take(): Instance | undefined {
+    if (!this.#quarantine.admits()) throw QUARANTINED;
     const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#count >= this.#limits.instancesMax) return undefined;
-    const fresh = this.#make();
-    this.#alive(1);
-    return fresh;
+    if (free === undefined) return this.#takeFresh();
+    if (this.#free.length < this.#unneeded) this.#unneeded = this.#free.length;
+    if (this.#ahead && this.#free.length === 0) this.#replaceSoon();
+    if (this.#quarantine.shut) this.#quarantine.lent(free);
+    return free;
   }
 
   /** Stands in line, for `waitMs` at the most. The line is no longer than there are instances. */
@@ -57,10 +103,57 @@ export class InstancePool {
   }
 
   give(instance: Instance): void {
+    this.#quarantine.passed(instance);
+    if (instance.exchanges >= this.#limits.instanceExchangesMax) return this.#retire("exchanges");
+    if (instance.memoryBytes >= this.#bytesMax) return this.#retire("memory");
+    this.#hand(instance);
+  }
+
+  /** Ends an instance that has failed. Its successor is made before the next call needs it, or at once for one that waits. */
+  discard(instance: Instance): void {
+    this.#quarantine.failed(instance);
+    this.#retire("fault");
+  }
+
+  /** Lets go of those that nobody has needed for a while, and of all that are idle when other filters have no room. */
+  sweep(nowMs: number): void {
+    const idle = this.#free.length - 1;
+    if (idle <= 0) return;
+    if (nowMs >= this.#nextLookMs) {
+      this.#shrink(Math.min(this.#unneeded, idle));
+      this.#unneeded = this.#free.length;
+      this.#nextLookMs = nowMs + this.#limits.instanceIdleMs;
+    } else if (this.#budget.tight) this.#shrink(idle);
+  }
+
+  /** Lets the instances go; those in use follow when they are given back. */
+  close(): void {
+    this.#closed = true;
+    this.#end("swap", this.#free.length);
+    this.#free.length = 0;
+  }
+
+  #takeFresh(): Instance | undefined {
+    if (!this.#room()) return undefined;
+    try {
+      const fresh = this.#make();
+      this.#alive(1);
+      if (this.#ahead) this.#replaceSoon();
+      this.#quarantine.lent(fresh);
+      return fresh;
+    } catch (error) {
+      this.#budget.release(1);
+      this.#quarantine.failed(undefined);
+      throw error;
+    }
+  }
+
+  /** To the one who waits longest, or to the free ones. */
+  #hand(instance: Instance): void {
     const next = this.#waiting.shift();
     if (next === undefined) {
       if (!this.#closed) this.#free.push(instance);
-      else this.#alive(-1);
+      else this.#end("swap", 1);
       return;
     }
     clearTimeout(next.timer);
@@ -68,37 +161,61 @@ export class InstancePool {
     queueMicrotask(() => next.waiter.granted(instance));
   }
 
-  /** Ends an instance. Its successor is made before the next call needs it, or at once for one that waits. */
-  discard(_instance: Instance): void {
-    this.#alive(-1);
-    if (this.#closed || (this.#free.length > 0 && this.#waiting.length === 0)) return;
-    setImmediate(() => this.#replace());
+  #retire(why: InstanceEnd): void {
+    this.#end(why, 1);
+    if (this.#free.length === 0 || this.#waiting.length > 0) this.#replaceSoon();
   }
 
-  /** Lets the instances go; those in use follow when they are given back. */
-  close(): void {
-    this.#closed = true;
-    this.#alive(-this.#free.length);
-    this.#free.length = 0;
+  /** From the bottom: the ones used longest ago. */
+  #shrink(count: number): void {
+    if (count <= 0) return;
+    this.#free.splice(0, count);
+    this.#end("idle", count);
+  }
+
+  /** Whether one more may be made, for which there is room then. The first one needs none. */
+  #room(): boolean {
+    if (this.#count >= this.#limits.instancesMax) return false;
+    if (this.#count > 0) return this.#budget.claim();
+    this.#budget.insist();
+    return true;
   }
 
   #alive(change: number): void {
     this.#count += change;
-    this.#gauge.instances += change;
+    this.#meter.instances += change;
+  }
+
+  #end(why: InstanceEnd, count: number): void {
+    this.#alive(-count);
+    this.#budget.release(count);
+    this.#meter.ended(why, count);
+  }
+
+  /** Not within the call that has made it necessary: an exchange waits for that. */
+  #replaceSoon(): void {
+    if (this.#closed || this.#replacing) return;
+    this.#replacing = true;
+    setImmediate(() => {
+      this.#replacing = false;
+      this.#replace();
+    });
   }
 
   #replace(): void {
-    if (this.#closed || this.#count >= this.#limits.instancesMax) return;
-    if (this.#free.length > 0 && this.#waiting.length === 0) return;
+    if (this.#closed || (this.#free.length > 0 && this.#waiting.length === 0)) return;
+    if (!this.#room()) return;
     let fresh: Instance;
     try {
       fresh = this.#make();
     } catch {
       // The next exchange tries again, and tells why in its own failure.
+      this.#budget.release(1);
       return;
     }
     this.#alive(1);
-    this.give(fresh);
+    this.#hand(fresh);
+    if (this.#waiting.length > 0) this.#replaceSoon();
   }
 
   #expire(queued: Queued): void {

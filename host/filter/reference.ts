@@ -41,6 +41,7 @@ export class ReferenceInstance implements Instance {
   readonly #filter: JcoFilter;
   #memory: WebAssembly.Memory | undefined;
   #exchange: JcoExchange | undefined;
+  #exchanges = 0;
 
   constructor(
     script: LinkedScript,
@@ -86,6 +87,7 @@ export class ReferenceInstance implements Instance {
   }
 
   open(facts: ExchangeFacts): void {
+    this.#exchanges += 1;
     this.#services.open(facts);
     this.#exchange = new this.#filter.Exchange();
   }
@@ -123,6 +125,10 @@ export class ReferenceInstance implements Instance {
 
   get memoryBytes(): number {
     return this.#memory?.buffer.byteLength ?? 0;
+  }
+
+  get exchanges(): number {
+    return this.#exchanges;
   }
 
   #open(): JcoExchange {

@@ -48,6 +48,9 @@ function addFilters(one: FilterSnapshot, other: FilterSnapshot): FilterSnapshot 
     calls: addCells(one.calls, other.calls),
     failures: addCells(one.failures, other.failures),
     instances: one.instances + other.instances,
+    instanceEnds: addCells(one.instanceEnds, other.instanceEnds),
+    handlesLeaked: one.handlesLeaked + other.handlesLeaked,
+    quarantined: one.quarantined + other.quarantined,
   };
 }
 

@@ -45,9 +45,27 @@ export const FILTER_FAILURE_REASONS = [
   "host",
   /** No instance became free in time. */
   "busy",
+  /** It was not called, because it had failed too often. */
+  "quarantined",
 ] as const;
 
 export type FilterFailureReason = (typeof FILTER_FAILURE_REASONS)[number];
+
+/** Why an instance has ended, as `FilterMeter.ended` takes it. */
+export const INSTANCE_ENDS = [
+  /** A call failed. */
+  "fault",
+  /** It had served limits.instance-exchanges. */
+  "exchanges",
+  /** Its memory had grown to limits.instance-bytes. */
+  "memory",
+  /** Nobody had needed it for timeouts.instance-idle. */
+  "idle",
+  /** Its filter was changed, or is no more. */
+  "swap",
+] as const;
+
+export type InstanceEnd = (typeof INSTANCE_ENDS)[number];
 
 /** Why the TLS handshake of a connection came to nothing. */
 export const HANDSHAKE_FAILURES = [
@@ -99,6 +117,11 @@ export interface FilterSnapshot {
   /** In the order of `FILTER_FAILURE_REASONS`. */
   readonly failures: Float64Array;
   readonly instances: number;
+  /** In the order of `INSTANCE_ENDS`. */
+  readonly instanceEnds: Float64Array;
+  readonly handlesLeaked: number;
+  /** Workers in which it is quarantined: 0 or 1 in a worker's own snapshot. */
+  readonly quarantined: number;
 }
 
 /**
@@ -182,6 +205,10 @@ export const CALL_CELLS: number = CALL_BOUNDS.length + 2;
 export class FilterMeter {
   /** Instances alive now; the pool counts them up and down. */
   instances = 0;
+  handlesLeaked = 0;
+  /** 1 while it is, as the generation that is live has it. */
+  quarantined = 0;
+  readonly #instanceEnds = new Float64Array(INSTANCE_ENDS.length);
   readonly #calls = new Float64Array(Object.keys(PHASE).length * CALL_CELLS);
   readonly #failures = new Float64Array(FILTER_FAILURE_REASONS.length);
 
@@ -194,8 +221,21 @@ export class FilterMeter {
     this.#failures[FILTER_FAILURE_REASONS.indexOf(reason)]! += 1;
   }
 
+  /** So many instances have ended. */
+  ended(why: InstanceEnd, count: number): void {
+    this.#instanceEnds[INSTANCE_ENDS.indexOf(why)]! += count;
+  }
+
   snapshot(name: string): FilterSnapshot {
-    return { name, calls: this.#calls.slice(), failures: this.#failures.slice(), instances: this.instances };
+    return {
+      name,
+      calls: this.#calls.slice(),
+      failures: this.#failures.slice(),
+      instances: this.instances,
+      instanceEnds: this.#instanceEnds.slice(),
+      handlesLeaked: this.handlesLeaked,
+      quarantined: this.quarantined,
+    };
   }
 }
 

@@ -71,6 +71,24 @@ export const METRICS = {
     labels: ["filter"],
     help: "Live instances of a filter, in all workers and generations.",
   },
+  sluice_filter_instances_ended_total: {
+    type: "counter",
+    unit: "instances",
+    labels: ["filter", "reason"],
+    help: "Instances of a filter that have ended, by reason.",
+  },
+  sluice_filter_handles_leaked_total: {
+    type: "counter",
+    unit: "handles",
+    labels: ["filter"],
+    help: "Handles that a filter had not given back when its exchange ended.",
+  },
+  sluice_filter_quarantined: {
+    type: "gauge",
+    unit: "workers",
+    labels: ["filter"],
+    help: "Workers that do not call a filter, because it has failed too often.",
+  },
   sluice_swaps_total: {
     type: "counter",
     unit: "swaps",
@@ -148,6 +166,6 @@ function withoutGauges(snapshot: MeterSnapshot): MeterSnapshot {
     exchangesInFlight: 0,
     connectionsOpen: 0,
     tunnelsOpen: 0,
-    filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0 })),
+    filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0, quarantined: 0 })),
   };
 }

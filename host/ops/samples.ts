@@ -3,6 +3,7 @@ import {
   CALL_CELLS,
   EXCHANGE_BOUNDS,
   FILTER_FAILURE_REASONS,
+  INSTANCE_ENDS,
   type MeterSnapshot,
   PHASE,
 } from "./meter.ts";
@@ -62,6 +63,9 @@ function filterSamples(
   | "sluice_filter_call_duration_seconds"
   | "sluice_filter_failures_total"
   | "sluice_filter_instances"
+  | "sluice_filter_instances_ended_total"
+  | "sluice_filter_handles_leaked_total"
+  | "sluice_filter_quarantined"
 > {
   // Most filters want one or two phases: the others would be rows of zeros.
   const phases = all.filters.flatMap(({ name: filter, calls }) =>
@@ -85,6 +89,17 @@ function filterSamples(
     ),
     sluice_filter_instances: all.filters.map(({ name: filter, instances }) => ({
       value: instances,
+      labels: { filter },
+    })),
+    sluice_filter_instances_ended_total: all.filters.flatMap(({ name: filter, instanceEnds }) =>
+      INSTANCE_ENDS.map((reason, index) => ({ value: instanceEnds[index] ?? 0, labels: { filter, reason } })),
+    ),
+    sluice_filter_handles_leaked_total: all.filters.map(({ name: filter, handlesLeaked }) => ({
+      value: handlesLeaked,
+      labels: { filter },
+    })),
+    sluice_filter_quarantined: all.filters.map(({ name: filter, quarantined }) => ({
+      value: quarantined,
       labels: { filter },
     })),
   };

@@ -54,6 +54,15 @@ test("the status is tables that a person reads", async () => {
   ]);
 });
 
+test("the status says which filters are quarantined", async () => {
+  desk.control.quarantined.set("shut", 1);
+  desk.control.add("shut", "/filters/shut.wasm", OLD_DIGEST);
+  const { address } = await desk.start();
+  const { stdout } = await status("--admin", address);
+  expect(stdout).toContain("\nshut fails too often: quarantined on 1 of 2 workers\n");
+  expect(stdout).not.toContain("keys fails");
+});
+
 test("--json is the status as the admin API gives it", async () => {
   const { address } = await desk.start();
 

@@ -21,6 +21,7 @@ describe("a whole file", () => {
         upstreamKeepAliveMs: 4_000,
         drainMs: 25_000,
         instanceWaitMs: 1_000,
+        instanceIdleMs: 60_000,
       },
       limits: {
         clientHeadBytesMax: 16_384,
@@ -29,6 +30,7 @@ describe("a whole file", () => {
         clientHeadersMax: 100,
         upstreamConnectionsMax: 256,
         upstreamPendingMax: 256,
+        instancesTotalMax: 12_000,
         replyBytesMax: 1_048_576,
         editsMax: 200,
         editBytesMax: 65_536,
@@ -36,6 +38,9 @@ describe("a whole file", () => {
         logLineBytesMax: 8_192,
         metadataBytesMax: 16_384,
         instancesMax: 256,
+        instanceExchangesMax: 1_000_000,
+        instanceBytesMax: 8_388_608,
+        failureLinesMax: 10,
       },
       forwarded: { mode: "x-forwarded", trusted: [] },
       upstreams: [
@@ -119,6 +124,7 @@ routes:
           sha256: "ab".repeat(32),
           config: { header: "x-api-key", nested: [1, 2.5, true, null, "text"] },
           onFailure: "open",
+          quarantine: { failures: 90, of: 100, baseMs: 1_000, maxMs: 60_000 },
           grant: {
             log: false,
             exchangeFacts: true,
@@ -165,17 +171,6 @@ describe("what depends on the surroundings", () => {
 
   test("`workers: auto` is one for each core", () => {
     expect(parse(`${MINIMAL}workers: auto`).workers).toBe(Math.min(64, availableParallelism()));
-  });
-
-  test("instances are lowered to what one process can hold, and never below one", () => {
-    const filters = (count: number) =>
-      `filters: {${Array.from({ length: count }, (_unused, index) => `f${index}: { component: f.wasm }`).join()}}`;
-    const instances = (workers: number, count: number) =>
-      parse(`${MINIMAL}workers: ${workers}\n${filters(count)}`).limits.instancesMax;
-    expect(instances(1, 29)).toBe(256);
-    expect(instances(1, 30)).toBe(250);
-    expect(instances(64, 1)).toBe(117);
-    expect(instances(64, 117)).toBe(1);
   });
 
   test("a route without a name is named for its place and its match", () => {

@@ -42,7 +42,7 @@ describe("keys", () => {
 
   test("a filter has no limits of its own yet", () => {
     expect(wrongWithFilter("    limits: { fuel: lots }")).toEqual([
-      'sluice.yaml:9:5 filters.keys.limits: expected component, sha256, config, on-failure or grant, got "limits"',
+      'sluice.yaml:9:5 filters.keys.limits: expected component, sha256, config, on-failure, quarantine or grant, got "limits"',
     ]);
   });
 });

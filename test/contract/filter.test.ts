@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
 import type { ExchangeFacts, HostServices, Instance } from "../../host/filter/contract.ts";
+import { InstanceBudget } from "../../host/filter/budget.ts";
 import { Filter, type FilterSettings } from "../../host/filter/filter.ts";
 import { Secrets } from "../../host/filter/secrets.ts";
 import { RequestHead } from "../../host/message.ts";
@@ -28,7 +29,15 @@ const SETTINGS: FilterSettings = {
   onFailure: "closed",
   environment: [],
   granted: ["log", "exchange-facts"],
-  limits: { ...LIMITS, instancesMax: 4, waitMs: 10 },
+  limits: {
+    ...LIMITS,
+    instancesMax: 4,
+    waitMs: 10,
+    instanceIdleMs: 60_000,
+    instanceExchangesMax: 1_000,
+    instanceBytesMax: 1 << 23,
+  },
+  quarantine: { failures: 100, of: 100, baseMs: 1_000, maxMs: 1_000 },
 };
 
 const HOST: HostServices = {
@@ -58,12 +67,11 @@ async function load(
   made += 1;
   const file =
     typeof from === "string" ? component(from) : await handmade(join(folder, `${made}.wasm`), from);
-  return Filter.load(
-    await store.load(file, undefined),
-    { ...SETTINGS, ...settings },
-    host,
-    new WorkerMeter().filter("own"),
-  );
+  return Filter.load(await store.load(file, undefined), { ...SETTINGS, ...settings }, host, {
+    meter: new WorkerMeter().filter("own"),
+    budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
+    quarantine: { quarantined: () => {}, released: () => {} },
+  });
 }
 
 describe("a config", () => {

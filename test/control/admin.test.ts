@@ -35,6 +35,21 @@ test("metrics keep the content type and the bytes of the exposition", async () =
   expect(reply.body).toBe("sluice_generation 1\n");
 });
 
+test("readiness tells more when it is asked to: a line for each worker and each filter", async () => {
+  desk.control.quarantined.set("shut", 1);
+  desk.control.add("shut", "/filters/shut.wasm", OLD_DIGEST);
+  const admin = await desk.start();
+  const verbose = async (): Promise<string> =>
+    (await exchange(admin, "GET /readyz?verbose HTTP/1.1\nHost: localhost")).body;
+  expect(await verbose()).toContain(
+    "[+] worker 1 serving\n[+] worker 2 serving\n[+] filter keys\n[-] filter shut quarantined on 1 of 2 workers\nready\n",
+  );
+  desk.control.ready = false;
+  expect(await verbose()).toMatch(
+    /^\[\+\] worker 1 serving\n\[-\] worker 2 starting\n(.*\n)+worker 2 is starting\n$/,
+  );
+});
+
 test("a host that is not ready is live, and says what it waits for", async () => {
   const admin = await desk.start();
   expect((await exchange(admin, "GET /readyz HTTP/1.1\nHost: localhost")).status).toBe(200);

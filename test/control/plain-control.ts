@@ -15,6 +15,8 @@ export class PlainControl implements Control {
   ready = true;
   /** The config of each filter, as the last swap left it. */
   readonly configs: Map<string, unknown> = new Map();
+  /** Workers that do not call a filter; to be set before `add`. */
+  readonly quarantined: Map<string, number> = new Map();
   readonly #filters = new Map<string, FilterStatus>();
 
   /** Thrown by every call, when it is set. */
@@ -30,6 +32,7 @@ export class PlainControl implements Control {
       path: "direct",
       phases: ["request", "end"],
       onFailure: "closed",
+      quarantined: this.quarantined.get(name) ?? 0,
     });
   }
 

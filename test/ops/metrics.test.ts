@@ -8,6 +8,7 @@ import {
   EXCHANGE_BOUNDS,
   FILTER_FAILURE_REASONS,
   HANDSHAKE_FAILURES,
+  INSTANCE_ENDS,
   type MeterSnapshot,
   PHASE,
   WorkerMeter,
@@ -213,6 +214,7 @@ test("docs/metrics.md names the phases, the reasons and the buckets that the cod
     values.map((value) => `\`${value}\``).join(", ");
   expect(list("Phases")).toBe(code(Object.keys(PHASE)));
   expect(list("Reasons")).toBe(code(FILTER_FAILURE_REASONS));
+  expect(list("Reasons of ended instances")).toBe(code(INSTANCE_ENDS));
   expect(list("Reasons of handshakes")).toBe(code(HANDSHAKE_FAILURES));
   expect(list("Buckets of `sluice_exchange_duration_seconds`")).toBe(code(EXCHANGE_BOUNDS));
   expect(list("Buckets of `sluice_filter_call_duration_seconds`")).toBe(code(CALL_BOUNDS));

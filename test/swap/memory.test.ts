@@ -2,7 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Assembly } from "../../host/assembly.ts";
+import { Assembly, type AssemblyOwner } from "../../host/assembly.ts";
+import { InstanceBudget } from "../../host/filter/budget.ts";
 import { ArtifactStore } from "../../host/filter/artifact.ts";
 import { FilterLog } from "../../host/ops/filter-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
@@ -41,7 +42,8 @@ describe("the memory of a process with two workers", () => {
     const grown = (process.memoryUsage.rss() - before) / 1024 / 1024;
     // When nothing is freed, 800 instances are left behind, which are more than 60 MiB; the collector's own moods are 25.
     expect(grown).toBeLessThan(45);
-    expect(await host.metric('sluice_filter_instances{filter="mark"}')).toBe(2);
+    // One in each worker, and one ready beside each that was used.
+    expect(await host.metric('sluice_filter_instances{filter="mark"}')).toBeLessThanOrEqual(4);
   });
 });
 
@@ -65,6 +67,7 @@ describe("the objects of generations that are over", () => {
       new WorkerMeter(),
       new FilterLog(new LineBatch(() => {}), 1, "silent"),
       sweeper,
+      OWNER,
     );
     const artifact = await store.load(MARK, undefined);
     const graves = new Map<string, WeakRef<object>[]>();
@@ -108,7 +111,7 @@ describe("the objects of generations that are over", () => {
   test("stay as long as an exchange holds them", async () => {
     const sweeper = new Sweeper();
     const meter = new WorkerMeter();
-    const assembly = new Assembly(meter, new FilterLog(new LineBatch(() => {}), 1, "silent"), sweeper);
+    const assembly = new Assembly(meter, new FilterLog(new LineBatch(() => {}), 1, "silent"), sweeper, OWNER);
     const artifact = await store.load(MARK, undefined);
     const config = configOf({
       upstreams: { main: { servers: [upstream.origin] } },
@@ -124,3 +127,9 @@ describe("the objects of generations that are over", () => {
     sweeper.stop();
   });
 });
+
+const OWNER: AssemblyOwner = {
+  budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
+  quarantined: () => {},
+  released: () => {},
+};

@@ -1,4 +1,5 @@
-import type { FilterLimit, HostLimit, HostTimeout } from "./limits.ts";
+import type { FilterLimit, HostLimit } from "./limits.ts";
+import type { HostTimeout } from "./timeouts.ts";
 
 /**
  * A whole configuration, checked and filled in: what a generation is built from.

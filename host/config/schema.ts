@@ -25,8 +25,8 @@ import type {
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
-import type { UpstreamTimeout } from "./limits.ts";
-import { FILTER_LIMITS, HOST_LIMITS, HOST_TIMEOUTS, QUARANTINE, UPSTREAM_TIMEOUTS } from "./limits.ts";
+import { FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
 import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";

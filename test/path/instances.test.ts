@@ -50,7 +50,7 @@ class Pond {
   take(): Instance & Plain {
     const instance = this.pool.take();
     if (instance === undefined) throw new Error("no instance");
-    return instance as Instance & Plain;
+    return instance;
   }
 
   several(count: number): Instance[] {

@@ -1,0 +1,160 @@
+import type { Bound } from "./limits.ts";
+
+/** Every timeout of the host, as `limits.ts` has its limits. */
+
+export type HostTimeout =
+  | "clientHeadMs"
+  | "clientRequestMs"
+  | "clientIdleMs"
+  | "clientWriteMs"
+  | "clientHalfClosedMs"
+  | "tunnelIdleMs"
+  | "upstreamBodyMs"
+  | "upstreamKeepAliveMs"
+  | "drainMs"
+  | "instanceWaitMs"
+  | "instanceIdleMs";
+
+export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Timeouts of the host as a whole. */
+export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
+  clientHeadMs: {
+    option: "client-head",
+    unit: "ms",
+    min: 1,
+    max: 10 * MINUTE,
+    default: 10 * SECOND,
+    meaning: "From the first byte of a request to the end of its head.",
+    reason: "A head is one packet or two; who needs longer holds a connection open on purpose.",
+  },
+  clientRequestMs: {
+    option: "client-request",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 5 * MINUTE,
+    meaning: "From the first byte of a request to the last byte of its body.",
+    reason: "Node's own default; a 1 GiB upload at 30 Mbit/s fits.",
+  },
+  clientIdleMs: {
+    option: "client-idle",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 75 * SECOND,
+    meaning: "How long a client's connection is kept open between two requests.",
+    reason:
+      "Longer than the 60 s of common load balancers, so that they close first and never send into a closing connection.",
+  },
+  clientWriteMs: {
+    option: "client-write",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "How long a client may take nothing of a response that waits for it.",
+    reason: "What nginx waits; who reads nothing for a minute has gone or holds memory on purpose.",
+  },
+  clientHalfClosedMs: {
+    option: "client-half-closed",
+    unit: "ms",
+    min: 0,
+    max: 1 * HOUR,
+    default: 1 * SECOND,
+    meaning: "How long an exchange goes on after its client has closed its side of the connection.",
+    reason:
+      "A client that has gone and one that has only finished sending look the same; a second answers the one and spares the upstream the other.",
+  },
+  tunnelIdleMs: {
+    option: "tunnel-idle",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 5 * MINUTE,
+    meaning: "The longest silence of both sides of an upgraded connection.",
+    reason: "WebSocket libraries ping at least once a minute.",
+  },
+  upstreamBodyMs: {
+    option: "upstream-body",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "The longest silence of a server within a response's body.",
+    reason: "A stream that is alive says something at least once a minute.",
+  },
+  upstreamKeepAliveMs: {
+    option: "upstream-keep-alive",
+    unit: "ms",
+    min: 1,
+    max: 1 * HOUR,
+    default: 4 * SECOND,
+    meaning: "How long an idle connection to a server is kept for the next request.",
+    reason:
+      "Many servers, Node's among them, close after 5 s; sending into a closing connection fails the request.",
+  },
+  drainMs: {
+    option: "drain",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 25 * SECOND,
+    meaning: "How long exchanges in flight may go on after the host has been told to stop.",
+    reason: "Kubernetes kills 30 s after it asks; what is left over is still closed in an orderly way.",
+  },
+  instanceWaitMs: {
+    option: "instance-wait",
+    unit: "ms",
+    min: 1,
+    max: 1 * MINUTE,
+    default: 1 * SECOND,
+    meaning: "How long an exchange waits for a free instance of a filter.",
+    reason:
+      "Instances come free within milliseconds; after a second the host is overloaded and should say so.",
+  },
+  instanceIdleMs: {
+    option: "instance-idle",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 1 * MINUTE,
+    meaning: "How long an instance is kept that no exchange needs; one is kept always.",
+    reason: "Longer than the pauses of ordinary traffic, so that instances are not made again and again.",
+  },
+};
+
+/** Timeouts that an upstream may set for itself. */
+export const UPSTREAM_TIMEOUTS: Readonly<Record<UpstreamTimeout, Bound>> = {
+  connectMs: {
+    option: "upstream-connect",
+    unit: "ms",
+    min: 1,
+    max: 5 * MINUTE,
+    default: 5 * SECOND,
+    meaning: "From the attempt to connect to a server to the open connection.",
+    reason: "Time for three attempts of TCP: at once, after 1 s and after 3 s.",
+  },
+  headMs: {
+    option: "upstream-head",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "From the end of the request to the end of the response's head.",
+    reason: "What nginx waits; slower answers are jobs, not requests.",
+  },
+  pendingMs: {
+    option: "upstream-pending",
+    unit: "ms",
+    min: 1,
+    max: 5 * MINUTE,
+    default: 5 * SECOND,
+    meaning: "How long a request waits for a connection to a server when all are in use.",
+    reason: "As long as for a new connection: whoever waits longer is better told to come again.",
+  },
+};

@@ -124,7 +124,7 @@ export class Assembly {
         id: string | undefined,
         message: string,
         attributes: readonly (readonly [string, string])[],
-      ) => this.#log.line(level, entry.name, id, message, attributes),
+      ) => this.#log.said(level, entry.name, id, message, attributes),
       logDropped: () => {
         this.#meter.logLinesDropped += 1;
       },

@@ -1,6 +1,6 @@
 import { Failure } from "./failure.ts";
 import type { ExchangeFacts, Instance, Outcome } from "./filter/contract.ts";
-import { brokeContract, faultOf } from "./filter/fault.ts";
+import { brokeContract, type FilterFailure, faultOf } from "./filter/fault.ts";
 import { FilterQuarantined } from "./filter/quarantine.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { Reply, RequestHead, ResponseHead } from "./message.ts";
@@ -17,7 +17,7 @@ export interface ChainOwner extends ExchangeFacts {
   /** A filter failed, or had no instance in time, and its policy closes the exchange. */
   chainFailed(failure: Failure): void;
   /** For the log: a filter failed, whatever its policy makes of it. */
-  filterFailed(filter: string, detail: string): void;
+  filterFailed(filter: Filter, failure: FilterFailure): void;
 }
 
 /**
@@ -185,7 +185,7 @@ export class ChainRun {
       this.#held[at] = DONE;
       filter.meter.failed("busy");
       const failure = new Failure("FILTER_BUSY", `${filter.name}: no instance was free in time`);
-      this.#owner.filterFailed(filter.name, failure.detail);
+      this.#owner.filterFailed(filter, { reason: "busy", detail: failure.detail });
       return filter.onFailure === "open" ? undefined : failure;
     }
     try {
@@ -204,10 +204,11 @@ export class ChainRun {
       filter.meter.failed("quarantined");
       return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
     }
-    const { reason, detail } = faultOf(error, instance?.lastWords() ?? "");
+    const fault = faultOf(error, instance?.lastWords() ?? "");
+    const { reason, detail } = fault;
     if (instance !== undefined) filter.pool.discard(instance);
     filter.meter.failed(reason);
-    this.#owner.filterFailed(filter.name, detail);
+    this.#owner.filterFailed(filter, fault);
     return new Failure(
       brokeContract(reason) ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED",
       `${filter.name}: ${detail}`,

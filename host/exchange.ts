@@ -2,6 +2,8 @@ import type { Socket } from "node:net";
 import { type ChainOwner, ChainRun } from "./chain.ts";
 import { FAILURES, Failure } from "./failure.ts";
 import type { Ending, MetadataValue } from "./filter/contract.ts";
+import type { FilterFailure } from "./filter/fault.ts";
+import type { Filter } from "./filter/filter.ts";
 import type { Generation, Route } from "./generation.ts";
 import type { Client, ClientOwner } from "./http1/client.ts";
 import type { ServerResponse } from "./http1/server-connection.ts";
@@ -21,7 +23,7 @@ export interface ExchangeHost {
   /** An exchange has ended: for metrics and log. */
   ended(exchange: Exchange, route: Route | undefined): void;
   /** For the log, whatever the filter's policy makes of it. */
-  filterFailed(filter: string, requestId: string, detail: string): void;
+  filterFailed(filter: Filter, requestId: string, failure: FilterFailure): void;
 }
 
 /**
@@ -196,8 +198,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#fail(failure);
   }
 
-  filterFailed(filter: string, detail: string): void {
-    this.#host.filterFailed(filter, this.requestId, detail);
+  filterFailed(filter: Filter, failure: FilterFailure): void {
+    this.#host.filterFailed(filter, this.requestId, failure);
   }
 
   clientBroken(failure: Failure): void {

@@ -11,6 +11,7 @@ import {
   type SwapRequest,
   type SwapResult,
 } from "./control/control.ts";
+import type { Frame } from "./filter/fault.ts";
 import { Fleet } from "./control/fleet.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
@@ -60,6 +61,7 @@ export class Host implements Control {
     this.#store = new ArtifactStore(config.artifacts);
     this.#fleet = new Fleet(config, {
       lines: (lines) => log.writeBatch(lines),
+      fault: (line, _digest, frames) => log.writeBatch(withStack(line, frames.map(placeOf))),
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
     });
@@ -329,6 +331,15 @@ export class Host implements Control {
   async #close(): Promise<void> {
     await Promise.all([this.#watch.close(), this.#certificates?.close(), this.#store.close()]);
   }
+}
+
+/** The line with one more member: where the filter's code was, innermost first. */
+function withStack(line: string, stack: readonly string[]): string {
+  return `${JSON.stringify({ ...(JSON.parse(line) as object), stack })}\n`;
+}
+
+function placeOf({ function: index, offset }: Frame): string {
+  return `wasm-function[${index}]:0x${offset.toString(16)}`;
 }
 
 /** Errors of loading and preparing, in the operator's terms. */

@@ -19,6 +19,8 @@ import {
 } from "./control/messages.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
+import { type FilterFailure, framesOf } from "./filter/fault.ts";
+import type { Filter } from "./filter/filter.ts";
 import { InstanceBudget } from "./filter/budget.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Client } from "./http1/client.ts";
@@ -63,7 +65,14 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
     const logged = config.log.exchanges && LOGGED_LEVELS.has(config.log.level);
     this.#exchangeLog = new ExchangeLog(this.#lines, id, logged);
-    this.#filterLog = new FilterLog(this.#lines, id, config.log.level);
+    this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
+      linesMax: config.limits.logRateMax,
+      failuresMax: config.limits.failureLinesMax,
+      dropped: () => {
+        this.#meter.logLinesDropped += 1;
+      },
+    });
+    this.#sweeper.add(this.#filterLog);
     this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper, this);
     this.#unrouted = this.#meter.route(NO_ROUTE);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
@@ -124,8 +133,12 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#exchangeLog.write(exchange);
   }
 
-  filterFailed(filter: string, requestId: string, detail: string): void {
-    this.#filterLog.line("error", filter, requestId, "filter failed", [["detail", detail]]);
+  filterFailed({ name, digest }: Filter, requestId: string, { reason, detail, error }: FilterFailure): void {
+    const line = this.#filterLog.failure(name, requestId, reason, detail);
+    if (line === undefined) return;
+    const frames = framesOf(error);
+    if (frames.length === 0) this.#filterLog.write(line);
+    else this.#post({ kind: "fault", line, digest, frames });
   }
 
   quarantined(filter: string, forMs: number, failures: number, of: number): void {
@@ -253,13 +266,18 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   async #drain(): Promise<undefined> {
     await Promise.all(this.#listeners.map((listener) => listener.drain()));
-    this.#lines.flush();
+    this.#flush();
   }
 
   async #stop(): Promise<undefined> {
     await Promise.all(this.#listeners.map((listener) => listener.destroy()));
     // A tunnel has ended when its server's socket has closed, too; only then there is a line of its exchange.
     while (this.#meter.tunnelsOpen > 0) await nextTurn();
+    this.#flush();
+  }
+
+  #flush(): void {
+    this.#filterLog.flush();
     this.#lines.flush();
   }
 
@@ -278,5 +296,8 @@ const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
 
 /** How long a client may take to close after the last response of a connection. */
 const LINGER_MS = 2_000;
+
+// A panic's own machinery is about ten frames, and a filter's code comes below it.
+Error.stackTraceLimit = 50;
 
 if (parentPort !== null) DataWorker.serve(parentPort, workerData as WorkerData);

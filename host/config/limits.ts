@@ -33,6 +33,7 @@ export type FilterLimit =
   | "editsMax"
   | "editBytesMax"
   | "logLinesMax"
+  | "logRateMax"
   | "logLineBytesMax"
   | "metadataBytesMax"
   | "instancesMax"
@@ -196,6 +197,17 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     default: 100,
     meaning: "The number of lines that a filter may log in one exchange.",
     reason: "Room for a filter under trace, none for a loop that logs.",
+  },
+  logRateMax: {
+    option: "log-rate",
+    unit: "count",
+    min: 0,
+    max: 1_000_000,
+    default: 1_000,
+    meaning:
+      "The number of lines that one filter may log in a second, in one worker; the others are dropped and counted.",
+    reason:
+      "A line for each exchange of a busy worker drowns all other lines, and says what a metric says better.",
   },
   logLineBytesMax: {
     option: "log-line-bytes",

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
+import type { Frame } from "../filter/fault.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Door, doorName, openDoors } from "./door.ts";
@@ -19,6 +20,8 @@ import { WorkerLink } from "./worker-link.ts";
 /** What the fleet tells the host. */
 export interface FleetOwner {
   lines(lines: string): void;
+  /** A log line about a filter's failure, which has a stack. */
+  fault(line: string, digest: string, frames: readonly Frame[]): void;
   /** A worker ended without being asked; the sentence is for the log. */
   lost(sentence: string): void;
   /** The last counts of a worker that has ended. */
@@ -190,6 +193,7 @@ export class Fleet {
       },
       {
         lines: (lines) => this.#owner.lines(lines),
+        fault: (line, digest, frames) => this.#owner.fault(line, digest, frames),
         quarantined: (filters) => {
           member.quarantined = filters;
         },

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Config } from "../config/config.ts";
+import type { Frame } from "../filter/fault.ts";
 import type { Artifact } from "../filter/artifact.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
@@ -93,5 +94,12 @@ export type WorkerMessage =
   | { readonly kind: "failed"; readonly id: number; readonly fault: Fault; readonly sentence: string }
   /** The filters of the live generation that are quarantined now; sent when that changes. */
   | { readonly kind: "quarantined"; readonly filters: readonly string[] }
+  /** A log line about a filter's failure, to which its stack is to be added: the main thread finds out where the frames are. */
+  | {
+      readonly kind: "fault";
+      readonly line: string;
+      readonly digest: string;
+      readonly frames: readonly Frame[];
+    }
   /** Whole log lines. */
   | { readonly kind: "lines"; readonly lines: string };

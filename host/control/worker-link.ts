@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import type { Frame } from "../filter/fault.ts";
 import type {
   Answers,
   Fault,
@@ -23,6 +24,7 @@ export class OrderFailed extends Error {
 /** What the main thread hears of a worker besides answers. */
 export interface WorkerLinkOwner {
   lines(lines: string): void;
+  fault(line: string, digest: string, frames: readonly Frame[]): void;
   quarantined(filters: readonly string[]): void;
   /** The thread has ended, asked or not. Comes once. */
   ended(link: WorkerLink, error: Error | undefined): void;
@@ -93,6 +95,7 @@ export class WorkerLink {
 
   #heard(message: WorkerMessage): void {
     if (message.kind === "lines") return this.#owner.lines(message.lines);
+    if (message.kind === "fault") return this.#owner.fault(message.line, message.digest, message.frames);
     if (message.kind === "quarantined") return this.#owner.quarantined(message.filters);
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);

@@ -1,26 +1,63 @@
 import { FilterFault } from "./contract.ts";
+import type { FilterFailureReason } from "../ops/meter.ts";
 import { GuestTrap } from "./guest-memory.ts";
 
 /** Why an instance was ended, as metrics count it. */
 export type FaultReason = "trap" | "stack" | "contract" | "size" | "handle" | "reentry" | "host";
 
-export interface Fault {
-  readonly reason: FaultReason;
-  /** For the log: a panic's message when there was one, and what the engine said. */
+/** What the log is told of a filter's failure. */
+export interface FilterFailure {
+  readonly reason: FilterFailureReason;
+  /** A panic's message when there was one, and what the engine said. */
   readonly detail: string;
+  /** What was thrown, for `framesOf`: to read its stack costs as much as a hundred calls, and not each failure is logged. */
+  readonly error?: unknown;
+}
+
+export interface Fault extends FilterFailure {
+  readonly reason: FaultReason;
+}
+
+/** A place in the code of a component's main module, as the engine runs it. */
+export interface Frame {
+  readonly function: number;
+  /** From the module's first byte. */
+  readonly offset: number;
 }
 
 /** Tells what ended a call. `lastWords` is what the guest wrote to standard error in it: Rust writes its panics there. */
 export function faultOf(error: unknown, lastWords: string): Fault {
   const message = error instanceof Error ? error.message : String(error);
   const said = lastWords.trim().replace(/\s*note: run with `RUST_BACKTRACE=1`.*$/s, "");
-  return { reason: reasonOf(error), detail: said === "" ? message : `${said} (${message})` };
+  return {
+    reason: reasonOf(error),
+    detail: said === "" ? message : `${said} (${message})`,
+    error,
+  };
 }
 
 /** Whether the filter returned, or asked for, what the contract refuses; otherwise its code ended, or the host's. */
 export function brokeContract(reason: FaultReason): boolean {
   return reason === "contract" || reason === "size" || reason === "handle" || reason === "reentry";
 }
+
+/**
+ * Where the guest's code was, innermost first; nowhere when it had returned. Of several modules the one that the innermost
+ * frame is in: the others only link it.
+ */
+export function framesOf(error: unknown): Frame[] {
+  const frames: Frame[] = [];
+  if (!(error instanceof Error)) return frames;
+  let within: string | undefined;
+  for (const [, module, index, offset] of (error.stack ?? "").matchAll(FRAME)) {
+    within ??= module;
+    if (module === within) frames.push({ function: Number(index), offset: Number(offset) });
+  }
+  return frames;
+}
+
+/** As V8 writes it. */
+const FRAME = /wasm:\/\/wasm\/([^\s:]*):wasm-function\[(\d+)\]:(0x[0-9a-f]+)/g;
 
 function reasonOf(error: unknown): FaultReason {
   if (error instanceof FilterFault || error instanceof GuestTrap) return error.reason;

@@ -41,6 +41,8 @@ export interface FilterPlace {
 /** A named use of an artifact with its config, in one worker. */
 export class Filter {
   readonly name: string;
+  /** Of its artifact. */
+  readonly digest: string;
   readonly plan: Plan;
   readonly onFailure: "closed" | "open";
   readonly pool: InstancePool;
@@ -50,12 +52,14 @@ export class Filter {
 
   private constructor(
     settings: FilterSettings,
+    digest: string,
     plan: Plan,
     make: () => Instance,
     first: Instance,
     { meter, budget, quarantine }: FilterPlace,
   ) {
     this.name = settings.name;
+    this.digest = digest;
     this.plan = plan;
     this.onFailure = settings.onFailure;
     this.meter = meter;
@@ -98,7 +102,7 @@ export class Filter {
         throw new ConfigRefused(`filter ${settings.name}: two instances ask for different plans`);
       return instance;
     };
-    return new Filter(settings, plan, make, first, place);
+    return new Filter(settings, artifact.digest, plan, make, first, place);
   }
 }
 

@@ -35,6 +35,7 @@ describe("a whole file", () => {
         editsMax: 200,
         editBytesMax: 65_536,
         logLinesMax: 100,
+        logRateMax: 1_000,
         logLineBytesMax: 8_192,
         metadataBytesMax: 16_384,
         instancesMax: 256,

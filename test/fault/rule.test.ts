@@ -49,6 +49,7 @@ beforeAll(async () => {
       { match: { host: "open.test" }, filters: ["open"], upstream: "main" },
       { filters: ["rules"], upstream: "main" },
     ],
+    limits: { "failure-lines": 1_000 },
   });
 });
 

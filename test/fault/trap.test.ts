@@ -30,6 +30,7 @@ beforeAll(async () => {
       { match: { host: "open.test" }, filters: ["open"], upstream: "main" },
       { filters: ["trap", "mark"], upstream: "main" },
     ],
+    limits: { "failure-lines": 1_000 },
   });
 });
 

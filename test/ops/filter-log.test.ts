@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LEVELS } from "../../host/filter/contract.ts";
-import { FilterLog } from "../../host/ops/filter-log.ts";
+import { FilterLog, type FilterLogBounds } from "../../host/ops/filter-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
 
 test("a filter's line has pino's level, the filter, the exchange, and attributes apart from them", () => {
@@ -42,7 +42,7 @@ test("lines below the configured level are not written, and `enabled` says so be
   for (const least of [...LEVELS, "fatal", "silent"] as const) {
     const posted: string[] = [];
     const batch = new LineBatch((lines) => posted.push(lines));
-    const log = new FilterLog(batch, 0, least);
+    const log = new FilterLog(batch, 0, least, BOUNDS);
     const kept = LEVELS.filter((level) => log.enabled(level));
     for (const level of LEVELS) log.line(level, "keys", undefined, level, []);
     batch.flush();
@@ -72,12 +72,86 @@ test("a line is JSON, on one line and with the very strings, whatever they hold"
   );
 });
 
+test("of a filter's own lines so many are written in a second, and the others counted", () => {
+  const { log, lines, dropped } = bounded({ linesMax: 2 });
+  for (const filter of ["keys", "keys", "keys", "other", "keys"])
+    log.said("info", filter, undefined, "said", []);
+  expect(lines()).toEqual([
+    ["keys", "said", undefined],
+    ["keys", "said", undefined],
+    ["other", "said", undefined],
+  ]);
+  expect(dropped()).toBe(2);
+  log.sweep(1_000);
+  expect(lines()).toEqual([["keys", "lines of the filter not logged", { count: "2" }]]);
+  log.said("info", "keys", undefined, "said again", []);
+  log.sweep(1_999);
+  log.said("info", "keys", undefined, "said again", []);
+  log.said("info", "keys", undefined, "one too many", []);
+  expect(lines().map(([, message]) => message)).toEqual(["said again", "said again"]);
+  log.sweep(2_000);
+  expect(lines()).toEqual([["keys", "lines of the filter not logged", { count: "1" }]]);
+  log.sweep(3_000);
+  expect(lines(), "when nothing was dropped").toEqual([]);
+});
+
+test("lines that would not be kept anyway take no room", () => {
+  const { log, lines } = bounded({ linesMax: 1 });
+  for (let index = 0; index < 5; index++) log.said("trace", "keys", undefined, "too low", []);
+  log.said("info", "keys", undefined, "said", []);
+  expect(lines().length).toBe(1);
+});
+
+test("of a filter's failures for one reason so many are written in a second, and the others counted", () => {
+  const { log, lines } = bounded({ failuresMax: 1 });
+  const failures = ["trap", "trap", "stack", "trap"].map((reason) =>
+    log.failure("keys", "id", reason, "why"),
+  );
+  expect(failures.map((line) => line !== undefined)).toEqual([true, false, true, false]);
+  expect(JSON.parse(failures[0] ?? "")).toMatchObject({
+    level: 50,
+    filter: "keys",
+    request_id: "id",
+    attributes: { reason: "trap", detail: "why" },
+    msg: "filter failed",
+  });
+  expect(log.failure("other", "id", "trap", "why")).toBeDefined();
+  log.flush();
+  expect(lines()).toEqual([["keys", "failures of the filter not logged", { reason: "trap", count: "2" }]]);
+});
+
+/** A log under `info`, what it has written since it was last asked, and how many lines it has dropped. */
+function bounded(bounds: Partial<FilterLogBounds>): {
+  log: FilterLog;
+  lines: () => [filter: unknown, message: unknown, attributes: unknown][];
+  dropped: () => number;
+} {
+  let posted = "";
+  let count = 0;
+  const batch = new LineBatch((lines) => {
+    posted += lines;
+  });
+  const log = new FilterLog(batch, 0, "info", { ...BOUNDS, ...bounds, dropped: () => (count += 1) });
+  return {
+    log,
+    lines: () => {
+      batch.flush();
+      const lines = parsed(posted);
+      posted = "";
+      return lines.map(({ filter, msg, attributes }) => [filter, msg, attributes]);
+    },
+    dropped: () => count,
+  };
+}
+
+const BOUNDS: FilterLogBounds = { linesMax: 1_000, failuresMax: 1_000, dropped: () => {} };
+
 type Line = Parameters<FilterLog["line"]>;
 
 function text(...line: Line): string {
   const posted: string[] = [];
   const batch = new LineBatch((lines) => posted.push(lines));
-  new FilterLog(batch, 3, "trace").line(...line);
+  new FilterLog(batch, 3, "trace", BOUNDS).line(...line);
   batch.flush();
   return posted.join("");
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Assembly, type AssemblyOwner } from "../../host/assembly.ts";
 import { InstanceBudget } from "../../host/filter/budget.ts";
 import { ArtifactStore } from "../../host/filter/artifact.ts";
-import { FilterLog } from "../../host/ops/filter-log.ts";
+import { FilterLog, type FilterLogBounds } from "../../host/ops/filter-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
 import { Sweeper } from "../../host/sweeper.ts";
@@ -65,7 +65,7 @@ describe("the objects of generations that are over", () => {
     const sweeper = new Sweeper();
     const assembly = new Assembly(
       new WorkerMeter(),
-      new FilterLog(new LineBatch(() => {}), 1, "silent"),
+      new FilterLog(new LineBatch(() => {}), 1, "silent", BOUNDS),
       sweeper,
       OWNER,
     );
@@ -111,7 +111,12 @@ describe("the objects of generations that are over", () => {
   test("stay as long as an exchange holds them", async () => {
     const sweeper = new Sweeper();
     const meter = new WorkerMeter();
-    const assembly = new Assembly(meter, new FilterLog(new LineBatch(() => {}), 1, "silent"), sweeper, OWNER);
+    const assembly = new Assembly(
+      meter,
+      new FilterLog(new LineBatch(() => {}), 1, "silent", BOUNDS),
+      sweeper,
+      OWNER,
+    );
     const artifact = await store.load(MARK, undefined);
     const config = configOf({
       upstreams: { main: { servers: [upstream.origin] } },
@@ -133,3 +138,5 @@ const OWNER: AssemblyOwner = {
   quarantined: () => {},
   released: () => {},
 };
+
+const BOUNDS: FilterLogBounds = { linesMax: 1, failuresMax: 1, dropped: () => {} };

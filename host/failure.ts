@@ -26,6 +26,8 @@ export const FAILURES = {
   UPSTREAM_BUSY: { status: 503, fault: "upstream", error: "connection_limit_reached" },
   UPSTREAM_CONNECT_TIMED_OUT: { status: 504, fault: "upstream", error: "connection_timeout" },
   UPSTREAM_TIMED_OUT: { status: 504, fault: "upstream", error: "http_response_timeout" },
+  HOST_FULL: { status: 503, fault: "host", error: "proxy_internal_response" },
+  HOST_OVERLOADED: { status: 503, fault: "host", error: "proxy_internal_response" },
   HOST_BROKE: { status: 500, fault: "host", error: "proxy_internal_error" },
 } as const;
 

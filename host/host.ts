@@ -170,6 +170,7 @@ export class Host implements Control {
       generation: this.#generation,
       swapsOk: this.#swapsOk,
       swapsRefused: this.#swapsRefused,
+      connectionsRefused: this.#fleet.refusedConnections,
       logLinesDropped: this.#log.dropped,
     };
     return this.#exposition.render(await this.#fleet.snapshots(), facts);

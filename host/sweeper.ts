@@ -31,4 +31,5 @@ export class Sweeper {
   }
 }
 
-const SWEEP_MS = 50;
+/** How often it looks. */
+export const SWEEP_MS = 50;

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { Admission } from "./admission.ts";
 import { Assembly, type AssemblyOwner, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
 import {
   type Answers,
@@ -48,6 +49,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly budget: InstanceBudget;
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
+  readonly #admission: Admission;
   readonly #unrouted: RouteMeter;
   readonly #sweeper = new Sweeper();
   readonly #listeners: Listener[] = [];
@@ -75,6 +77,12 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#sweeper.add(this.#filterLog);
     this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper, this);
     this.#unrouted = this.#meter.route(NO_ROUTE);
+    const { limits, timeouts } = config;
+    this.#admission = new Admission({
+      exchangesMax: limits.exchangesMax,
+      delayMsMax: timeouts.eventLoopDelayMs,
+    });
+    this.#sweeper.add(this.#admission);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 
@@ -87,6 +95,11 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   arrived(client: Client): void {
+    const refusal = this.#admission.refusal(this.#meter.exchangesInFlight);
+    if (refusal !== undefined) {
+      this.refused(refusal.failure);
+      return client.reply(refusal.reply, refusal.reply.head);
+    }
     this.#meter.exchangesInFlight += 1;
     new Exchange(this, this.#live as Generation, client).begin();
   }
@@ -244,6 +257,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         trailerBytesMax: TRAILER_BYTES_MAX,
         headMs: timeouts.clientHeadMs,
         requestMs: timeouts.clientRequestMs,
+        bodyMs: timeouts.clientBodyMs,
         idleMs: timeouts.clientIdleMs,
         writeMs: timeouts.clientWriteMs,
         halfClosedMs: timeouts.clientHalfClosedMs,

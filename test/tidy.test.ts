@@ -16,7 +16,7 @@ describe("imports point one way", () => {
     ["assembly.ts"],
     // From here on each exchange comes by.
     ["generation.ts", "listener.ts"],
-    ["exchange.ts"],
+    ["admission.ts", "exchange.ts"],
     ["router.ts", "chain.ts", "upstream.ts", "outgoing.ts", "own-reply.ts"],
     ["server.ts"],
     ["forwarding.ts"],

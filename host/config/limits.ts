@@ -24,6 +24,8 @@ export type HostLimit =
   | "clientTargetBytesMax"
   | "clientBodyBytesMax"
   | "clientHeadersMax"
+  | "connectionsMax"
+  | "exchangesMax"
   | "upstreamConnectionsMax"
   | "upstreamPendingMax"
   | "instancesTotalMax";
@@ -85,6 +87,26 @@ export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
     default: 100,
     meaning: "The number of header fields in a request.",
     reason: "Browsers send about 20; each one costs every filter that reads them all.",
+  },
+  connectionsMax: {
+    option: "connections",
+    unit: "count",
+    min: 1,
+    max: 1_048_576,
+    default: 16_384,
+    meaning: "The number of clients' connections to one worker. Further ones are reset.",
+    reason:
+      "An idle connection costs about 10 KB; the system's own limit on open files has to allow for them.",
+  },
+  exchangesMax: {
+    option: "exchanges",
+    unit: "count",
+    min: 1,
+    max: 1_048_576,
+    default: 4_096,
+    meaning:
+      "The number of exchanges in flight in one worker, upgraded ones included. Further requests are answered with 503.",
+    reason: "Eight times as many as one server gets or has waiting; more only wait longer.",
   },
   upstreamConnectionsMax: {
     option: "upstream-connections",

@@ -5,6 +5,7 @@ import type { Bound } from "./limits.ts";
 export type HostTimeout =
   | "clientHeadMs"
   | "clientRequestMs"
+  | "clientBodyMs"
   | "clientIdleMs"
   | "clientWriteMs"
   | "clientHalfClosedMs"
@@ -12,6 +13,7 @@ export type HostTimeout =
   | "upstreamBodyMs"
   | "upstreamKeepAliveMs"
   | "drainMs"
+  | "eventLoopDelayMs"
   | "instanceWaitMs"
   | "instanceIdleMs";
 
@@ -41,6 +43,16 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     meaning: "From the first byte of a request to the last byte of its body.",
     reason: "Node's own default; a 1 GiB upload at 30 Mbit/s fits.",
   },
+  clientBodyMs: {
+    option: "client-body",
+    unit: "ms",
+    min: 1,
+    max: 24 * HOUR,
+    default: 60 * SECOND,
+    meaning: "The longest silence of a client within a request's body, while the body is wanted.",
+    reason:
+      "What nginx waits; who sends nothing for a minute has gone or holds a connection to a server on purpose.",
+  },
   clientIdleMs: {
     option: "client-idle",
     unit: "ms",
@@ -57,8 +69,9 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     min: 1,
     max: 24 * HOUR,
     default: 60 * SECOND,
-    meaning: "How long a client may take nothing of a response that waits for it.",
-    reason: "What nginx waits; who reads nothing for a minute has gone or holds memory on purpose.",
+    meaning:
+      "How long the part of a response that waits for a client may wait until the client has taken all of it.",
+    reason: "What nginx waits; who takes less than 16 KiB in a minute has gone or holds memory on purpose.",
   },
   clientHalfClosedMs: {
     option: "client-half-closed",
@@ -106,6 +119,17 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     default: 25 * SECOND,
     meaning: "How long exchanges in flight may go on after the host has been told to stop.",
     reason: "Kubernetes kills 30 s after it asks; what is left over is still closed in an orderly way.",
+  },
+  eventLoopDelayMs: {
+    option: "event-loop-delay",
+    unit: "ms",
+    min: 10,
+    max: 1 * MINUTE,
+    default: 500,
+    meaning:
+      "How late a worker's event loop may come, again and again, before a growing part of the new requests is refused.",
+    reason:
+      "Every exchange waits for each of its events so long: with half a second each, answers come too late for most clients.",
   },
   instanceWaitMs: {
     option: "instance-wait",

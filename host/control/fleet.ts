@@ -69,6 +69,8 @@ export class Fleet {
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
   #restarts = 0;
+  /** Connections that were reset, because every worker had as many as it may. */
+  refusedConnections = 0;
   /** Unlike that of any other process: a request that comes with it has been here before (RFC 9110 §7.6.3). */
   readonly #viaName = `sluice-${randomBytes(4).toString("hex")}`;
 
@@ -237,11 +239,15 @@ export class Fleet {
     for (const member of this.#members.values()) {
       if (member.state === "serving" && (best === undefined || loadOf(member) < loadOf(best))) best = member;
     }
-    if (best !== undefined) {
+    if (best === undefined) {
+      if (this.#stopping) return void connection.socket.destroy();
+      if (this.#held.length < HELD_MAX) return void this.#held.push(connection);
+    } else if (connectionsOf(best) < this.#config.limits.connectionsMax) {
       best.handed += 1;
-      best.link.hand(connection);
-    } else if (!this.#stopping && this.#held.length < HELD_MAX) this.#held.push(connection);
-    else connection.socket.destroy();
+      return best.link.hand(connection);
+    }
+    this.refusedConnections += 1;
+    connection.socket.resetAndDestroy();
   }
 
   #ended(link: WorkerLink, error: Error | undefined): void {
@@ -283,10 +289,15 @@ export class Fleet {
   }
 }
 
-/** Connections that a worker has, and those on their way to it. One whose loop stands still is the last choice. */
-function loadOf({ vitals, handed, watch }: Member): number {
-  const connections = Atomics.load(vitals, OPEN) + handed - Atomics.load(vitals, TAKEN);
-  return watch.silent ? connections + Number.MAX_SAFE_INTEGER / 2 : connections;
+/** One whose loop stands still is the last choice. */
+function loadOf(member: Member): number {
+  const connections = connectionsOf(member);
+  return member.watch.silent ? connections + Number.MAX_SAFE_INTEGER / 2 : connections;
+}
+
+/** Connections that a worker has, and those on their way to it. */
+function connectionsOf({ vitals, handed }: Member): number {
+  return Atomics.load(vitals, OPEN) + handed - Atomics.load(vitals, TAKEN);
 }
 
 /** Rejects when the promise takes longer; what it stands for goes on. */

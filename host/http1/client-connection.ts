@@ -33,6 +33,7 @@ export interface ConnectionLimits {
   readonly trailerBytesMax: number;
   readonly headMs: number;
   readonly requestMs: number;
+  readonly bodyMs: number;
   readonly idleMs: number;
   readonly writeMs: number;
   readonly halfClosedMs: number;
@@ -63,6 +64,8 @@ export class ClientConnection implements BodySink {
   #deadline: number;
   /** When the client has to have taken something of what waits for it; 0 while nothing waits. */
   #writeDeadline = 0;
+  /** When the next piece of the body has to be here; 0 while none is wanted. */
+  #bodyDeadline = 0;
   #client: Client | undefined;
   readonly #address: string | undefined;
   #peer: Peer | undefined;
@@ -120,12 +123,15 @@ export class ClientConnection implements BodySink {
       this.#rest = undefined;
       this.#body(rest);
     }
-    if (this.#wanted) this.socket.resume();
+    if (!this.#wanted) return;
+    this.#bodyDeadline = this.#decoder.done ? 0 : Date.now() + this.#world.limits.bodyMs;
+    this.socket.resume();
   }
 
   pauseBody(): void {
     if (this.#state !== EXCHANGE || this.#decoder.done) return;
     this.#wanted = false;
+    this.#bodyDeadline = 0;
     this.socket.pause();
   }
 
@@ -171,6 +177,8 @@ export class ClientConnection implements BodySink {
   sweep(nowMs: number): void {
     if (this.#writeDeadline !== 0 && nowMs > this.#writeDeadline)
       return this.#gone("the client took nothing of its response in time");
+    if (this.#bodyDeadline !== 0 && nowMs > this.#bodyDeadline)
+      return this.#broken(new Failure("REQUEST_TIMED_OUT", "nothing more of the body came in time"));
     if (this.#deadline === 0 || nowMs <= this.#deadline) return;
     if (this.#state === LINGER || (this.#state === IDLE && !this.#collector.begun))
       return void this.socket.destroy();
@@ -195,6 +203,7 @@ export class ClientConnection implements BodySink {
   bodyChunk(chunk: Buffer): void {
     const client = this.#client;
     if (client === undefined) return;
+    if (this.#bodyDeadline !== 0) this.#bodyDeadline = Date.now() + this.#world.limits.bodyMs;
     client.requestBytes += chunk.length;
     if (client.requestBytes > this.#world.limits.bodyBytesMax) {
       return this.#broken(
@@ -205,6 +214,7 @@ export class ClientConnection implements BodySink {
   }
 
   bodyEnded(trailers: FieldList): void {
+    this.#bodyDeadline = 0;
     // The request is complete: from here on the time is the upstream's.
     this.#deadline = this.#waitForClient(0);
     this.#client?.owner?.clientEnded(trailers);
@@ -214,6 +224,7 @@ export class ClientConnection implements BodySink {
     if (this.#client !== client) return;
     this.#client = undefined;
     this.#writeDeadline = 0;
+    this.#bodyDeadline = 0;
     // What was sent before the client closed its side is served, too.
     const last = this.closing || (this.#halfClosed && this.#rest === undefined);
     if (last || !this.#decoder.done) this.#linger();
@@ -317,6 +328,7 @@ export class ClientConnection implements BodySink {
   #broken(failure: Failure): void {
     this.closing = true;
     this.#deadline = 0;
+    this.#bodyDeadline = 0;
     this.#client?.owner?.clientBroken(failure);
   }
 

@@ -29,6 +29,12 @@ export const METRICS = {
     labels: [],
     help: "Open connections of clients.",
   },
+  sluice_connections_refused_total: {
+    type: "counter",
+    unit: "connections",
+    labels: [],
+    help: "Connections of clients that were reset at once, because every worker had as many as it may.",
+  },
   sluice_tunnels_open: {
     type: "gauge",
     unit: "tunnels",
@@ -123,6 +129,7 @@ export interface MainFacts {
   readonly generation: number;
   readonly swapsOk: number;
   readonly swapsRefused: number;
+  readonly connectionsRefused: number;
   /** The main thread's own; the workers' come with their snapshots. */
   readonly logLinesDropped: number;
 }

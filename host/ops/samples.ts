@@ -109,9 +109,14 @@ function mainSamples(
   all: MeterSnapshot,
   main: MainFacts,
 ): Samples<
-  "sluice_swaps_total" | "sluice_generation" | "sluice_build_info" | "sluice_log_lines_dropped_total"
+  | "sluice_connections_refused_total"
+  | "sluice_swaps_total"
+  | "sluice_generation"
+  | "sluice_build_info"
+  | "sluice_log_lines_dropped_total"
 > {
   return {
+    sluice_connections_refused_total: [single(main.connectionsRefused)],
     sluice_swaps_total: [
       { value: main.swapsOk, labels: { result: "ok" } },
       { value: main.swapsRefused, labels: { result: "refused" } },

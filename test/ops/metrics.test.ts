@@ -16,7 +16,14 @@ import {
 import { Exposition, type MainFacts, METRICS } from "../../host/ops/metrics.ts";
 import { INSTALL, promtool } from "./promtool.ts";
 
-const MAIN: MainFacts = { version: "0.1.0", generation: 7, swapsOk: 3, swapsRefused: 1, logLinesDropped: 0 };
+const MAIN: MainFacts = {
+  version: "0.1.0",
+  generation: 7,
+  swapsOk: 3,
+  swapsRefused: 1,
+  connectionsRefused: 2,
+  logLinesDropped: 0,
+};
 
 test("what was recorded is in the exposition, with buckets that contain those before them", async () => {
   const meter = new WorkerMeter();
@@ -47,6 +54,7 @@ test("what was recorded is in the exposition, with buckets that contain those be
     'sluice_exchange_duration_seconds_count{route="api"}': 4,
     sluice_exchanges_in_flight: 2,
     sluice_connections_open: 5,
+    sluice_connections_refused_total: 2,
     'sluice_failures_total{code="HOST_BROKE"}': 1,
     'sluice_failures_total{code="CLIENT_GONE"}': 0,
     'sluice_filter_calls_total{filter="keys",phase="request"}': 1,

@@ -66,6 +66,26 @@ describe("time", () => {
     expect(await client.close()).toBe("");
   });
 
+  test("408 when nothing more of a body comes for timeouts.client-body; a little now and then is enough", async () => {
+    const { host } = await path(echo, { timeouts: { "client-body": "1s" } });
+    const start = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const slow = await connect(host);
+    slow.send(start);
+    const stuck = await connect(host);
+    stuck.send(`${start}1\r\nx\r\n`);
+    let refused: number | undefined;
+    const answered = stuck.response("POST").then(({ status }) => (refused = status));
+    let sent = 0;
+    await waitFor("the end of the stuck request", () => {
+      slow.send("1\r\nx\r\n");
+      sent += 1;
+      return refused !== undefined;
+    });
+    expect(await answered).toBe(408);
+    slow.send("0\r\n\r\n");
+    expect((await slow.response("POST")).body.length).toBe(sent);
+  });
+
   test("a head that has begun is given timeouts.client-head, however short idle connections live", async () => {
     const { host } = await path(echo, { timeouts: { "client-idle": "1ms", "client-head": "10s" } });
     const client = await connect(host);

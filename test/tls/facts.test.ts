@@ -20,6 +20,7 @@ const LIMITS = {
   trailerBytesMax: 1_024,
   headMs: 10_000,
   requestMs: 10_000,
+  bodyMs: 10_000,
   idleMs: 10_000,
   writeMs: 10_000,
   halfClosedMs: 10_000,

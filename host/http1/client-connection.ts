@@ -5,11 +5,10 @@ import type { Forwarding, Peer } from "../forwarding.ts";
 import type { FieldList } from "../message.ts";
 import { BodyDecoder, type BodySink } from "./body-decoder.ts";
 import { Client } from "./client.ts";
-import { CR, LF, SP } from "./bytes.ts";
 import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts";
 import type { HeadParser } from "./head-parser.ts";
 import type { HeldHeads } from "./held-heads.ts";
-import { type ReadRequest, readRequest, refusalOf } from "./request.ts";
+import { type ReadRequest, readRequest, refusalOf, tooLong, withoutEmptyLines } from "./request.ts";
 import { breakOff } from "./tunnel.ts";
 import { httpDate, STATUS_LINES } from "./wire.ts";
 
@@ -373,22 +372,6 @@ export class ClientConnection implements BodySink {
     client?.owner?.clientGone("the client went away");
     this.#world.owner.closed(this);
   }
-}
-
-/** RFC 9112 §2.2: empty lines before a request are passed over. */
-function withoutEmptyLines(data: Buffer): Buffer {
-  let at = 0;
-  while (data[at] === CR && data[at + 1] === LF) at += 2;
-  return at === 0 ? data : data.subarray(at);
-}
-
-/** Which part of a head is too long: its target, when that alone passes its bound. */
-function tooLong(data: Buffer, { headBytesMax, targetBytesMax }: ConnectionLimits): Failure {
-  const method = data.indexOf(SP);
-  const target = data.subarray(method + 1).indexOf(SP);
-  if (method >= 0 && (target < 0 || target > targetBytesMax))
-    return new Failure("TARGET_TOO_LONG", `more than ${targetBytesMax} bytes`);
-  return new Failure("HEAD_TOO_LARGE", `more than ${headBytesMax} bytes`);
 }
 
 /** What is read ahead of later requests while one is served. */

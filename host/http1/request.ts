@@ -1,6 +1,7 @@
 import { Failure } from "../failure.ts";
 import { isAuthority } from "../fields.ts";
 import { RequestHead } from "../message.ts";
+import { CR, LF, SP } from "./bytes.ts";
 import type { RequestFacts } from "./client.ts";
 import { listed } from "./field-rules.ts";
 import type { HeadParser } from "./head-parser.ts";
@@ -14,6 +15,7 @@ export interface ReadRequest {
 }
 
 export interface RequestLimits {
+  readonly headBytesMax: number;
   readonly targetBytesMax: number;
   readonly bodyBytesMax: number;
 }
@@ -94,3 +96,19 @@ function pathOf(target: string): string {
 
 const SLASH = 0x2f;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)[^#]*$/i;
+
+/** RFC 9112 §2.2: empty lines before a request are passed over. */
+export function withoutEmptyLines(data: Buffer): Buffer {
+  let at = 0;
+  while (data[at] === CR && data[at + 1] === LF) at += 2;
+  return at === 0 ? data : data.subarray(at);
+}
+
+/** Which part of a head is too long: its target, when that alone passes its bound. */
+export function tooLong(data: Buffer, { headBytesMax, targetBytesMax }: RequestLimits): Failure {
+  const method = data.indexOf(SP);
+  const target = data.subarray(method + 1).indexOf(SP);
+  if (method >= 0 && (target < 0 || target > targetBytesMax))
+    return new Failure("TARGET_TOO_LONG", `more than ${targetBytesMax} bytes`);
+  return new Failure("HEAD_TOO_LARGE", `more than ${headBytesMax} bytes`);
+}

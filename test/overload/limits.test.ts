@@ -55,16 +55,16 @@ test("a worker that is late sheds load and serves the rest, and all of it when t
     routes: [{ match: { path: "/busy" }, filters: ["trap"], upstream: "main" }, { upstream: "main" }],
   });
   const shed = (): Promise<number> => host.metric('sluice_failures_total{code="HOST_OVERLOADED"}');
-  let flooding = true;
+  const over = new AbortController();
   const statuses = new Set<number>();
   // Four at a time, so that each turn of the event loop has one to compute for.
   const floods = Array.from({ length: 4 }, async () => {
     const client = await connect(host);
-    while (flooding) statuses.add((await client.ask(request("/busy"))).status);
+    while (!over.signal.aborted) statuses.add((await client.ask(request("/busy"))).status);
   });
   await waitFor("requests that are shed", async () => (await shed()) > 0);
   expect(host.host.readiness().ready, "the operator is answered").toBe(true);
-  flooding = false;
+  over.abort();
   await Promise.all(floods);
   expect([...statuses].sort((one, other) => one - other)).toEqual([200, 503]);
 

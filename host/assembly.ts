@@ -1,3 +1,4 @@
+import { lookup } from "node:dns/promises";
 import type { Config, FilterConfig, HostTimeouts, Limits, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
@@ -10,6 +11,7 @@ import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
+import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
@@ -28,6 +30,7 @@ export interface AssemblyOwner {
 export class Assembly {
   readonly #meter: WorkerMeter;
   readonly #log: FilterLog;
+  readonly #upstreamLog: UpstreamLog;
   readonly #sweeper: Sweeper;
   readonly #owner: AssemblyOwner;
   /** Servers are trusted with more fields than clients are. */
@@ -38,10 +41,17 @@ export class Assembly {
   });
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
-  constructor(meter: WorkerMeter, log: FilterLog, sweeper: Sweeper, owner: AssemblyOwner) {
+  constructor(
+    meter: WorkerMeter,
+    log: FilterLog,
+    upstreamLog: UpstreamLog,
+    sweeper: Sweeper,
+    owner: AssemblyOwner,
+  ) {
     this.#owner = owner;
     this.#meter = meter;
     this.#log = log;
+    this.#upstreamLog = upstreamLog;
     this.#sweeper = sweeper;
   }
 
@@ -155,8 +165,8 @@ export class Assembly {
     undo: (() => void)[],
   ): Promise<Upstream> {
     const limits: UpstreamLimits = {
-      connectionsMax: config.limits.upstreamConnectionsMax,
-      pendingMax: config.limits.upstreamPendingMax,
+      connectionsMax: entry.connectionsMax,
+      pendingMax: entry.pendingMax,
       connectMs: entry.connectMs,
       headMs: entry.headMs,
       pendingMs: entry.pendingMs,
@@ -170,7 +180,17 @@ export class Assembly {
     const key = JSON.stringify([entry, limits, tls]);
     const upstream = await this.#upstreams.use(
       key,
-      async () => new Upstream(entry, limits, this.#parser, this.#sweeper, tls),
+      async () =>
+        new Upstream({
+          config: entry,
+          limits,
+          parser: this.#parser,
+          sweeper: this.#sweeper,
+          tls,
+          meter: this.#meter,
+          log: this.#upstreamLog,
+          lookup: (host) => lookup(host, { all: true, order: "verbatim" }),
+        }),
     );
     undo.push(() => this.#upstreams.release(key));
     return upstream;

@@ -1,7 +1,6 @@
 import type { Socket } from "node:net";
 import type { RetryConfig, RetryReason, UpstreamConfig } from "./config/config.ts";
-import { Failure } from "./failure.ts";
-import type { HeadParser } from "./http1/head-parser.ts";
+import { Failure, type FailureCode } from "./failure.ts";
 import type {
   Outgoing,
   ServerConnection,
@@ -10,12 +9,11 @@ import type {
   ServerResponse,
 } from "./http1/server-connection.ts";
 import type { FieldList } from "./message.ts";
-import { Server } from "./server.ts";
-import type { Sweeper } from "./sweeper.ts";
-import type { UpstreamMaterial } from "./tls/material.ts";
-import { type Balancer, balancerOf } from "./upstream/balancer.ts";
+import type { TryFailure } from "./ops/server-meter.ts";
+import type { Server } from "./server.ts";
 import { requestKey } from "./upstream/request-key.ts";
 import { RetryBudget } from "./upstream/retry-budget.ts";
+import { type GroupMeans, ServerGroup } from "./upstream/server-group.ts";
 
 /** Bounds on one upstream. Units are in the names. */
 export interface UpstreamLimits extends ServerLimits {
@@ -43,27 +41,19 @@ export interface UpstreamOwner {
 
 /** A named group of servers. */
 export class Upstream {
-  readonly name: string;
+  readonly config: UpstreamConfig;
   readonly retries: RetryConfig;
   readonly budget: RetryBudget;
-  readonly #config: UpstreamConfig;
-  readonly #servers: readonly Server[];
-  readonly #balancer: Balancer<Server>;
+  readonly servers: ServerGroup;
+  /** Requests that have begun and not ended, upgraded ones among them. */
+  inFlight = 0;
 
-  constructor(
-    config: UpstreamConfig,
-    limits: UpstreamLimits,
-    parser: HeadParser,
-    sweeper: Sweeper,
-    tls: UpstreamMaterial | null,
-  ) {
-    this.name = config.name;
+  constructor(means: GroupMeans) {
+    const { config } = means;
+    this.config = config;
     this.retries = config.retries;
     this.budget = new RetryBudget(config.retries.share, config.retries.perSecond, Date.now());
-    this.#config = config;
-    this.#servers = config.servers.map((server) => new Server(server, limits, parser, sweeper, tls));
-    this.#balancer = balancerOf(config.balance);
-    this.#balancer.use(this.#servers);
+    this.servers = new ServerGroup(means);
   }
 
   /**
@@ -71,21 +61,12 @@ export class Upstream {
    * `fields`: the request's, for what the server is chosen by.
    */
   call(request: Outgoing, fields: FieldList, owner: UpstreamOwner): UpstreamCall {
-    return new UpstreamCall(this, request, requestKey(this.#config.balance, fields), owner);
-  }
-
-  /** `not`: one that has just failed. */
-  choose(key: string, not: Server | undefined): Server {
-    return this.#balancer.choose(key, not);
-  }
-
-  get size(): number {
-    return this.#servers.length;
+    return new UpstreamCall(this, request, requestKey(this.config.balance, fields), owner);
   }
 
   /** Ends idle connections now, and the others when they have finished. */
   close(): void {
-    for (const server of this.#servers) server.close();
+    this.servers.close();
   }
 }
 
@@ -97,6 +78,8 @@ export class UpstreamCall implements ServerOwner {
   readonly request: Outgoing;
   /** When it has waited too long for a connection. */
   pendingUntilMs = 0;
+  /** When all tries have to be over; 0 without a bound. */
+  untilMs = 0;
   /** It wants a connection that has carried nothing before: a kept one has broken under it. */
   fresh = false;
   readonly #upstream: Upstream;
@@ -108,6 +91,8 @@ export class UpstreamCall implements ServerOwner {
   #connection: ServerConnection | undefined;
   #retries = 0;
   #bodyBegun = false;
+  /** Of the response that is coming; 0 before its head. */
+  #status = 0;
 
   constructor(upstream: Upstream, request: Outgoing, key: string, owner: UpstreamOwner) {
     this.#upstream = upstream;
@@ -117,12 +102,27 @@ export class UpstreamCall implements ServerOwner {
   }
 
   begin(): void {
-    this.#upstream.budget.request();
+    const upstream = this.#upstream;
+    const { inFlightMax, totalMs } = upstream.config;
+    if (upstream.inFlight >= inFlightMax) {
+      const owner = this.#owner;
+      this.#owner = undefined;
+      owner?.upstreamFailed(new Failure("UPSTREAM_BUSY", `${inFlightMax} requests are in flight already`));
+      return;
+    }
+    upstream.inFlight += 1;
+    upstream.budget.request();
+    if (totalMs > 0) this.untilMs = Date.now() + totalMs;
+    this.#try();
+  }
+
+  /** Its server is none any more, and has not got it. */
+  elsewhere(): void {
     this.#try();
   }
 
   #try(): void {
-    const server = this.#upstream.choose(this.#key, this.#avoided);
+    const server = this.#upstream.servers.choose(this.#key, this.#avoided);
     this.#server = server;
     const { around } = this.request;
     if (around !== undefined)
@@ -154,8 +154,7 @@ export class UpstreamCall implements ServerOwner {
 
   /** Nobody waits for the answer any more: the connection is dropped with it. */
   cancel(): void {
-    if (this.#owner === undefined) return;
-    this.#owner = undefined;
+    if (this.#finish() === undefined) return;
     if (this.#connection === undefined) this.#server?.forget(this);
     else this.#connection.cancel();
   }
@@ -170,9 +169,12 @@ export class UpstreamCall implements ServerOwner {
   }
 
   responded(response: ServerResponse): void {
+    this.#status = response.status;
     if (response.status >= 502 && this.#triesElsewhere(response.status)) {
       const connection = this.#connection;
       this.#connection = undefined;
+      this.#server?.answered(response.status);
+      this.#status = 0;
       // Whatever else it has to say, nobody hears it.
       connection?.cancel();
       return this.#try();
@@ -189,26 +191,48 @@ export class UpstreamCall implements ServerOwner {
   }
 
   ended(trailers: FieldList): void {
-    const owner = this.#owner;
-    this.#owner = undefined;
+    this.#server?.answered(this.#status);
     this.#connection = undefined;
-    owner?.upstreamEnded(trailers);
+    this.#finish()?.upstreamEnded(trailers);
   }
 
   upgraded(fields: FieldList, socket: Socket, rest: Buffer | undefined): void {
+    this.#server?.answered(101);
     const owner = this.#owner;
     this.#owner = undefined;
-    if (owner === undefined) socket.destroy();
-    else owner.upstreamUpgraded(fields, socket, rest);
+    if (owner === undefined) return void socket.destroy();
+    const upstream = this.#upstream;
+    socket.once("close", () => {
+      upstream.inFlight -= 1;
+    });
+    owner.upstreamUpgraded(fields, socket, rest);
   }
 
   failed(failure: Failure, untouched: boolean): void {
     this.#connection = undefined;
     if (this.#owner === undefined) return;
+    const reason = this.#blame(failure.code, untouched);
+    if (reason !== undefined) this.#server?.missed(reason);
     if (untouched && this.#triesAgain(failure)) return this.#try();
+    this.#finish()?.upstreamFailed(failure);
+  }
+
+  /** What of a failure is the server's fault. */
+  #blame(code: FailureCode, untouched: boolean): TryFailure | undefined {
+    // It was free to close a connection that it had kept for long enough.
+    if (code === "UPSTREAM_BROKE_OFF" && untouched) return undefined;
+    // The whole time may have gone in other tries, or in a client that reads slowly.
+    if (code === "UPSTREAM_TIMED_OUT" && this.untilMs !== 0 && Date.now() > this.untilMs)
+      return this.#status === 0 && this.#retries === 0 ? "timeout" : undefined;
+    return BLAME[code];
+  }
+
+  /** Nothing more comes. Gives the owner, if there still was one. */
+  #finish(): UpstreamOwner | undefined {
     const owner = this.#owner;
     this.#owner = undefined;
-    owner.upstreamFailed(failure);
+    if (owner !== undefined) this.#upstream.inFlight -= 1;
+    return owner;
   }
 
   /** A server that cannot be reached will not be in a moment; one that closed a kept connection is there. */
@@ -219,7 +243,7 @@ export class UpstreamCall implements ServerOwner {
       this.fresh = true;
       return true;
     }
-    if (this.#upstream.size < 2 || !this.#upstream.retries.on.includes("connect") || !this.#pays())
+    if (this.#upstream.servers.size < 2 || !this.#upstream.retries.on.includes("connect") || !this.#pays())
       return false;
     this.#avoided = this.#server;
     return true;
@@ -227,8 +251,9 @@ export class UpstreamCall implements ServerOwner {
 
   /** Whether a status is taken for a failure: the server has acted on the request, and another one may, too. */
   #triesElsewhere(status: number): boolean {
-    const { retries, size } = this.#upstream;
-    if (size < 2 || this.#owner === undefined || !retries.on.includes(status as RetryReason)) return false;
+    const { retries, servers } = this.#upstream;
+    if (servers.size < 2 || this.#owner === undefined || !retries.on.includes(status as RetryReason))
+      return false;
     if (!IDEMPOTENT.has(this.request.method) || !this.#pays()) return false;
     this.#avoided = this.#server;
     return true;
@@ -237,11 +262,22 @@ export class UpstreamCall implements ServerOwner {
   /** The last question of all: what is paid for is tried. */
   #pays(): boolean {
     const { retries, budget } = this.#upstream;
+    if (this.untilMs !== 0 && Date.now() > this.untilMs) return false;
     if (this.#bodyBegun || this.#retries >= retries.attempts || !budget.take(Date.now())) return false;
     this.#retries += 1;
+    if (this.#server !== undefined) this.#server.meter.retries += 1;
     return true;
   }
 }
 
 /** RFC 9110 §9.2.2: done twice, they are as if done once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+const BLAME: Readonly<Partial<Record<FailureCode, TryFailure>>> = {
+  UPSTREAM_UNREACHABLE: "connect",
+  UPSTREAM_TLS_FAILED: "connect",
+  UPSTREAM_CONNECT_TIMED_OUT: "connect",
+  UPSTREAM_BROKE_OFF: "reset",
+  UPSTREAM_MALFORMED: "reset",
+  UPSTREAM_TIMED_OUT: "timeout",
+};

@@ -35,6 +35,7 @@ import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { ListenerMaterial } from "./tls/material.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
+import { UpstreamLog } from "./ops/upstream-log.ts";
 import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
@@ -75,7 +76,13 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       },
     });
     this.#sweeper.add(this.#filterLog);
-    this.#assembly = new Assembly(this.#meter, this.#filterLog, this.#sweeper, this);
+    this.#assembly = new Assembly(
+      this.#meter,
+      this.#filterLog,
+      new UpstreamLog(this.#lines, id, config.log.level),
+      this.#sweeper,
+      this,
+    );
     this.#unrouted = this.#meter.route(NO_ROUTE);
     const { limits, timeouts } = config;
     this.#admission = new Admission({

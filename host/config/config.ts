@@ -96,8 +96,23 @@ export interface UpstreamConfig {
   readonly connectMs: number;
   readonly headMs: number;
   readonly pendingMs: number;
+  /** Of an exchange's whole part with it; 0 for no bound. */
+  readonly totalMs: number;
+  /** To each server, from each worker. */
+  readonly connectionsMax: number;
+  readonly pendingMax: number;
+  /** To all servers together, from each worker. */
+  readonly inFlightMax: number;
   readonly balance: BalanceConfig;
   readonly retries: RetryConfig;
+  readonly ejection: EjectionConfig;
+  /** Null when servers are not asked how they are. */
+  readonly health: HealthConfig | null;
+  /** In percent: when fewer servers than that may be used, all are. */
+  readonly panicShare: number;
+  /** 0 when servers get their whole share at once. */
+  readonly slowStartMs: number;
+  readonly dns: DnsConfig;
   /** How its https:// servers are spoken with; null for the usual way. */
   readonly tls: UpstreamTls | null;
 }
@@ -130,6 +145,47 @@ export interface RetryConfig {
 
 /** No connection, a kept connection that broke before a byte of the response came, or a status. */
 export type RetryReason = "connect" | "reset" | 502 | 503 | 504;
+
+/** When a server that fails requests gets none for a while. */
+export interface EjectionConfig {
+  /** So many failures in a row. */
+  readonly consecutive: number;
+  /** Or this share of a window's requests, in percent, of so many at least. */
+  readonly rate: number;
+  readonly rateRequests: number;
+  readonly windowMs: number;
+  /** The first time; each further time it is as much longer, up to the most. */
+  readonly baseMs: number;
+  readonly longestMs: number;
+  /** How many of the servers may be out at once, in percent; 0 turns ejection off. */
+  readonly maxShare: number;
+  readonly on: readonly EjectionReason[];
+}
+
+/** No connection, one that broke or spoke no HTTP, one that was too slow, or a status from 500 on. */
+export type EjectionReason = "connect" | "reset" | "timeout" | number;
+
+/** How servers are asked how they are. */
+export interface HealthConfig {
+  readonly path: string;
+  /** The Host that they are asked with; null for their own. */
+  readonly host: string | null;
+  readonly intervalMs: number;
+  /** In percent of the interval, either way. */
+  readonly jitter: number;
+  readonly timeoutMs: number;
+  /** What a server answers that is well: the first and the last status of each range. */
+  readonly status: readonly (readonly [from: number, to: number])[];
+  /** So many answers in a row change what is thought of a server. */
+  readonly healthy: number;
+  readonly unhealthy: number;
+}
+
+/** How the names of servers become addresses. */
+export interface DnsConfig {
+  readonly refreshMs: number;
+  readonly family: "auto" | "ipv4" | "ipv6" | "both";
+}
 
 /** One address of an upstream. */
 export interface ServerConfig {

@@ -1,7 +1,7 @@
 import type { QuarantineConfig } from "./config.ts";
 
 /**
- * Every limit of the host (its timeouts are in `timeouts.ts`): the option that sets it, its unit, its bounds, its default and the
+ * Every limit of the host (its timeouts are in `timeouts.ts`, those of upstreams in `upstream-limits.ts`): the option that sets it, its unit, its bounds, its default and the
  * reason for that number. The strict value is the default; looseness has to be spelled out.
  */
 
@@ -26,8 +26,6 @@ export type HostLimit =
   | "clientHeadersMax"
   | "connectionsMax"
   | "exchangesMax"
-  | "upstreamConnectionsMax"
-  | "upstreamPendingMax"
   | "instancesTotalMax";
 
 export type FilterLimit =
@@ -50,7 +48,7 @@ const KIB = 1_024;
 const MIB = 1_024 * KIB;
 const GIB = 1_024 * MIB;
 
-/** Limits on clients and upstreams. */
+/** Limits on clients and on the whole. */
 export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
   clientHeadBytesMax: {
     option: "client-head-bytes",
@@ -107,24 +105,6 @@ export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
     meaning:
       "The number of exchanges in flight in one worker, upgraded ones included. Further requests are answered with 503.",
     reason: "Eight times as many as one server gets or has waiting; more only wait longer.",
-  },
-  upstreamConnectionsMax: {
-    option: "upstream-connections",
-    unit: "count",
-    min: 1,
-    max: 16_384,
-    default: 256,
-    meaning: "The number of connections to one server from one worker.",
-    reason: "Four workers then stay within the 1 024 connections that servers commonly take.",
-  },
-  upstreamPendingMax: {
-    option: "upstream-pending",
-    unit: "count",
-    min: 0,
-    max: 65_536,
-    default: 256,
-    meaning: "The number of requests that wait in one worker for a connection to one server.",
-    reason: "One waiting request for each connection: a longer queue adds delay and no throughput.",
   },
   instancesTotalMax: {
     option: "instances-total",

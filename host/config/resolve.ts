@@ -21,7 +21,8 @@ export interface Surroundings {
 export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
   const { folder } = surroundings;
   const workers = countWorkers(draft.workers, surroundings);
-  const { connectMs, headMs, pendingMs, ...timeouts } = draft.timeouts;
+  const { connectMs, headMs, pendingMs, totalMs, ...timeouts } = draft.timeouts;
+  const { upstreamConnectionsMax, upstreamPendingMax, upstreamInFlightMax, ...limits } = draft.limits;
   const filters = Object.entries(draft.filters).map(([name, filter]) => ({
     name,
     ...filter,
@@ -34,7 +35,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     artifacts: resolve(folder, draft.artifacts),
     log: draft.log,
     timeouts,
-    limits: draft.limits,
+    limits,
     forwarded: draft.forwarded,
     upstreams: Object.entries(draft.upstreams).map(([name, upstream]) => ({
       name,
@@ -44,6 +45,15 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
       connectMs: upstream.timeouts.connectMs ?? connectMs,
       headMs: upstream.timeouts.headMs ?? headMs,
       pendingMs: upstream.timeouts.pendingMs ?? pendingMs,
+      totalMs: upstream.timeouts.totalMs ?? totalMs,
+      connectionsMax: upstream.limits.upstreamConnectionsMax ?? upstreamConnectionsMax,
+      pendingMax: upstream.limits.upstreamPendingMax ?? upstreamPendingMax,
+      inFlightMax: upstream.limits.upstreamInFlightMax ?? upstreamInFlightMax,
+      ejection: upstream.ejection,
+      health: upstream.health ?? null,
+      panicShare: upstream.panic,
+      slowStartMs: upstream["slow-start"],
+      dns: upstream.dns,
       tls: resolveUpstreamTls(upstream.tls, folder),
     })),
     secrets: Object.entries(draft.secrets).map(([name, source]) => ({

@@ -25,9 +25,11 @@ import type {
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
-import { FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
+import { UPSTREAM_LIMITS, type UpstreamLimit } from "./upstream-limits.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
 import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
 
@@ -42,7 +44,7 @@ export interface Draft {
   readonly artifacts: string;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
-  readonly limits: Limits;
+  readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
   readonly forwarded: ForwardedConfig;
   readonly upstreams: { readonly [name: string]: DraftUpstream };
   readonly secrets: { readonly [name: string]: SecretSource };
@@ -50,10 +52,11 @@ export interface Draft {
   readonly routes: readonly DraftRoute[];
 }
 
-export interface DraftUpstream extends UpstreamDispatch {
+export interface DraftUpstream extends UpstreamDispatch, UpstreamStanding {
   readonly servers: readonly ServerConfig[];
   /** What the upstream sets for itself. */
   readonly timeouts: { readonly [K in UpstreamTimeout]: number | undefined };
+  readonly limits: { readonly [K in UpstreamLimit]: number | undefined };
   readonly tls: UpstreamTls | null;
 }
 
@@ -87,7 +90,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     .describe("The folder that keeps compiled filters between starts."),
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
-  limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...FILTER_LIMITS }),
+  limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...UPSTREAM_LIMITS, ...FILTER_LIMITS }),
   forwarded: forwarded(),
   upstreams: named("a mapping from names to upstreams", name(), upstream()).describe(
     "Where requests go, by name.",
@@ -153,21 +156,39 @@ function log(): z.ZodType<LogConfig> {
 }
 
 function upstream(): z.ZodType<DraftUpstream> {
-  const { connectMs, headMs, pendingMs } = UPSTREAM_TIMEOUTS;
+  const { connectMs, headMs, pendingMs, totalMs } = UPSTREAM_TIMEOUTS;
+  const { upstreamConnectionsMax, upstreamPendingMax, upstreamInFlightMax } = UPSTREAM_LIMITS;
+  const instead = (bound: Bound, of: string): z.ZodOptional<z.ZodType<number, number | string>> =>
+    bounded(bound).optional().describe(`Instead of \`${of}.${bound.option}\`.`);
   return mapping("a mapping with servers", {
     servers: list("a list of URLs", server(), 256, 1).describe("The upstream's servers, all alike."),
     ...dispatch(),
-    timeouts: mapping("a mapping with connect, head or pending", {
-      connect: bounded(connectMs).optional().describe(`Instead of \`timeouts.${connectMs.option}\`.`),
-      head: bounded(headMs).optional().describe(`Instead of \`timeouts.${headMs.option}\`.`),
-      pending: bounded(pendingMs).optional().describe(`Instead of \`timeouts.${pendingMs.option}\`.`),
+    ...standing(),
+    timeouts: mapping("a mapping with connect, head, pending or total", {
+      connect: instead(connectMs, "timeouts"),
+      head: instead(headMs, "timeouts"),
+      pending: instead(pendingMs, "timeouts"),
+      total: instead(totalMs, "timeouts"),
+    }).prefault({}),
+    limits: mapping("a mapping with connections, pending or in-flight", {
+      connections: instead(upstreamConnectionsMax, "limits"),
+      pending: instead(upstreamPendingMax, "limits"),
+      "in-flight": instead(upstreamInFlightMax, "limits"),
     }).prefault({}),
     tls: upstreamTls().optional(),
-  }).transform(({ servers, balance, retries, timeouts, tls }) => ({
-    servers,
-    balance,
-    retries,
-    timeouts: { connectMs: timeouts.connect, headMs: timeouts.head, pendingMs: timeouts.pending },
+  }).transform(({ timeouts, limits, tls, ...rest }) => ({
+    ...rest,
+    timeouts: {
+      connectMs: timeouts.connect,
+      headMs: timeouts.head,
+      pendingMs: timeouts.pending,
+      totalMs: timeouts.total,
+    },
+    limits: {
+      upstreamConnectionsMax: limits.connections,
+      upstreamPendingMax: limits.pending,
+      upstreamInFlightMax: limits["in-flight"],
+    },
     tls: tls ?? null,
   }));
 }

@@ -108,16 +108,24 @@ export function bounds<Key extends string>(
   const entries = Object.entries<Bound>(table);
   const shape = mapping(
     expected,
-    Object.fromEntries(
-      entries.map(([, bound]) => [
-        bound.option,
-        bounded(bound).prefault(writtenDefault(bound)).describe(`${bound.meaning} ${bound.reason}`),
-      ]),
-    ),
+    Object.fromEntries(entries.map(([, bound]) => [bound.option, optional(bound)])),
   );
   return shape.prefault({}).transform((input) => {
     const numbers = entries.map(([key, bound]) => [key, input[bound.option]]);
     return Object.fromEntries(numbers) as { readonly [K in Key]: number };
+  });
+}
+
+/** The same, with its default and its documentation. */
+export function optional(bound: Bound): z.ZodPrefault<z.ZodType<number, number | string>> {
+  return bounded(bound).prefault(writtenDefault(bound)).describe(`${bound.meaning} ${bound.reason}`);
+}
+
+/** `20%`, as 20. */
+export function percent(): z.ZodType<number, string> {
+  return text("a share from 0% to 100%, like 20%", /^\d{1,3}%$/, (input) => {
+    const share = Number(input.slice(0, -1));
+    return share <= 100 ? share : undefined;
   });
 }
 
@@ -161,7 +169,8 @@ export function alternatives(words: readonly string[]): string {
 function writtenDefault(bound: Bound): number | string {
   switch (bound.unit) {
     case "ms":
-      return formatDuration(bound.default);
+      // Nothing has no largest unit, but is written with one.
+      return bound.default === 0 ? "0s" : formatDuration(bound.default);
     case "bytes":
       return formatSize(bound.default);
     case "count":

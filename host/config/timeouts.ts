@@ -17,7 +17,7 @@ export type HostTimeout =
   | "instanceWaitMs"
   | "instanceIdleMs";
 
-export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs";
+export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs" | "totalMs";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -180,5 +180,15 @@ export const UPSTREAM_TIMEOUTS: Readonly<Record<UpstreamTimeout, Bound>> = {
     default: 5 * SECOND,
     meaning: "How long a request waits for a connection to a server when all are in use.",
     reason: "As long as for a new connection: whoever waits longer is better told to come again.",
+  },
+  totalMs: {
+    option: "upstream-total",
+    unit: "ms",
+    min: 0,
+    max: 24 * HOUR,
+    default: 0,
+    meaning:
+      "From the choice of a server to the end of its response, with all tries and what the client takes to read it; 0 for no bound.",
+    reason: "Streams may last as long as both sides like, and silence has a bound of its own.",
   },
 };

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { parseServer, SERVER_PATTERN } from "./address.ts";
 import type { BalanceConfig, RetryConfig, RetryReason, ServerConfig } from "./config.ts";
-import { bounded, EXPECTED, list, mapping, text, word } from "./shape.ts";
+import { bounded, EXPECTED, list, mapping, percent, text, word } from "./shape.ts";
 
 /** The options of an upstream that say which server gets a request, and when it is sent again. */
 export interface UpstreamDispatch {
@@ -88,14 +88,6 @@ function count(min: number, max: number): z.ZodType<number, number> {
     number,
     number
   >;
-}
-
-/** `20%`, as 20. */
-function percent(): z.ZodType<number, string> {
-  return text("a share from 0% to 100%, like 20%", /^\d{1,3}%$/, (input) => {
-    const share = Number(input.slice(0, -1));
-    return share <= 100 ? share : undefined;
-  });
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -35,6 +35,8 @@ export interface ServerResponse {
 
 /** What a connection tells about the request that it carries. After `ended` or `failed` nothing more comes. */
 export interface ServerOwner {
+  /** When all of it has to be over, by the clock; 0 without a bound. */
+  readonly untilMs: number;
   /** The connection stands and has the head: the body may be written. */
   ready(): void;
   interim(status: number, fields: FieldList): void;
@@ -94,6 +96,8 @@ export class ServerConnection implements BodySink, HeadSink {
   #responded = false;
   #heard = false;
   #deadline: number;
+  /** Of the request as a whole; 0 without one. */
+  #untilMs = 0;
   #late: FailureCode = "UPSTREAM_CONNECT_TIMED_OUT";
   #error: NodeJS.ErrnoException | undefined;
   #paused = false;
@@ -138,6 +142,7 @@ export class ServerConnection implements BodySink, HeadSink {
   start(request: Outgoing, owner: ServerOwner): void {
     this.#owner = owner;
     this.#request = request;
+    this.#untilMs = owner.untilMs;
     this.#sentAll = !request.hasBody;
     this.#responded = false;
     this.#heard = false;
@@ -198,6 +203,8 @@ export class ServerConnection implements BodySink, HeadSink {
   }
 
   sweep(nowMs: number): void {
+    if (this.#untilMs !== 0 && nowMs > this.#untilMs && this.#owner !== undefined)
+      return this.#fail(new Failure("UPSTREAM_TIMED_OUT", "all of it took too long"));
     if (this.#deadline === 0 || nowMs <= this.#deadline) return;
     if (this.#owner === undefined && this.#connected) return void this.#socket.destroy();
     this.#fail(new Failure(this.#late, "the server took too long"));

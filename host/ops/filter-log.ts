@@ -25,7 +25,7 @@ export class FilterLog {
   /** By filter and reason, of which neither has a space. */
   readonly #failures: Flood;
   readonly #origin: string;
-  readonly #least: number;
+  readonly #least: LogThreshold;
 
   constructor(batch: LineBatch, worker: number, least: LogThreshold, bounds: FilterLogBounds) {
     this.#batch = batch;
@@ -41,11 +41,11 @@ export class FilterLog {
       ]);
     });
     this.#origin = `,"pid":${process.pid},"worker":${worker},"filter":`;
-    this.#least = least === "fatal" || least === "silent" ? Number.POSITIVE_INFINITY : severity(least);
+    this.#least = least;
   }
 
   enabled(level: Level): boolean {
-    return severity(level) >= this.#least;
+    return isKept(level, this.#least);
   }
 
   /** A line that the filter itself has written. */
@@ -111,8 +111,12 @@ export class FilterLog {
   }
 }
 
+export function isKept(level: Level, least: LogThreshold): boolean {
+  return least !== "fatal" && least !== "silent" && LEVELS.indexOf(level) >= LEVELS.indexOf(least);
+}
+
 /** pino's number for a level. */
-function severity(level: Level): number {
+export function severity(level: Level): number {
   return (LEVELS.indexOf(level) + 1) * 10;
 }
 

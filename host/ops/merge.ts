@@ -1,4 +1,5 @@
 import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
+import { addCounts as addServers, addViews } from "./server-meter.ts";
 
 /** The sum of several workers' snapshots, by name. The snapshots stay as they are. */
 export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
@@ -17,6 +18,16 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
       snapshots.flatMap((snapshot) => snapshot.filters),
       addFilters,
     ),
+    servers: byKey(
+      snapshots.flatMap((snapshot) => snapshot.servers),
+      ({ upstream, server }) => `${upstream} ${server}`,
+      addServers,
+    ),
+    views: byKey(
+      snapshots.flatMap((snapshot) => snapshot.views),
+      ({ upstream, server, address }) => `${upstream} ${server} ${address}`,
+      addViews,
+    ),
     handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
     failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
   };
@@ -26,10 +37,19 @@ function byName<Item extends { readonly name: string }>(
   items: readonly Item[],
   add: (one: Item, other: Item) => Item,
 ): Item[] {
+  return byKey(items, ({ name }) => name, add);
+}
+
+function byKey<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  add: (one: Item, other: Item) => Item,
+): Item[] {
   const found = new Map<string, Item>();
   for (const item of items) {
-    const other = found.get(item.name);
-    found.set(item.name, other === undefined ? item : add(other, item));
+    const key = keyOf(item);
+    const other = found.get(key);
+    found.set(key, other === undefined ? item : add(other, item));
   }
   return [...found.values()];
 }

@@ -1,4 +1,5 @@
 import { FAILURES, type FailureCode } from "../failure.ts";
+import { type ServerCounts, ServerMeter, type ServerSource, type ServerView } from "./server-meter.ts";
 
 /** Upper bounds of `sluice_exchange_duration_seconds`: OpenTelemetry's for http.server.request.duration. */
 export const EXCHANGE_BOUNDS: readonly number[] = [
@@ -83,6 +84,7 @@ export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
 /** Names beyond these share the name `other`: names of removed routes stay until the process ends, and memory must not grow with every reload. */
 export const ROUTES_MAX = 4_096;
 export const FILTERS_MAX = 1_024;
+export const SERVERS_MAX = 4_096;
 export const OVERFLOW = "other";
 
 /** The name under which exchanges are counted that matched no route. */
@@ -96,6 +98,9 @@ export interface MeterSnapshot {
   readonly logLinesDropped: number;
   readonly routes: readonly RouteSnapshot[];
   readonly filters: readonly FilterSnapshot[];
+  readonly servers: readonly ServerCounts[];
+  /** Of all generations that are alive. */
+  readonly views: readonly ServerView[];
   /** By reason, also those that have not happened. */
   readonly handshakeFailures: readonly (readonly [reason: HandshakeFailure, count: number])[];
   /** Every code of the failure table, also those that have not happened: `increase()` cannot see the first of a new series. */
@@ -136,6 +141,8 @@ export class WorkerMeter {
   logLinesDropped = 0;
   readonly #routes = new Map<string, RouteMeter>();
   readonly #filters = new Map<string, FilterMeter>();
+  readonly #servers = new Map<string, { upstream: string; server: string; meter: ServerMeter }>();
+  readonly #sources = new Set<ServerSource>();
   readonly #handshakeFailures = new Map(HANDSHAKE_FAILURES.map((reason) => [reason, 0]));
   readonly #failures = new Map((Object.keys(FAILURES) as FailureCode[]).map((code) => [code, 0]));
 
@@ -147,6 +154,27 @@ export class WorkerMeter {
   /** Not for the path: a generation asks once and keeps what it gets. */
   filter(name: string): FilterMeter {
     return named(this.#filters, name, FILTERS_MAX, () => new FilterMeter());
+  }
+
+  /** Not for the path: an upstream asks once and keeps what it gets. */
+  server(upstream: string, server: string): ServerMeter {
+    const known = this.#servers.get(`${upstream} ${server}`);
+    if (known !== undefined) return known.meter;
+    const names =
+      this.#servers.size < SERVERS_MAX ? { upstream, server } : { upstream: OVERFLOW, server: OVERFLOW };
+    const key = `${names.upstream} ${names.server}`;
+    const entry = this.#servers.get(key) ?? { ...names, meter: new ServerMeter() };
+    this.#servers.set(key, entry);
+    return entry.meter;
+  }
+
+  /** Its servers are seen until `forget`. */
+  watch(source: ServerSource): void {
+    this.#sources.add(source);
+  }
+
+  forget(source: ServerSource): void {
+    this.#sources.delete(source);
   }
 
   /** A connection ended in its TLS handshake. */
@@ -167,6 +195,10 @@ export class WorkerMeter {
       logLinesDropped: this.logLinesDropped,
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
       filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),
+      servers: Array.from(this.#servers.values(), ({ upstream, server, meter }) =>
+        meter.snapshot(upstream, server),
+      ),
+      views: Array.from(this.#sources, (source) => source.views()).flat(),
       handshakeFailures: Array.from(this.#handshakeFailures),
       failures: Array.from(this.#failures),
     };

@@ -95,6 +95,66 @@ export const METRICS = {
     labels: ["filter"],
     help: "Workers that do not call a filter, because it has failed too often.",
   },
+  sluice_server_tries_total: {
+    type: "counter",
+    unit: "tries",
+    labels: ["upstream", "server"],
+    help: "Requests that were sent to a server, or would have been had there been a connection; each try again counts anew.",
+  },
+  sluice_server_failures_total: {
+    type: "counter",
+    unit: "tries",
+    labels: ["upstream", "server", "reason"],
+    help: "Tries at a server that failed, by reason.",
+  },
+  sluice_server_retries_total: {
+    type: "counter",
+    unit: "tries",
+    labels: ["upstream", "server"],
+    help: "Requests that were sent again, by the server that had failed them.",
+  },
+  sluice_server_ejections_total: {
+    type: "counter",
+    unit: "ejections",
+    labels: ["upstream", "server"],
+    help: "How often an address of a server was ejected.",
+  },
+  sluice_server_health_checks_total: {
+    type: "counter",
+    unit: "checks",
+    labels: ["upstream", "server", "result"],
+    help: "Health checks of a server, by result.",
+  },
+  sluice_server_lookups_total: {
+    type: "counter",
+    unit: "lookups",
+    labels: ["upstream", "server", "result"],
+    help: "Lookups of a server's name, by result.",
+  },
+  sluice_server_addresses: {
+    type: "gauge",
+    unit: "addresses",
+    labels: ["upstream", "server", "state"],
+    help: "Addresses of a server in a state, as each worker sees them, all workers added up.",
+  },
+  sluice_server_requests_in_flight: {
+    type: "gauge",
+    unit: "requests",
+    labels: ["upstream", "server"],
+    help: "Requests on connections to a server, upgraded ones among them.",
+  },
+  sluice_server_requests_pending: {
+    type: "gauge",
+    unit: "requests",
+    labels: ["upstream", "server"],
+    help: "Requests that wait for a connection to a server.",
+  },
+  sluice_server_connections_open: {
+    type: "gauge",
+    unit: "connections",
+    labels: ["upstream", "server"],
+    help: "Connections to a server, those of health checks not counted.",
+  },
   sluice_swaps_total: {
     type: "counter",
     unit: "swaps",
@@ -174,5 +234,6 @@ function withoutGauges(snapshot: MeterSnapshot): MeterSnapshot {
     connectionsOpen: 0,
     tunnelsOpen: 0,
     filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0, quarantined: 0 })),
+    views: [],
   };
 }

@@ -8,6 +8,7 @@ import {
   PHASE,
 } from "./meter.ts";
 import type { MainFacts, MetricName } from "./metrics.ts";
+import { serverSamples } from "./server-samples.ts";
 
 /** One sample, in the shape that the client library aggregates. */
 export interface Sample {
@@ -19,7 +20,12 @@ export interface Sample {
 
 /** The samples of every metric. */
 export function samples(all: MeterSnapshot, main: MainFacts): Record<MetricName, Sample[]> {
-  return { ...exchangeSamples(all), ...filterSamples(all), ...mainSamples(all, main) };
+  return {
+    ...exchangeSamples(all),
+    ...filterSamples(all),
+    ...serverSamples(all),
+    ...mainSamples(all, main),
+  };
 }
 
 type Samples<Name extends MetricName> = Record<Name, Sample[]>;

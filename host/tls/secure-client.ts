@@ -6,22 +6,19 @@ import {
   type SecureContext,
   type TLSSocket,
 } from "node:tls";
-import { isIP } from "node:net";
-import type { ServerConfig } from "../config/config.ts";
+import { isIP, type TcpNetConnectOpts } from "node:net";
 import type { UpstreamMaterial } from "./material.ts";
 
 /** Opens connections to one server over TLS, and resumes the session of the last one. */
 export class SecureClient {
   /** The published types leave out what is handed on to TCP. */
-  readonly #options: ConnectionOptions & { readonly allowHalfOpen: boolean };
+  readonly #options: ConnectionOptions & TcpNetConnectOpts;
   #session: Buffer | undefined;
 
-  constructor({ host, port }: ServerConfig, material: UpstreamMaterial | null) {
-    const name = material?.serverName ?? host;
+  constructor(tcp: TcpNetConnectOpts, material: UpstreamMaterial | null) {
+    const name = material?.serverName ?? tcp.host ?? "";
     this.#options = {
-      host,
-      port,
-      allowHalfOpen: true,
+      ...tcp,
       ALPNProtocols: ["http/1.1"],
       secureContext: contextOf(material),
       // No address is asked for by name (RFC 6066 §3); it has to be in the certificate all the same.
@@ -51,13 +48,18 @@ function contextOf(material: UpstreamMaterial | null): SecureContext {
     return usual;
   }
   const { ca, pair } = material;
-  return createSecureContext({ ...pair, ca: ca ?? authorities() });
+  // A name may stand for many addresses, each with a client of its own.
+  const made = contexts.get(material) ?? createSecureContext({ ...pair, ca: ca ?? authorities() });
+  contexts.set(material, made);
+  return made;
 }
 
 /** Those that Node brings along and those of the system: an authority that a machine trusts is trusted here, too. */
 function authorities(): string[] {
   return [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
 }
+
+const contexts = new WeakMap<UpstreamMaterial, SecureContext>();
 
 /** Hundreds of certificates are read for it: once a worker, when the first generation needs it. */
 let usual: SecureContext | undefined;

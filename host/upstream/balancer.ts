@@ -7,6 +7,8 @@ export interface Choice {
   readonly load: number;
   /** The share that it should get, compared with the others'; more than 0. */
   readonly weight: number;
+  /** The most that its weight will be. */
+  readonly fullWeight: number;
   /** A hash of its name: the same in all workers and processes. */
   readonly seed: number;
 }
@@ -84,7 +86,7 @@ class LeastRequest<Server extends Choice> implements Balancer<Server> {
 
   use(servers: readonly Server[]): void {
     this.#servers = servers;
-    this.#weightMax = Math.max(...servers.map(({ weight }) => weight));
+    this.#weightMax = Math.max(...servers.map(({ fullWeight }) => fullWeight));
     this.#turn.use(servers);
   }
 

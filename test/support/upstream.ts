@@ -89,10 +89,10 @@ export class Upstream implements AsyncDisposable {
     return `${this.#scheme}://127.0.0.1:${this.port}`;
   }
 
-  listen(port = 0): Promise<void> {
+  listen(port = 0, address = "127.0.0.1"): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, "127.0.0.1", () => resolve());
+      this.#server.listen(port, address, () => resolve());
     });
   }
 

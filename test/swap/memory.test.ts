@@ -7,6 +7,7 @@ import { InstanceBudget } from "../../host/filter/budget.ts";
 import { ArtifactStore } from "../../host/filter/artifact.ts";
 import { FilterLog, type FilterLogBounds } from "../../host/ops/filter-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
+import { UpstreamLog } from "../../host/ops/upstream-log.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
 import { Sweeper } from "../../host/sweeper.ts";
 import { request } from "../support/raw-client.ts";
@@ -66,6 +67,7 @@ describe("the objects of generations that are over", () => {
     const assembly = new Assembly(
       new WorkerMeter(),
       new FilterLog(new LineBatch(() => {}), 1, "silent", BOUNDS),
+      new UpstreamLog(new LineBatch(() => {}), 1, "silent"),
       sweeper,
       OWNER,
     );
@@ -114,6 +116,7 @@ describe("the objects of generations that are over", () => {
     const assembly = new Assembly(
       meter,
       new FilterLog(new LineBatch(() => {}), 1, "silent", BOUNDS),
+      new UpstreamLog(new LineBatch(() => {}), 1, "silent"),
       sweeper,
       OWNER,
     );

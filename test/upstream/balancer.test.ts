@@ -7,7 +7,12 @@ const header = { kind: "header", name: "x-key" } as const;
 
 /** Servers that have nothing to do, with these weights. */
 function idle(...weights: number[]): Choice[] {
-  return weights.map((weight, at) => ({ load: 0, weight, seed: murmur3(`http://server-${at}`, 0) }));
+  return weights.map((weight, at) => ({
+    load: 0,
+    weight,
+    fullWeight: weight,
+    seed: murmur3(`http://server-${at}`, 0),
+  }));
 }
 
 function count<Item>(servers: readonly Item[], rounds: number, choose: (round: number) => Item): number[] {

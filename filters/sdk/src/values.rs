@@ -28,6 +28,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -87,6 +88,20 @@ impl PartialEq for HeaderName {
 }
 
 impl Eq for HeaderName {}
+
+impl PartialOrd for HeaderName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// So that names can be the keys of a map, where two spellings of one name are one.
+impl Ord for HeaderName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let lower = |name: &'_ Self| name.0.bytes().map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>();
+        lower(self).cmp(&lower(other))
+    }
+}
 
 impl<'de> Deserialize<'de> for HeaderName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -142,6 +142,35 @@ impl<F: Filter> Harness<F> {
         self.world.monotonic_ns = self.world.monotonic_ns.saturating_add(ns);
     }
 
+    /// Puts a fresh instance in the place of the present one, as the host does now and then: what was kept in it is gone, and what
+    /// is in the store is not.
+    ///
+    /// ```
+    /// # use sluice_filter::{Decision, Exchange, Filter, Request, filter, testing::{Harness, json}};
+    /// #[derive(Default)]
+    /// struct Count {
+    ///     served: u32,
+    /// }
+    ///
+    /// #[filter]
+    /// impl Filter for Count {
+    ///     fn on_request(&mut self, _: &mut Request, _: &mut Exchange) -> Decision {
+    ///         self.served += 1;
+    ///         Decision::Proceed
+    ///     }
+    /// }
+    ///
+    /// let mut count = Harness::<Count>::configure(json!(null))?;
+    /// count.exchange().run();
+    /// count.renew();
+    /// count.exchange().run();
+    /// assert_eq!(count.filter().served, 1);
+    /// # Ok::<(), sluice_filter::Error>(())
+    /// ```
+    pub fn renew(&mut self) {
+        self.spoiled = true;
+    }
+
     /// The store's server stops answering: every call of the store and of the rate limit fails as `unavailable`.
     ///
     /// ```

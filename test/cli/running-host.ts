@@ -84,6 +84,11 @@ export class RunningHost implements AsyncDisposable {
     }
   }
 
+  /** Of the process that serves. */
+  get pid(): number {
+    return this.#pid;
+  }
+
   /** Where clients connect, as the log says. */
   get url(): string {
     const [address] = (this.lines.find(({ msg }) => msg === "serving")?.["listen"] ?? []) as string[];

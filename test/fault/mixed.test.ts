@@ -1,48 +1,10 @@
-import { createServer } from "node:net";
-import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { RawClient, type RawResponse, request } from "../support/raw-client.ts";
+import { request } from "../support/raw-client.ts";
 import { startHost, type TestHost } from "../support/test-host.ts";
-import { type Arrival, ok, Upstream } from "../support/upstream.ts";
+import type { Upstream } from "../support/upstream.ts";
 import { waitFor } from "../support/waiting.ts";
-import { BrokenOff } from "../support/wire.ts";
+import { faultyParts, mixFaults, startFaulty } from "./mixture.ts";
 
-/** What a server does to a request, by the first segment of its path. */
-const SERVERS: Readonly<Record<string, (arrival: Arrival) => Promise<void> | void>> = {
-  "/reset-head": ({ socket }) => {
-    socket.write("HTTP/1.1 200 OK\r\nX-Half", () => socket.resetAndDestroy());
-  },
-  "/reset-body": ({ socket }) => {
-    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", () => socket.resetAndDestroy());
-  },
-  "/end-chunks": ({ socket }) => {
-    socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
-  },
-  "/garbage": ({ socket }) => void socket.end("\x00\x01 no HTTP at all"),
-  "/stray": ({ socket }) =>
-    void socket.write(`${ok("whole")}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray`),
-  "/stall": () => {},
-  "/drip": async ({ socket }) => {
-    for (const byte of ok("whole")) {
-      socket.write(byte);
-      await turn();
-    }
-  },
-};
-
-/** What each path may come to; `undefined` is a connection that broke off. */
-const OUTCOMES: Readonly<Record<string, readonly (number | undefined)[]>> = {
-  "/ok": [200],
-  "/stray": [200],
-  "/drip": [200],
-  "/refused": [502],
-  "/reset-head": [502],
-  "/garbage": [502],
-  "/stall": [504],
-  "/reset-body": [undefined],
-  "/end-chunks": [undefined],
-};
-const PATHS = Object.keys(OUTCOMES);
 const EXCHANGES = 10_000;
 const CLIENTS = 40;
 
@@ -50,25 +12,8 @@ let upstream: Upstream;
 let host: TestHost;
 
 beforeAll(async () => {
-  upstream = await Upstream.start(async (arrival) => {
-    const fault = SERVERS[arrival.target];
-    if (fault === undefined) arrival.socket.write(ok("whole"));
-    else await fault(arrival);
-  });
-  host = await startHost({
-    upstreams: {
-      main: { servers: [upstream.origin] },
-      slow: { servers: [upstream.origin], timeouts: { head: "100ms" } },
-      nobody: { servers: [`http://127.0.0.1:${await closedPort()}`] },
-    },
-    routes: [
-      { match: { path: "/refused" }, upstream: "nobody" },
-      { match: { path: "/stall" }, upstream: "slow" },
-      { upstream: "main" },
-    ],
-    timeouts: { "upstream-keep-alive": "50ms", "client-half-closed": "50ms" },
-    log: { exchanges: false },
-  });
+  upstream = await startFaulty();
+  host = await startHost(await faultyParts(upstream));
 });
 
 afterAll(async () => {
@@ -78,26 +23,8 @@ afterAll(async () => {
 
 test(`of ${EXCHANGES} exchanges, most of them broken on one side, each is answered whole or broken off, and nothing stays behind`, async () => {
   const before = process.memoryUsage().rss;
-  const wrong: string[] = [];
-  let begun = 0;
-  const rounds = Array.from({ length: CLIENTS }, async (_, seat) => {
-    let client = await host.connect();
-    while (begun < EXCHANGES) {
-      begun += 1;
-      const path = PATHS[(begun * 7 + seat) % PATHS.length] as string;
-      // Every fifth client is the one that breaks off, at one place or another.
-      const harm = begun % 5 === 0 ? HARMS[(begun / 5) % HARMS.length] : undefined;
-      const outcome = await exchange(client, path, harm).catch((error: unknown) => String(error));
-      if (harm === undefined && !(OUTCOMES[path] as readonly unknown[]).includes(outcome))
-        wrong.push(`${path}: ${String(outcome)}`);
-      if (harm !== undefined || outcome === undefined) {
-        client.destroy();
-        client = await host.connect();
-      }
-    }
-    client.destroy();
-  });
-  await Promise.all(rounds);
+  let left = EXCHANGES;
+  const wrong = await mixFaults(host.address, CLIENTS, () => left-- > 0);
   expect(wrong).toEqual([]);
   await waitFor(
     "the end of all exchanges",
@@ -115,58 +42,3 @@ test(`of ${EXCHANGES} exchanges, most of them broken on one side, each is answer
   await using client = await host.connect();
   expect((await client.ask(request("/ok"))).body.toString()).toBe("whole");
 }, 120_000);
-
-const HARMS = ["in the head", "in the body", "behind the request", "half-closed", "garbage"] as const;
-
-/** The status of a whole answer; undefined when the connection broke off. */
-async function exchange(
-  client: RawClient,
-  path: string,
-  harm: (typeof HARMS)[number] | undefined,
-): Promise<number | undefined> {
-  switch (harm) {
-    case "in the head":
-      client.send("GET /ok HTTP/1.1\r\nHos");
-      client.reset();
-      return undefined;
-    case "in the body":
-      client.send(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome`);
-      await turn();
-      client.reset();
-      return undefined;
-    case "behind the request":
-      client.send(request(path));
-      await turn();
-      client.destroy();
-      return undefined;
-    case "half-closed":
-      client.send(request(path));
-      client.wire.socket.end();
-      return answered(client.response());
-    case "garbage":
-      client.send("\x16\x03\x01 no HTTP\r\n\r\n");
-      return answered(client.response());
-    default:
-      return answered(client.ask(request(path)));
-  }
-}
-
-async function answered(response: Promise<RawResponse>): Promise<number | undefined> {
-  try {
-    const { status, body } = await response;
-    expect(status !== 200 || body.toString() === "whole", body.toString()).toBe(true);
-    return status;
-  } catch (error) {
-    if (error instanceof BrokenOff) return undefined;
-    throw error;
-  }
-}
-
-/** A port where nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

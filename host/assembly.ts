@@ -214,6 +214,7 @@ export class Assembly {
           filters: route.filters.map((name) => named(filters, name)),
           upstream: named(upstreams, route.upstream),
           preserveHost: route.preserveHost,
+          serverTiming: route.serverTiming,
           meter: this.#meter.route(route.name),
         },
       })),

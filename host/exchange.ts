@@ -11,6 +11,7 @@ import { type FieldList, type Reply, ResponseHead } from "./message.ts";
 import type { ExchangeEntry } from "./ops/exchange-log.ts";
 import { outgoingOf } from "./outgoing.ts";
 import { failureReply, lastHopReply } from "./own-reply.ts";
+import { ServerTiming } from "./server-timing.ts";
 import type { UpstreamCall, UpstreamOwner } from "./upstream.ts";
 
 /** What an exchange needs of its worker. */
@@ -45,6 +46,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   readonly #client: Client;
   readonly #beganMs: number;
   #route: Route | undefined;
+  #timing: ServerTiming | undefined;
   #run: ChainRun | undefined;
   #call: UpstreamCall | undefined;
   /** The whole response that goes out in the place of the upstream's. */
@@ -77,6 +79,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
       }
       this.#route = route;
+      if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed();
       this.#run = new ChainRun(route.filters, this);
       this.#run.request(head);
@@ -87,6 +90,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   requestPassed(): void {
     if (this.#ended) return;
+    this.#timing?.requestPassed();
     const { upstream } = this.#route as Route;
     const call = upstream.call(
       outgoingOf(this.#client, this.#route as Route, this.#host.viaName, this.requestId),
@@ -120,6 +124,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   upstreamResponded({ status, fields, length }: ServerResponse): void {
     this.#length = length;
+    this.#timing?.responded();
     fields.push("Via", `1.1 ${this.#host.viaName}`);
     this.#respond(new ResponseHead(status, fields));
     // A filter has to be waited for: nothing of the body may come before its head.
@@ -141,6 +146,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   responsePassed(head: ResponseHead): void {
     if (this.#ended) return;
     this.#committed = true;
+    if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
     if (this.#reply !== undefined) return this.#client.reply(this.#reply, head);
     this.#client.sendHead(head, this.#length);
     this.#call?.resume();

@@ -9,6 +9,8 @@ export interface Route {
   readonly filters: readonly Filter[];
   readonly upstream: Upstream;
   readonly preserveHost: boolean;
+  /** Whether clients are told where the time went. */
+  readonly serverTiming: boolean;
   readonly meter: RouteMeter;
 }
 

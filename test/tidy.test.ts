@@ -27,6 +27,7 @@ describe("imports point one way", () => {
       "failure.ts",
       "forwarded-field.ts",
       "registry.ts",
+      "server-timing.ts",
       "sweeper.ts",
     ],
   ];

@@ -253,6 +253,8 @@ export interface RouteConfig {
   readonly upstream: string;
   /** Whether servers get the Host that the client asked for; otherwise their own. */
   readonly preserveHost: boolean;
+  /** Whether clients are told where the time went. */
+  readonly serverTiming: boolean;
 }
 
 export interface MatchConfig {

@@ -68,6 +68,7 @@ export interface DraftRoute {
   readonly filters: readonly string[];
   readonly upstream: string;
   readonly preserveHost: boolean;
+  readonly serverTiming: boolean;
 }
 
 /** Loopback, as the admin API asks for no password. */
@@ -251,12 +252,14 @@ function route(): z.ZodType<DraftRoute> {
       .describe(
         "Whether servers get the Host that the client asked for; otherwise host and port of their URL.",
       ),
-  }).transform(({ name, match, filters, upstream, "preserve-host": preserveHost }) => ({
-    name,
-    match,
-    filters,
-    upstream,
+    "server-timing": flag()
+      .default(false)
+      .describe("Whether responses say, in Server-Timing, how long filters and upstream took."),
+  }).transform(({ "preserve-host": preserveHost, "server-timing": serverTiming, ...input }) => ({
+    ...input,
+    name: input.name,
     preserveHost,
+    serverTiming,
   }));
 }
 

@@ -1,7 +1,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sluice_filter::store::{self, Exchanged, Lifetime};
-use sluice_filter::{Error, Exchange, Request, random, secrets};
+use sluice_filter::{Exchange, Request, random};
 
 use crate::Trouble;
 use crate::key::Part;
@@ -15,7 +15,7 @@ pub(crate) struct Buckets {
     ipv6_prefix: u8,
 }
 
-/// In the store, where the key is.
+/// In the store, where the key is. Filters that share a store and their allowances count together.
 const KEY_NAME: &[u8] = b"rate-limit key";
 const KEY_BYTES: u32 = 32;
 
@@ -23,20 +23,8 @@ const KEY_BYTES: u32 = 32;
 const HASH_BYTES: usize = 16;
 
 impl Buckets {
-    /// With a granted secret, or with a random key that instances agree on through the store.
-    pub(crate) fn new(secret: Option<&str>, ipv6_prefix: u8) -> Result<Self, Error> {
-        let digest = match secret {
-            None => None,
-            Some(name) => {
-                let key = secrets::secret(name)
-                    .ok_or_else(|| Error::at("hash-secret", format!("the secret {name:?} is not granted")))?;
-                if key.len() < 16 {
-                    return Err(Error::at("hash-secret", "expected a secret of 16 bytes or more"));
-                }
-                Some(keyed(&key).map_err(|_| Error::at("hash-secret", "no key"))?)
-            }
-        };
-        Ok(Self { digest, ipv6_prefix })
+    pub(crate) fn new(ipv6_prefix: u8) -> Self {
+        Self { digest: None, ipv6_prefix }
     }
 
     /// The name of the bucket that a request takes from.
@@ -48,8 +36,6 @@ impl Buckets {
     ) -> Result<Vec<u8>, Trouble> {
         let ipv6_prefix = self.ipv6_prefix;
         let mut digest = self.digest()?;
-        let filter = exchange.filter_name();
-        absorb(&mut digest, Some(filter.as_bytes()));
         for part in parts {
             absorb(&mut digest, part.read(request, exchange, ipv6_prefix)?.as_deref());
         }

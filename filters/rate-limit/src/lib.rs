@@ -51,7 +51,7 @@ impl Filter for RateLimit {
             rate,
             cost: settings.cost,
             parts: settings.key.into_vec(),
-            buckets: Buckets::new(settings.hash_secret.as_deref(), settings.ipv6_prefix)?,
+            buckets: Buckets::new(settings.ipv6_prefix),
             fields: settings.fields.then(|| Fields::new(rate)),
             on_unavailable: settings.on_unavailable,
             unavailable: false,

@@ -17,7 +17,6 @@ pub struct Settings {
     pub(crate) key: OneOrMore<Part>,
     #[serde(default = "ipv6_prefix")]
     pub(crate) ipv6_prefix: u8,
-    pub(crate) hash_secret: Option<String>,
     #[serde(default = "yes")]
     pub(crate) fields: bool,
     #[serde(default)]

@@ -20,8 +20,7 @@ fn passes(filter: &mut Harness<RateLimit>, request: Request) -> bool {
 }
 
 fn refusal(config: impl serde::Serialize) -> String {
-    let setup = Harness::<RateLimit>::setup().secret("short", b"0123456789");
-    setup.configure(config).err().unwrap().to_string()
+    Harness::<RateLimit>::configure(config).err().unwrap().to_string()
 }
 
 #[test]
@@ -89,14 +88,6 @@ fn requests_are_counted_by_what_the_operator_names() {
 }
 
 #[test]
-fn two_filters_with_one_store_count_apart() {
-    let mut filter = filter(json!({ "limit": 1, "period": "1h", "key": "path" }));
-    let mut named =
-        |name: &str| filter.exchange().facts(Facts::default().filter_name(name)).run().reply().is_none();
-    assert_eq!([named("a"), named("a"), named("b")], [true, false, true]);
-}
-
-#[test]
 fn a_cost_takes_more_than_one() {
     let mut filter = filter(json!({ "limit": 10, "period": "10s", "cost": 5, "key": "path" }));
     assert_eq!([(); 3].map(|()| passes(&mut filter, Request::get("/"))), [true, true, false]);
@@ -120,15 +111,6 @@ fn the_store_holds_no_address_and_no_credential() {
         assert!(!text.contains("hunter2") && !text.contains("192.0.2"), "{text}");
         assert!(!key.windows(4).any(|bytes| bytes == [192, 0, 2, 77]), "{text}");
     }
-}
-
-#[test]
-fn a_granted_secret_takes_the_place_of_the_shared_key() {
-    let config = json!({ "limit": 1, "period": "1s", "key": "path", "hash-secret": "pepper" });
-    let setup = Harness::<RateLimit>::setup().secret("pepper", b"0123456789abcdef");
-    let mut filter = setup.configure(config).unwrap();
-    assert!(passes(&mut filter, Request::get("/")));
-    assert_eq!(filter.store_keys().len(), 1, "one bucket and no key");
 }
 
 #[test]
@@ -208,14 +190,6 @@ fn a_bad_configuration_is_refused_with_its_key() {
         (
             json!({ "limit": 1, "period": "1s", "key": "path", "ipv6-prefix": 129 }),
             "config.ipv6-prefix: expected 128 bits at most",
-        ),
-        (
-            json!({ "limit": 1, "period": "1s", "key": "path", "hash-secret": "none" }),
-            r#"config.hash-secret: the secret "none" is not granted"#,
-        ),
-        (
-            json!({ "limit": 1, "period": "1s", "key": "path", "hash-secret": "short" }),
-            "config.hash-secret: expected a secret of 16 bytes or more",
         ),
     ] {
         assert_eq!(refusal(config), sentence);

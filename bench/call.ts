@@ -12,6 +12,7 @@ import { DirectInstance } from "../host/filter/direct.ts";
 import { importScript, type LinkedScript, ReferenceInstance } from "../host/filter/reference.ts";
 import { Secrets } from "../host/filter/secrets.ts";
 import { HeadParser } from "../host/http1/head-parser.ts";
+import { SharedStore, spaceOf } from "../host/store/shared-store.ts";
 import { type FieldList, RequestHead } from "../host/message.ts";
 import { FILTERS_DIRECTORY } from "../scripts/build-filters.ts";
 import { BROWSER_FIELDS } from "./support/browser-request.ts";
@@ -160,6 +161,11 @@ const HOST: HostServices = {
   filterName: "probe",
   clientAddressGranted: false,
   secrets: new Secrets({}),
+  store: {
+    store: new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
+    space: spaceOf("keys"),
+    rates: spaceOf("rates"),
+  },
   logEnabled: () => false,
   logDropped: () => {},
   log: () => {},
@@ -172,6 +178,8 @@ const LIMITS: FilterLimits = {
   logLinesMax: 100,
   logLineBytesMax: 8_192,
   metadataBytesMax: 65_536,
+  storeKeyBytesMax: 1_024,
+  storeValueBytesMax: 65_536,
 };
 
 function aimsOf(rows: readonly CallRow[]): Aim[] {

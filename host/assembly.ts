@@ -15,6 +15,8 @@ import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
+import { spaceOf } from "./store/shared-store.ts";
+import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
@@ -33,6 +35,7 @@ export class Assembly {
   readonly #upstreamLog: UpstreamLog;
   readonly #sweeper: Sweeper;
   readonly #owner: AssemblyOwner;
+  readonly #store: Store;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
   readonly #filters = new Registry<Filter>(({ pool }) => {
@@ -47,12 +50,14 @@ export class Assembly {
     upstreamLog: UpstreamLog,
     sweeper: Sweeper,
     owner: AssemblyOwner,
+    store: Store,
   ) {
     this.#owner = owner;
     this.#meter = meter;
     this.#log = log;
     this.#upstreamLog = upstreamLog;
     this.#sweeper = sweeper;
+    this.#store = store;
   }
 
   /** Rejects with what the first filter that cannot be loaded says; nothing stays behind then. */
@@ -127,6 +132,11 @@ export class Assembly {
     const host = {
       filterName: entry.name,
       secrets: own,
+      store: {
+        store: this.#store,
+        space: spaceOf(entry.grant.store ?? "nobody"),
+        rates: spaceOf(`rates of ${entry.grant.rateLimit ?? "nobody"}`),
+      },
       clientAddressGranted: entry.grant.clientAddress,
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
@@ -139,7 +149,8 @@ export class Assembly {
         this.#meter.logLinesDropped += 1;
       },
     };
-    const key = JSON.stringify([artifact.digest, settings, entry.grant.clientAddress, own.mark]);
+    const { clientAddress, store, rateLimit } = entry.grant;
+    const key = JSON.stringify([artifact.digest, settings, clientAddress, store, rateLimit, own.mark]);
     const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host));
     undo.push(() => this.#filters.release(key));
     return filter;
@@ -228,6 +239,8 @@ function granted({ grant }: FilterConfig): GrantName[] {
     "exchange-facts": grant.exchangeFacts,
     clock: grant.clock,
     random: grant.random,
+    store: grant.store !== null,
+    "rate-limit": grant.rateLimit !== null,
     secrets: grant.secrets.length > 0,
   };
   return (Object.keys(given) as GrantName[]).filter((name) => given[name]);

@@ -30,6 +30,7 @@ import { HeadParser } from "./http1/head-parser.ts";
 import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
 import { Listener, type ListenerOwner } from "./listener.ts";
+import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { ListenerMaterial } from "./tls/material.ts";
@@ -82,6 +83,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       new UpstreamLog(this.#lines, id, config.log.level),
       this.#sweeper,
       this,
+      new SharedStore(data.store, id),
     );
     this.#unrouted = this.#meter.route(NO_ROUTE);
     const { limits, timeouts } = config;

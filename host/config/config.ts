@@ -17,6 +17,7 @@ export interface Config {
   readonly workers: number;
   /** The folder that keeps transpiled artifacts between starts. */
   readonly artifacts: string;
+  readonly store: StoreConfig;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
@@ -27,6 +28,11 @@ export interface Config {
   readonly filters: readonly FilterConfig[];
   /** In the order of the file. */
   readonly routes: readonly RouteConfig[];
+}
+
+/** Where filters keep what they share. */
+export interface StoreConfig {
+  readonly sizeBytes: number;
 }
 
 /** A TCP address. `host` is a name or an IP address without brackets; port 0 lets the system choose. */
@@ -227,6 +233,10 @@ export interface GrantConfig {
   readonly clientAddress: boolean;
   readonly clock: boolean;
   readonly random: boolean;
+  /** The name of the space that its keys are in; null without a grant. */
+  readonly store: string | null;
+  /** The name of the space that its allowances are in; null without a grant. */
+  readonly rateLimit: string | null;
   /** Names of secrets; each is in the configuration. */
   readonly secrets: readonly string[];
   /** Names and values, as `wasi:cli/environment` hands them out. */

@@ -1,9 +1,12 @@
 import * as z from "zod";
 import type { GrantConfig, SecretSource } from "./config.ts";
-import { flag, list, mapping, named, text } from "./shape.ts";
+import { EXPECTED, flag, list, mapping, named, text } from "./shape.ts";
 
-/** A grant before the filter's name has been put in. */
-export type GrantDraft = GrantConfig;
+/** A grant as it is written: `true` is a space of the filter's own, a name one that others with this name have, too. */
+export type GrantDraft = Omit<GrantConfig, "store" | "rateLimit"> & {
+  readonly store: boolean | string;
+  readonly rateLimit: boolean | string;
+};
 
 /** What a filter may call and see. What it imports without a grant is refused when it is loaded. */
 export function grant(): z.ZodType<GrantDraft> {
@@ -15,6 +18,16 @@ export function grant(): z.ZodType<GrantDraft> {
     "client-address": flag().default(false).describe("The client's address, within `exchange-facts`."),
     clock: flag().default(false).describe("The import `clock`."),
     random: flag().default(false).describe("The import `random`."),
+    store: space()
+      .default(false)
+      .describe(
+        "The import `store`: with keys of its own, or with those that all filters with this name share.",
+      ),
+    "rate-limit": space()
+      .default(false)
+      .describe(
+        "The import `rate-limit`: with allowances of its own, or with those that all filters with this name share.",
+      ),
     secrets: list("a list of secrets' names", reference("the name of a secret"), 64)
       .prefault([])
       .describe("The import `secrets`, and what can be read through it."),
@@ -28,10 +41,25 @@ export function grant(): z.ZodType<GrantDraft> {
       clientAddress: input["client-address"],
       clock: input.clock,
       random: input.random,
+      store: input.store,
+      rateLimit: input["rate-limit"],
       secrets: [...new Set(input.secrets)],
       env: Object.entries(input.env),
     }))
     .prefault({});
+}
+
+/** Puts the filter's name in. No name that a file gives is the own name of another filter's space. */
+export function resolveGrant(filter: string, draft: GrantDraft): GrantConfig {
+  const space = (granted: boolean | string): string | null =>
+    granted === false ? null : granted === true ? `filter ${filter}` : `shared ${granted}`;
+  return { ...draft, store: space(draft.store), rateLimit: space(draft.rateLimit) };
+}
+
+function space(): z.ZodType<boolean | string, boolean | string> {
+  const error = "true, false or a name to share by";
+  const name = z.string({ error }).regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, { error });
+  return z.union([z.boolean({ error }), name], { error }).meta({ [EXPECTED]: error });
 }
 
 /** Where a secret is read: never what it is. */

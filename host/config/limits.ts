@@ -36,6 +36,8 @@ export type FilterLimit =
   | "logRateMax"
   | "logLineBytesMax"
   | "metadataBytesMax"
+  | "storeKeyBytesMax"
+  | "storeValueBytesMax"
   | "instancesMax"
   | "instanceExchangesMax"
   | "instanceBytesMax"
@@ -229,6 +231,24 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     meaning: "The size of the metadata that all filters set in one exchange, keys and values together.",
     reason: "As much as a head: metadata are facts for the next filter, not a body.",
   },
+  storeKeyBytesMax: {
+    option: "store-key-bytes",
+    unit: "bytes",
+    min: 16,
+    max: 4 * KIB,
+    default: 1 * KIB,
+    meaning: "The size of a key that a filter gives to the store or the rate limit.",
+    reason: "Keys are names and digests; a longer one is better hashed.",
+  },
+  storeValueBytesMax: {
+    option: "store-value-bytes",
+    unit: "bytes",
+    min: 16,
+    max: 1 * MIB,
+    default: 64 * KIB,
+    meaning: "The size of a value that a filter puts into the store.",
+    reason: "A session or a cached answer fits; the store is memory, and no place for files.",
+  },
   instancesMax: {
     option: "instances",
     unit: "count",
@@ -274,6 +294,17 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
  * during a swap two generations are alive at once.
  */
 export const INSTANCES_PER_GENERATION_MAX: number = 7_500;
+
+/** The store that comes with the host. */
+export const STORE_SIZE: Bound = {
+  option: "size",
+  unit: "bytes",
+  min: 4 * MIB,
+  max: 1 * GIB,
+  default: 64 * MIB,
+  meaning: "The size of the memory that filters' keys, values, counters and allowances are kept in.",
+  reason: "Half a million counters; the system gives the memory when it is used.",
+};
 
 /** The size of a secret: what a filter reads of it is copied into its memory. */
 export const SECRET_BYTES_MAX: number = 64 * KIB;

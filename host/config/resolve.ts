@@ -7,6 +7,7 @@ import type {
   MatchConfig,
   UpstreamTls,
 } from "./config.ts";
+import { resolveGrant } from "./grant-schema.ts";
 import type { Draft } from "./schema.ts";
 
 /** What a configuration depends on besides its text. */
@@ -27,12 +28,14 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     name,
     ...filter,
     component: resolve(folder, filter.component),
+    grant: resolveGrant(name, filter.grant),
   }));
   return {
     listen: draft.listen.map((entry) => ({ ...entry, tls: resolveListenTls(entry.tls, folder) })),
     admin: resolveAdmin(draft.admin, folder),
     workers,
     artifacts: resolve(folder, draft.artifacts),
+    store: draft.store,
     log: draft.log,
     timeouts,
     limits,

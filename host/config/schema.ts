@@ -21,11 +21,12 @@ import type {
   MatchConfig,
   SecretSource,
   ServerConfig,
+  StoreConfig,
   UpstreamTls,
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
-import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE, STORE_SIZE } from "./limits.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -42,6 +43,7 @@ export interface Draft {
   readonly admin: AdminAddress | null;
   readonly workers: number | "auto";
   readonly artifacts: string;
+  readonly store: StoreConfig;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
@@ -89,6 +91,11 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   artifacts: path("the path of a folder")
     .prefault(".sluice")
     .describe("The folder that keeps compiled filters between starts."),
+  store: mapping("a mapping with size", {
+    size: bounded(STORE_SIZE).prefault("64MiB").describe(`${STORE_SIZE.meaning} ${STORE_SIZE.reason}`),
+  })
+    .transform(({ size }) => ({ sizeBytes: size }))
+    .prefault({}),
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...UPSTREAM_LIMITS, ...FILTER_LIMITS }),

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Door, doorName, openDoors } from "./door.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
@@ -56,6 +57,9 @@ export class Fleet {
   readonly #config: Config;
   readonly #owner: FleetOwner;
   readonly #members = new Map<number, Member>();
+  /** Outlives every worker. */
+  readonly #memory: SharedArrayBuffer;
+  readonly #store: SharedStore;
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
   #endpoints: Endpoint[] = [];
@@ -77,6 +81,8 @@ export class Fleet {
   constructor(config: Config, owner: FleetOwner) {
     this.#config = config;
     this.#owner = owner;
+    this.#memory = SharedStore.memory(config.store.sizeBytes);
+    this.#store = new SharedStore(this.#memory, MAIN_THREAD);
     for (let count = 0; count < config.workers; count++) this.#add();
     this.#pulses = setInterval(() => {
       for (const { watch } of this.#members.values()) watch.look();
@@ -191,6 +197,7 @@ export class Fleet {
         vitals,
         config: this.#config,
         viaName: this.#viaName,
+        store: this.#memory,
         instances: this.#instances,
       },
       {
@@ -253,6 +260,8 @@ export class Fleet {
   #ended(link: WorkerLink, error: Error | undefined): void {
     const member = this.#members.get(link.id);
     this.#members.delete(link.id);
+    // It may have ended in the middle of a change.
+    this.#store.recover(link.id);
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
     // Its instances have ended with it.
     if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));
@@ -312,6 +321,9 @@ async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value
     clearTimeout(timer);
   }
 }
+
+/** Workers count from 1. */
+const MAIN_THREAD = 0x3fff_ffff;
 
 /** How often the pulses are looked at. */
 const LOOK_MS = 100;

@@ -10,6 +10,8 @@ export interface WorkerData {
   readonly id: number;
   /** What the main thread may see at any time, by the places PULSE, OPEN, TAKEN and INSTANCES. */
   readonly vitals: Int32Array<SharedArrayBuffer>;
+  /** The memory of the store that all workers share. */
+  readonly store: SharedArrayBuffer;
   /** How this process names itself in Via. */
   readonly viaName: string;
   readonly config: Config;

@@ -68,7 +68,7 @@ export class ArtifactStore {
 }
 
 /** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
-const FORM = "jco-0.15.0-1";
+const FORM = "jco-0.15.0-2";
 
 async function readComponent(path: string): Promise<Buffer> {
   try {

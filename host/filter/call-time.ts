@@ -5,11 +5,13 @@
 export class CallTime {
   #wallNs: bigint | undefined;
   #monotonicNs: bigint | undefined;
+  #performanceMs: number | undefined;
 
   /** The next call has its own time. */
   goOn(): void {
     this.#wallNs = undefined;
     this.#monotonicNs = undefined;
+    this.#performanceMs = undefined;
   }
 
   get wallNs(): bigint {
@@ -18,5 +20,10 @@ export class CallTime {
 
   get monotonicNs(): bigint {
     return (this.#monotonicNs ??= process.hrtime.bigint());
+  }
+
+  /** For the host itself, which needs no bigint. */
+  get performanceMs(): number {
+    return (this.#performanceMs ??= performance.now());
   }
 }

@@ -1,5 +1,6 @@
 import type { Reply, RequestHead, ResponseHead } from "../message.ts";
 import type { Secrets } from "./secrets.ts";
+import type { StoreGrant } from "./store-access.ts";
 
 /** How a filter takes a body (WIT `filter.body-mode`). */
 export type BodyMode =
@@ -69,6 +70,7 @@ export interface HostServices {
   readonly filterName: string;
   readonly clientAddressGranted: boolean;
   readonly secrets: Secrets;
+  readonly store: StoreGrant;
   readonly logEnabled: (level: Level) => boolean;
   /** A line over the limits was not logged. */
   readonly logDropped: () => void;
@@ -91,6 +93,8 @@ export interface FilterLimits {
   readonly logLinesMax: number;
   readonly logLineBytesMax: number;
   readonly metadataBytesMax: number;
+  readonly storeKeyBytesMax: number;
+  readonly storeValueBytesMax: number;
 }
 
 /**

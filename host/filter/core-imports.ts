@@ -6,7 +6,9 @@ import type { HeadAccess } from "./head-access.ts";
 import { coreClock } from "./imports/clock.ts";
 import type { CoreImports } from "./imports/core.ts";
 import { coreRandom } from "./imports/random.ts";
+import { coreRateLimit } from "./imports/rate-limit.ts";
 import { coreSecrets } from "./imports/secrets.ts";
+import { coreStore } from "./imports/store.ts";
 import { levelOf, type Services } from "./services.ts";
 
 /** The handle that the present call was lent, and how it is told from all others. */
@@ -98,6 +100,8 @@ export function coreImports(
     ...coreClock(services),
     ...coreRandom(memory),
     ...coreSecrets(memory, services),
+    ...coreStore(memory, services),
+    ...coreRateLimit(memory, services),
     ...coreWasi(memory, services),
   };
 }

@@ -82,6 +82,11 @@ export class GuestMemory {
     return fresh;
   }
 
+  /** Traps unless so many bytes are there. */
+  check(at: number, length: number): void {
+    if (at + length > this.bytes.length) throw new GuestTrap("a list lies outside of the memory");
+  }
+
   /** A copy: guest memory changes under a view. */
   copy(at: number, length: number): Uint8Array {
     const bytes = this.bytes;

@@ -5,7 +5,9 @@ import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import { referenceClock } from "./imports/clock.ts";
 import { randomList, randomU64, referenceRandom } from "./imports/random.ts";
+import { referenceRateLimit } from "./imports/rate-limit.ts";
 import { referenceSecrets } from "./imports/secrets.ts";
+import { referenceStore } from "./imports/store.ts";
 import type { Services } from "./services.ts";
 import { LEVELS, type Level } from "./contract.ts";
 
@@ -106,6 +108,8 @@ export function referenceImports(services: Services): Record<string, Record<stri
     ...referenceClock(services),
     ...referenceRandom(),
     ...referenceSecrets(services),
+    ...referenceStore(services),
+    ...referenceRateLimit(services),
     ...referenceWasi(services),
   };
 }

@@ -10,6 +10,7 @@ import {
 import { CallTime } from "./call-time.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { Secrets } from "./secrets.ts";
+import { StoreAccess } from "./store-access.ts";
 
 /**
  * What an instance's imports do, apart from how they are called: the direct path lowers them itself and jco's lowers
@@ -23,6 +24,8 @@ export class Services {
   readonly environment: Environment;
   /** What the present call takes for the time. */
   readonly time: CallTime = new CallTime();
+  /** The store. */
+  readonly store: StoreAccess;
   #facts: ExchangeFacts | undefined;
   #linesLeft: number;
 
@@ -31,6 +34,7 @@ export class Services {
     this.#limits = limits;
     this.#linesLeft = limits.logLinesMax;
     this.environment = environment;
+    this.store = new StoreAccess(host.store, limits, this.time);
   }
 
   open(facts: ExchangeFacts): void {
@@ -97,6 +101,8 @@ export class Services {
 
   /** What was said in a call that has trapped. */
   takeSaid(): string {
+    // The guest may have used up the stack in the middle of a change of the store; now there is room again.
+    this.#host.store.store.repair();
     const said = this.#said;
     this.#said = "";
     const cut = said.length >= this.#limits.logLineBytesMax;

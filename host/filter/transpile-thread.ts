@@ -4,7 +4,7 @@ import { parentPort } from "node:worker_threads";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
 import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { isDirect } from "./direct.ts";
-import { FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
+import { calledOf, FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
 
 /** Asks for the form of a component that can be run, to be kept in `folder`. */
 export interface TranspileRequest {
@@ -62,9 +62,10 @@ async function transpile({ bytes, store, folder }: TranspileRequest): Promise<st
     instantiation: "sync",
     base64Cutoff: 0,
   });
-  const other = whyOtherContract(declarations(files));
+  const sources = declarations(files);
+  const other = whyOtherContract(sources);
   if (other !== undefined) return other;
-  await keep(store, folder, files, world.imports);
+  await keep(store, folder, files, calledOf(world.imports, sources));
   return undefined;
 }
 

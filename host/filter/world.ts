@@ -50,6 +50,14 @@ export function whyOtherContract(sources: ReadonlyMap<string, string>): string |
   return undefined;
 }
 
+/** The imports that have something to call: one that is there for its types needs no grant, as `store` is beside `rate-limit`. */
+export function calledOf(imports: readonly string[], sources: ReadonlyMap<string, string>): string[] {
+  return imports.filter((name) => {
+    const source = sources.get(name);
+    return source === undefined || /^export (function|class) /m.test(source);
+  });
+}
+
 export const FILTER = "sluice:filter/filter@0.1.0";
 
 const CONTRACT: Readonly<Record<string, Declarations>> = contract;
@@ -62,6 +70,8 @@ const OFFERED: ReadonlySet<string> = new Set([
   "sluice:filter/clock@0.1.0",
   "sluice:filter/random@0.1.0",
   "sluice:filter/secrets@0.1.0",
+  "sluice:filter/store@0.1.0",
+  "sluice:filter/rate-limit@0.1.0",
 ]);
 
 /** What the host gives of WASI 0.2, whatever the patch version. */

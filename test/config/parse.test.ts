@@ -40,6 +40,8 @@ describe("a whole file", () => {
         logRateMax: 1_000,
         logLineBytesMax: 8_192,
         metadataBytesMax: 16_384,
+        storeKeyBytesMax: 1_024,
+        storeValueBytesMax: 65_536,
         instancesMax: 256,
         instanceExchangesMax: 1_000_000,
         instanceBytesMax: 8_388_608,
@@ -89,6 +91,7 @@ describe("a whole file", () => {
           serverTiming: false,
         },
       ],
+      store: { sizeBytes: 67_108_864 },
       secrets: [],
     });
   });
@@ -110,7 +113,7 @@ filters:
     sha256: ${"AB".repeat(32)}
     config: { header: x-api-key, nested: [1, 2.5, true, null, "text"] }
     on-failure: open
-    grant: { log: false, exchange-facts: true, client-address: true, clock: true, env: { REGION: eu, EMPTY: "" } }
+    grant: { log: false, exchange-facts: true, client-address: true, clock: true, store: true, rate-limit: all, env: { REGION: eu, EMPTY: "" } }
 routes:
   - name: main
     match: { host: "*.Example.com", path: /api/*, methods: [GET, POST, GET] }
@@ -153,6 +156,8 @@ routes:
             clientAddress: true,
             clock: true,
             random: false,
+            store: "filter keys",
+            rateLimit: "shared all",
             env: [
               ["REGION", "eu"],
               ["EMPTY", ""],

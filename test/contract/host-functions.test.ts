@@ -1,8 +1,9 @@
 /** The imports that a filter is granted, called from Rust by the host's own path and by jco's. */
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
 import { component } from "../support/test-host.ts";
-import { type Account, type Story, temporaryStore, type Twin, Twins } from "./twin.ts";
+import { type Account, LIMITS, type Story, temporaryStore, type Twin, Twins } from "./twin.ts";
 
 let store: ArtifactStore;
 let close: () => Promise<void>;
@@ -90,6 +91,113 @@ describe("random", () => {
       expect(twin.run(STORY).calls.at(-1), way).toEqual(["on-request", "size: "]);
     for (const [way, twin] of both([{ random: 8_000 }]))
       expect(told(twin.run(STORY))[0]?.length, way).toBeGreaterThan(8_000);
+  });
+});
+
+describe("store", () => {
+  const all = (...calls: readonly object[]): string[] => told(agreed(calls));
+
+  test("keeps values and counters, and tells them apart", () => {
+    expect(
+      all(
+        { get: "k" },
+        { set: ["k", "é\0", null] },
+        { get: "k" },
+        { add: ["k", 1, null] },
+        { add: ["hits", -5, null] },
+        { get: "hits" },
+        { delete: "hits" },
+        { get: "hits" },
+        { set: ["k", "gone", 0] },
+        { get: "k" },
+      ),
+    ).toEqual([
+      "Ok(None)",
+      "Ok(())",
+      "some \\xc3\\xa9\\x00",
+      "Err(Error::WrongType)",
+      "Ok(-5)",
+      "some -5",
+      "Ok(())",
+      "Ok(None)",
+      "Ok(())",
+      "Ok(None)",
+    ]);
+  });
+
+  test("compares and sets", () => {
+    expect(
+      all(
+        { "compare-and-set": ["k", "a", "b", null] },
+        { "compare-and-set": ["k", null, "a", null] },
+        { "compare-and-set": ["k", null, "b", null] },
+        { "compare-and-set": ["k", "a", "b", null] },
+        { get: "k" },
+      ),
+    ).toEqual([
+      "Ok(Exchanged::Found(None))",
+      "Ok(Exchanged::Stored)",
+      "Ok(Exchanged::Found(Some([97])))",
+      "Ok(Exchanged::Stored)",
+      "some b",
+    ]);
+  });
+
+  test("refuses what is too large, a counter that overflows, and more than fits", () => {
+    const long = "x".repeat(LIMITS.storeValueBytesMax + 1);
+    const key = "x".repeat(LIMITS.storeKeyBytesMax + 1);
+    expect(all({ set: ["k", long, null] }, { get: key }, { add: [key, 1, null] }, { delete: key })).toEqual(
+      Array(4).fill("Err(Error::TooLarge)"),
+    );
+    // The largest counter but a few, in JSON's own way to write it.
+    expect(all({ add: ["k", 2 ** 63 - 1_024, null] }, { add: ["k", 1_000, null] })).toEqual([
+      "Ok(9223372036854775000)",
+      'Err(Error::Other("the counter is full"))',
+    ]);
+    const filled = all(...Array.from({ length: 80 }, (_, n) => ({ set: [`k${n}`, long.slice(1), null] })));
+    expect([filled[0], filled.at(-1)]).toEqual(["Ok(())", "Err(Error::Full)"]);
+  });
+
+  test("does the same both ways, whatever is done", () => {
+    const key = fc.constantFrom("a", "b", "");
+    const value = fc.constantFrom("", "1", "é");
+    const ms = fc.constantFrom(null, 0, 1, 9_007_199_254_740_991);
+    const call = fc.oneof(
+      fc.record({ get: key }),
+      fc.record({ set: fc.tuple(key, value, ms) }),
+      fc.record({ delete: key }),
+      fc.record({ "compare-and-set": fc.tuple(key, fc.option(value), value, ms) }),
+      fc.record({ add: fc.tuple(key, fc.maxSafeInteger(), ms) }),
+      fc.record({
+        take: fc.tuple(
+          key,
+          fc.nat(4_294_967_295),
+          fc.nat(9_007_199_254_740_991),
+          fc.nat(4_294_967_295),
+          fc.nat(4_294_967_295),
+        ),
+      }),
+      fc.record({ take: fc.tuple(key, fc.nat(3), fc.nat(1_000), fc.nat(3), fc.nat(3)) }),
+    );
+    fc.assert(
+      fc.property(fc.array(call, { maxLength: 30 }), (calls) => {
+        expect(all(...calls)).toHaveLength(calls.length);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe("rate-limit", () => {
+  test("allows what is left, and tells when it would be allowed", () => {
+    const take = { take: ["client", 1, 1_000, 2, 1] };
+    expect(told(agreed([take, take, take, { take: ["client", 0, 1, 1, 1] }, { get: "client" }]))).toEqual([
+      "Ok(Verdict::Allowed(1))",
+      "Ok(Verdict::Allowed(0))",
+      "Ok(Verdict::Refused(1000))",
+      'Err(Error::Other("limit, period and burst are at least 1"))',
+      "Ok(None)",
+    ]);
   });
 });
 

@@ -17,6 +17,8 @@ import { DirectInstance } from "../../host/filter/direct.ts";
 import { Secrets } from "../../host/filter/secrets.ts";
 import { faultOf } from "../../host/filter/fault.ts";
 import { importScript, type LinkedScript, ReferenceInstance } from "../../host/filter/reference.ts";
+import type { StoreGrant } from "../../host/filter/store-access.ts";
+import { SharedStore, spaceOf } from "../../host/store/shared-store.ts";
 import { type Reply, RequestHead, ResponseHead } from "../../host/message.ts";
 
 /** An exchange, as plain data: each instance gets its own copy of the heads. */
@@ -42,6 +44,12 @@ export interface Account {
   readonly log: readonly string[];
 }
 
+class StillStore extends SharedStore {
+  override time(): number {
+    return 1e9;
+  }
+}
+
 /** What a host gives every filter; the lines that come of it are kept. */
 class Recorder implements HostServices {
   readonly filterName: string = "twin é";
@@ -50,6 +58,12 @@ class Recorder implements HostServices {
     "token é": Buffer.from("s3cr3t\xff\n", "latin1"),
     password: Buffer.from("swordfish"),
   });
+  /** Empty, and its time stands still: two runs of the same calls come to the same. */
+  readonly store: StoreGrant = {
+    store: new StillStore(SharedStore.memory(4 * 1_048_576), 1),
+    space: spaceOf("keys"),
+    rates: spaceOf("rates"),
+  };
   lines: string[] = [];
 
   logEnabled(): boolean {
@@ -171,6 +185,8 @@ export const LIMITS: FilterLimits = {
   logLinesMax: 100,
   logLineBytesMax: 8_192,
   metadataBytesMax: 16_384,
+  storeKeyBytesMax: 1_024,
+  storeValueBytesMax: 65_536,
 };
 
 const ENVIRONMENT = [["REGION", "eu é"]] as const;

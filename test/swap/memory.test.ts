@@ -9,6 +9,7 @@ import { FilterLog, type FilterLogBounds } from "../../host/ops/filter-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
 import { UpstreamLog } from "../../host/ops/upstream-log.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
+import { SharedStore } from "../../host/store/shared-store.ts";
 import { Sweeper } from "../../host/sweeper.ts";
 import { request } from "../support/raw-client.ts";
 import { component, configOf, startProxy } from "../support/test-host.ts";
@@ -70,6 +71,7 @@ describe("the objects of generations that are over", () => {
       new UpstreamLog(new LineBatch(() => {}), 1, "silent"),
       sweeper,
       OWNER,
+      new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     );
     const artifact = await store.load(MARK, undefined);
     const graves = new Map<string, WeakRef<object>[]>();
@@ -119,6 +121,7 @@ describe("the objects of generations that are over", () => {
       new UpstreamLog(new LineBatch(() => {}), 1, "silent"),
       sweeper,
       OWNER,
+      new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     );
     const artifact = await store.load(MARK, undefined);
     const config = configOf({

@@ -78,11 +78,11 @@ const ROWS: readonly Row[] = [
     /mark\.wasm has the digest [0-9a-f]{64}, and 0{64} was asked for$/,
   ],
   [
-    "an import that is not offered",
+    "an import that is not granted",
     "mark",
     () => ({ component: component("wants_store"), config: null }),
     "ARTIFACT_REFUSED",
-    /wants_store\.wasm imports sluice:filter\/store@0\.1\.0, which this version of the host does not offer yet$/,
+    /^filter mark imports sluice:filter\/store@0\.1\.0, which it is not granted: filters\.mark needs `grant: \{ store: true \}`$/,
   ],
   [
     "an import that the grant takes away",

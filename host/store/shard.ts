@@ -1,12 +1,5 @@
+import { BLOCK_BYTES, BLOCK_WORDS, blocksFor, EntryData, NEXT, type StoreViews } from "./entry-data.ts";
 import type { Part, Space } from "./store.ts";
-
-/** The memory of a store, seen in the ways that a shard needs. Bytes of a number are in its own order: no other machine sees them. */
-export interface ShardViews {
-  readonly words: Int32Array;
-  readonly bytes: Uint8Array;
-  readonly times: Float64Array;
-  readonly numbers: BigInt64Array;
-}
 
 /** Where a shard is, in words, and how large. */
 export interface ShardPlace {
@@ -21,10 +14,10 @@ export interface ShardPlace {
  *
  * Nothing here locks. A thread may end between any two writes, and then `rebuild` makes a whole table again of the entries:
  * an entry counts from the one write that makes its state ENTRY to the one that takes it away, and of two with one key the
- * later one.
+ * later one. Only where there is no room for two the old value goes before the new one comes.
  */
 export class Shard {
-  readonly #views: ShardViews;
+  readonly #views: StoreViews;
   readonly #words: Int32Array;
   readonly #head: number;
   readonly #buckets: number;
@@ -32,10 +25,11 @@ export class Shard {
   /** One block before the first: blocks are numbered from 1, so that 0 is none. */
   readonly #origin: number;
   readonly #blocks: number;
+  readonly #data: EntryData;
   /** The one before the entry that `find` has found, in its bucket. */
   #before = 0;
 
-  constructor(views: ShardViews, place: ShardPlace) {
+  constructor(views: StoreViews, place: ShardPlace) {
     this.#views = views;
     this.#words = views.words;
     this.#head = place.at;
@@ -43,6 +37,7 @@ export class Shard {
     this.#bucketMask = place.buckets - 1;
     this.#origin = this.#buckets + place.buckets - BLOCK_WORDS;
     this.#blocks = place.blocks;
+    this.#data = new EntryData(views, this.#origin);
   }
 
   get entries(): number {
@@ -93,11 +88,11 @@ export class Shard {
   /** A copy of the value. */
   value(entry: number): Uint8Array {
     const at = this.#origin + entry * BLOCK_WORDS;
-    const value = new Uint8Array(this.#words[at + VALUE_LENGTH] as number);
-    this.#eachSpan(entry, this.#words[at + KEY_LENGTH] as number, value.length, (from, done, length) =>
-      value.set(this.#views.bytes.subarray(from, from + length), done),
+    return this.#data.read(
+      entry,
+      this.#words[at + KEY_LENGTH] as number,
+      this.#words[at + VALUE_LENGTH] as number,
     );
-    return value;
   }
 
   /**
@@ -207,8 +202,8 @@ export class Shard {
     words[at + ORDER] = sequence;
     this.prolong(entry, made.expires);
     this.setNumber(entry, made.number);
-    this.#write(entry, 0, key);
-    if (made.value.length > 0) this.#write(entry, key.length, made.value);
+    this.#data.write(entry, 0, key);
+    if (made.value.length > 0) this.#data.write(entry, key.length, made.value);
     const first = (this.#head + FIRST_EXPIRY) >>> 1;
     if (made.expires < (this.#views.times[first] as number)) this.#views.times[first] = made.expires;
     const bucket = this.#buckets + (hash & this.#bucketMask);
@@ -271,10 +266,7 @@ export class Shard {
     const words = this.#words;
     const hash = words[at + HASH] as number;
     const length = words[at + KEY_LENGTH] as number;
-    const key = new Uint8Array(length);
-    this.#eachSpan(entry, 0, length, (from, done, count) =>
-      key.set(this.#views.bytes.subarray(from, from + count), done),
-    );
+    const key = this.#data.read(entry, 0, length);
     const space = { high: words[at + SPACE_HIGH] as number, low: words[at + SPACE_LOW] as number };
     const other = this.find(space, { bytes: key, at: 0, length }, hash);
     const bucket = this.#buckets + (hash & this.#bucketMask);
@@ -303,66 +295,9 @@ export class Shard {
 
   #isOf(entry: number, at: number, space: Space, key: Part): boolean {
     const words = this.#words;
-    const { bytes } = this.#views;
-    const { length } = key;
-    if (words[at + KEY_LENGTH] !== length) return false;
+    if (words[at + KEY_LENGTH] !== key.length) return false;
     if (words[at + SPACE_HIGH] !== space.high || words[at + SPACE_LOW] !== space.low) return false;
-    const from = (at + DATA) << 2;
-    const short = length < HEAD_DATA_BYTES ? length : HEAD_DATA_BYTES;
-    for (let index = 0; index < short; index++)
-      if (bytes[from + index] !== key.bytes[key.at + index]) return false;
-    return length <= HEAD_DATA_BYTES || this.#endsLike(entry, key);
-  }
-
-  #endsLike(entry: number, key: Part): boolean {
-    let same = true;
-    this.#eachSpan(entry, HEAD_DATA_BYTES, key.length - HEAD_DATA_BYTES, (from, done, length) => {
-      const start = key.at + HEAD_DATA_BYTES + done;
-      for (let index = 0; same && index < length; index++)
-        same = this.#views.bytes[from + index] === key.bytes[start + index];
-    });
-    return same;
-  }
-
-  #write(entry: number, offset: number, { bytes, at, length }: Part): void {
-    if (offset + length <= HEAD_DATA_BYTES) {
-      // A loop beats a copy by a native call where there is so little.
-      const to = ((this.#origin + entry * BLOCK_WORDS + DATA) << 2) + offset;
-      for (let index = 0; index < length; index++)
-        this.#views.bytes[to + index] = bytes[at + index] as number;
-      return;
-    }
-    this.#eachSpan(entry, offset, length, (to, done, count) =>
-      this.#views.bytes.set(bytes.subarray(at + done, at + done + count), to),
-    );
-  }
-
-  /** The places in memory of a part of an entry's data: the key and behind it the value, block after block. */
-  #eachSpan(
-    entry: number,
-    offset: number,
-    length: number,
-    visit: (at: number, done: number, count: number) => void,
-  ): void {
-    let block = entry;
-    let skip = offset;
-    let start = DATA << 2;
-    let room = HEAD_DATA_BYTES;
-    let done = 0;
-    while (done < length) {
-      const at = this.#origin + block * BLOCK_WORDS;
-      if (skip < room) {
-        const count = Math.min(room - skip, length - done);
-        visit((at << 2) + start + skip, done, count);
-        done += count;
-        skip = 0;
-      } else {
-        skip -= room;
-      }
-      block = this.#words[at + NEXT] as number;
-      start = TAIL_DATA << 2;
-      room = TAIL_DATA_BYTES;
-    }
+    return this.#data.beginsLike(entry, key);
   }
 }
 
@@ -376,13 +311,6 @@ export interface NewEntry {
 
 /** Words that a shard takes beside its buckets and blocks. */
 export const HEAD_WORDS = 16;
-export const BLOCK_WORDS = 32;
-const BLOCK_BYTES: number = BLOCK_WORDS * 4;
-
-/** How many blocks so many bytes of key and value take. */
-export function blocksFor(bytes: number): number {
-  return bytes <= HEAD_DATA_BYTES ? 1 : 1 + Math.ceil((bytes - HEAD_DATA_BYTES) / TAIL_DATA_BYTES);
-}
 
 // Words of a shard's head. The first one is its lock.
 const FREED = 1;
@@ -394,10 +322,8 @@ const SEQUENCE = 5;
 /** Two words. Nothing expires before. */
 const FIRST_EXPIRY = 6;
 
-// Words of an entry's first block. Those behind it have NEXT at the same place, and then data.
+// Words of an entry's first block, which end where its data begins. Those behind it have NEXT at the same place.
 const STATE = 0;
-const NEXT = 1;
-const TAIL_DATA = 2;
 const CHAIN = 2;
 const HASH = 3;
 const SPACE_HIGH = 4;
@@ -410,10 +336,5 @@ const ORDER = 9;
 const EXPIRES = 10;
 /** Two words. */
 const NUMBER = 12;
-const DATA = 14;
-
-const HEAD_DATA_BYTES: number = (BLOCK_WORDS - DATA) * 4;
-const TAIL_DATA_BYTES: number = (BLOCK_WORDS - TAIL_DATA) * 4;
-
 const FREE = 0;
 const ENTRY = 2;

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { ShardLock } from "./shard-lock.ts";
-import { BLOCK_WORDS, HEAD_WORDS, type NewEntry, Shard, type ShardPlace } from "./shard.ts";
+import { BLOCK_WORDS } from "./entry-data.ts";
+import { HEAD_WORDS, type NewEntry, Shard, type ShardPlace } from "./shard.ts";
 import {
   type CellRate,
   type Exchanged,

@@ -183,7 +183,7 @@ describe("store", () => {
       fc.property(fc.array(call, { maxLength: 30 }), (calls) => {
         expect(all(...calls)).toHaveLength(calls.length);
       }),
-      { numRuns: 50 },
+      { numRuns: 25 },
     );
   });
 });

@@ -14,18 +14,18 @@ export class Model {
     return this.#live(key, now)?.value.toString();
   }
 
-  set(key: string, value: string, expires: number): void {
+  set(key: string, value: string, expires: number, _now: number): undefined {
     this.#entries.set(key, { value, expires });
   }
 
-  delete(key: string): void {
+  delete(key: string): undefined {
     this.#entries.delete(key);
   }
 
   exchange(key: string, expected: string | undefined, value: string, expires: number, now: number): unknown {
     const present = this.get(key, now);
     if (present !== expected) return { found: present };
-    this.set(key, value, expires);
+    this.set(key, value, expires, now);
     return "stored";
   }
 

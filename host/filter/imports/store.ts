@@ -106,7 +106,7 @@ export function referenceStore(services: Services): Record<string, Record<string
         const before = expected === undefined ? undefined : whole(expected);
         const result = services.store.compareAndSet(whole(key), before, whole(value), msOf(lifetime));
         if (result === STORED) return { tag: "stored" };
-        return { tag: "found", val: (answered(result) as { found: Uint8Array | undefined }).found };
+        return { tag: "found", val: answered(result).found };
       },
       add: (key: Uint8Array, amount: bigint, lifetime: JcoLifetime) =>
         answered(services.store.add(whole(key), amount, msOf(lifetime))),
@@ -160,9 +160,13 @@ function msOf(lifetime: JcoLifetime): number {
   return lifetime.tag === "ms" ? Number(lifetime.val) : Number.POSITIVE_INFINITY;
 }
 
-function answered<Answer>(answer: Answer | StoreFault): Answer {
-  if (typeof answer === "string") throw new StoreRefused(answer as StoreFault);
-  return answer as Answer;
+function answered<Answer>(answer: Answer | StoreFault): Exclude<Answer, StoreFault> {
+  if (isFault(answer)) throw new StoreRefused(answer);
+  return answer as Exclude<Answer, StoreFault>;
+}
+
+function isFault(answer: unknown): answer is StoreFault {
+  return typeof answer === "string";
 }
 
 /** WIT `store.error`, in the order of its cases; what is none of them is its `other`. */

@@ -167,6 +167,7 @@ const HOST: HostServices = {
     rates: spaceOf("rates"),
   },
   logEnabled: () => false,
+  handlesLeaked: () => {},
   logDropped: () => {},
   log: () => {},
 };

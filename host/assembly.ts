@@ -145,6 +145,9 @@ export class Assembly {
         message: string,
         attributes: readonly (readonly [string, string])[],
       ) => this.#log.said(level, entry.name, id, message, attributes),
+      handlesLeaked: (count: number) => {
+        this.#meter.filter(entry.name).handlesLeaked += count;
+      },
       logDropped: () => {
         this.#meter.logLinesDropped += 1;
       },

@@ -72,6 +72,8 @@ export interface HostServices {
   readonly secrets: Secrets;
   readonly store: StoreGrant;
   readonly logEnabled: (level: Level) => boolean;
+  /** Handles that the guest has been given in an exchange were not given back by its end. */
+  readonly handlesLeaked: (count: number) => void;
   /** A line over the limits was not logged. */
   readonly logDropped: () => void;
   readonly log: (

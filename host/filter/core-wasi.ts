@@ -24,14 +24,15 @@ function streams(memory: () => GuestMemory, services: Services): CoreImports {
     ok(out);
   };
   const flush = (_self: number, out: number): void => ok(out);
+  const returned = (): void => services.returned();
   const read = (_self: number, _length: bigint, out: number): void => closed(memory(), out);
   return {
     "wasi:io/error@0.2": { "[resource-drop]error": nothing },
     // Only output streams give pollables, and these never make anyone wait.
-    "wasi:io/poll@0.2": { "[resource-drop]pollable": nothing, "[method]pollable.block": nothing },
+    "wasi:io/poll@0.2": { "[resource-drop]pollable": returned, "[method]pollable.block": nothing },
     "wasi:io/streams@0.2": {
-      "[resource-drop]input-stream": nothing,
-      "[resource-drop]output-stream": nothing,
+      "[resource-drop]input-stream": returned,
+      "[resource-drop]output-stream": returned,
       "[method]output-stream.check-write": (_self: number, out: number) => {
         ok(out);
         memory().view.setBigUint64(out + 8, WRITE_BYTES_MAX, true);
@@ -40,10 +41,10 @@ function streams(memory: () => GuestMemory, services: Services): CoreImports {
       "[method]output-stream.blocking-write-and-flush": write,
       "[method]output-stream.flush": flush,
       "[method]output-stream.blocking-flush": flush,
-      "[method]output-stream.subscribe": () => POLLABLE,
+      "[method]output-stream.subscribe": () => services.lend(POLLABLE),
       "[method]input-stream.read": read,
       "[method]input-stream.blocking-read": read,
-      "[method]input-stream.subscribe": () => POLLABLE,
+      "[method]input-stream.subscribe": () => services.lend(POLLABLE),
     },
   };
 }
@@ -51,9 +52,9 @@ function streams(memory: () => GuestMemory, services: Services): CoreImports {
 function cli(memory: () => GuestMemory, services: Services): CoreImports {
   const none = (out: number): void => memory().view.setUint8(out, 0);
   return {
-    "wasi:cli/stdin@0.2": { "get-stdin": () => STDIN },
-    "wasi:cli/stdout@0.2": { "get-stdout": () => STDOUT },
-    "wasi:cli/stderr@0.2": { "get-stderr": () => STDERR },
+    "wasi:cli/stdin@0.2": { "get-stdin": () => services.lend(STDIN) },
+    "wasi:cli/stdout@0.2": { "get-stdout": () => services.lend(STDOUT) },
+    "wasi:cli/stderr@0.2": { "get-stderr": () => services.lend(STDERR) },
     "wasi:cli/exit@0.2": {
       exit: () => {
         throw new GuestTrap("the filter called exit", "trap");

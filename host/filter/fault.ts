@@ -61,10 +61,18 @@ const FRAME = /wasm:\/\/wasm\/([^\s:]*):wasm-function\[(\d+)\]:(0x[0-9a-f]+)/g;
 
 function reasonOf(error: unknown): FaultReason {
   if (error instanceof FilterFault || error instanceof GuestTrap) return error.reason;
-  if (error instanceof WebAssembly.RuntimeError) return "trap";
+  if (error instanceof WebAssembly.RuntimeError) {
+    if (JCO_HANDLE.test(error.message)) return "handle";
+    if (JCO_REENTRY.test(error.message)) return "reentry";
+    return EXHAUSTED.test(error.message) ? "stack" : "trap";
+  }
   // V8 reports a guest's exhausted stack as a RangeError, as it does a guest's pointer beyond its memory.
   if (error instanceof RangeError) return EXHAUSTED.test(error.message) ? "stack" : "contract";
   return "host";
 }
 
-const EXHAUSTED = /call stack size/;
+const EXHAUSTED = /call stack (size|exhausted)/;
+
+// On the reference path jco finds these, and calls them traps.
+const JCO_HANDLE = /^unknown handle index|\bborrow(ed| handles)\b/;
+const JCO_REENTRY = /cannot (enter|leave) component instance/;

@@ -27,6 +27,9 @@ export class Services {
   /** The store. */
   readonly store: StoreAccess;
   #facts: ExchangeFacts | undefined;
+  /** Handles of the host's that the guest owns now, and owned when the exchange began. */
+  #owned = 0;
+  #ownedBefore = 0;
   #linesLeft: number;
 
   constructor(host: HostServices, limits: FilterLimits, environment: Environment) {
@@ -40,11 +43,24 @@ export class Services {
   open(facts: ExchangeFacts): void {
     this.time.goOn();
     this.#facts = facts;
+    this.#ownedBefore = this.#owned;
     this.#linesLeft = this.#limits.logLinesMax;
   }
 
   close(): void {
     this.#facts = undefined;
+    if (this.#owned > this.#ownedBefore) this.#host.handlesLeaked(this.#owned - this.#ownedBefore);
+  }
+
+  /** The guest gets a handle that it has to give back. */
+  lend(handle: number): number {
+    this.#owned += 1;
+    return handle;
+  }
+
+  returned(): void {
+    if (this.#owned === 0) throw new GuestTrap("a handle made up", "handle");
+    this.#owned -= 1;
   }
 
   get secrets(): Secrets {

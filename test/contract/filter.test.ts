@@ -51,7 +51,8 @@ const HOST: HostServices = {
     rates: spaceOf("rates"),
   },
   logEnabled: () => true,
-  logDropped: () => {},
+  handlesLeaked: () => {},
+      logDropped: () => {},
   log: () => {},
 };
 

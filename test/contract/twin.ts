@@ -70,6 +70,10 @@ class Recorder implements HostServices {
     return true;
   }
 
+  handlesLeaked(count: number): void {
+    this.lines.push(`leaked ${count}`);
+  }
+
   logDropped(): void {
     this.lines.push("dropped");
   }

@@ -52,7 +52,7 @@ const HOST: HostServices = {
   },
   logEnabled: () => true,
   handlesLeaked: () => {},
-      logDropped: () => {},
+  logDropped: () => {},
   log: () => {},
 };
 

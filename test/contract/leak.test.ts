@@ -18,7 +18,8 @@ class Guest {
   }, this.#services);
 
   call(module: string, name: string): void {
-    (this.#imports[`wasi:${module}@0.2`]?.[name] as (handle: number) => void)(1);
+    const group = this.#imports[`wasi:${module}@0.2`] as Record<string, (handle: never) => unknown>;
+    group[name]?.(1 as never);
   }
 
   exchange(calls: () => void): void {

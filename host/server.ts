@@ -3,6 +3,7 @@ import type { ServerConfig, UpstreamConfig } from "./config/config.ts";
 import { Failure } from "./failure.ts";
 import type { HeadParser } from "./http1/head-parser.ts";
 import { ServerConnection, type ServerKeeper } from "./http1/server-connection.ts";
+import { SocketReader } from "./http1/socket-reader.ts";
 import type { ServerMeter, TryFailure } from "./ops/server-meter.ts";
 import type { Sweeper, Timed } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
@@ -191,8 +192,8 @@ export class Server implements ServerKeeper, Choice, Timed {
     for (const call of this.#pending.splice(0)) call.elsewhere();
   }
 
-  dial(): Socket {
-    return this.#dialer.dial();
+  dial(reader?: SocketReader): Socket {
+    return this.#dialer.dial(reader);
   }
 
   get stands(): Dialer["stands"] {
@@ -213,7 +214,9 @@ export class Server implements ServerKeeper, Choice, Timed {
 
   #open(): ServerConnection {
     const { parser, limits, sweeper } = this.#means;
-    const connection = new ServerConnection(this.dial(), parser, limits, this, this.stands);
+    const reader = this.stands === "connect" ? new SocketReader() : undefined;
+    const socket = this.dial(reader);
+    const connection = new ServerConnection(socket, parser, limits, this, this.stands, reader);
     this.#all.add(connection);
     sweeper.add(connection);
     return connection;

@@ -9,6 +9,7 @@ import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts
 import type { HeadParser } from "./head-parser.ts";
 import type { HeldHeads } from "./held-heads.ts";
 import { type ReadRequest, readRequest, refusalOf, tooLong, withoutEmptyLines } from "./request.ts";
+import { keepRead } from "./socket-reader.ts";
 import { breakOff } from "./tunnel.ts";
 import { httpDate, STATUS_LINES } from "./wire.ts";
 
@@ -138,11 +139,24 @@ export class ClientConnection implements BodySink {
     this.#world.heads.hold(client);
   }
 
-  /** Gives false when there is more waiting than should. Strings are Latin-1. */
-  write(data: string | Buffer): boolean {
-    const room = typeof data === "string" ? this.socket.write(data, "latin1") : this.socket.write(data);
-    if (!room && this.#writeDeadline === 0) this.#writeDeadline = Date.now() + this.#world.limits.writeMs;
-    return room;
+  /** Latin-1. Gives false when there is more waiting than should. */
+  write(text: string): boolean {
+    return this.#timed(this.socket.write(text, "latin1"));
+  }
+
+  /** The same for a view of what is being read, between two texts: what the system cannot take at once it goes on taking from there. */
+  writeView(before: string, data: Buffer, after: string): boolean {
+    const { socket } = this;
+    const waiting = socket.writableLength > 0;
+    const corked = before !== "" || after !== "";
+    if (corked) socket.cork();
+    if (before !== "") socket.write(before, "latin1");
+    let room = socket.write(data);
+    if (after !== "") room = socket.write(after, "latin1");
+    if (corked) socket.uncork();
+    // What TLS takes it encrypts at once.
+    if (waiting || (socket.writableLength > 0 && !(socket instanceof TLSSocket))) keepRead();
+    return this.#timed(room || socket.writableLength === 0);
   }
 
   /** A response that leaves a part of the request unread is the last one of its connection. */
@@ -217,6 +231,12 @@ export class ClientConnection implements BodySink {
     // The request is complete: from here on the time is the upstream's.
     this.#deadline = this.#waitForClient(0);
     this.#client?.owner?.clientEnded(trailers);
+  }
+
+  /** A client that leaves no room has so long to make some. */
+  #timed(room: boolean): boolean {
+    if (!room && this.#writeDeadline === 0) this.#writeDeadline = Date.now() + this.#world.limits.writeMs;
+    return room;
   }
 
   #served(client: Client): void {

@@ -2,6 +2,7 @@ import type { Failure } from "../failure.ts";
 import { indexOf } from "../fields.ts";
 import type { FieldList, Reply, RequestHead, ResponseHead } from "../message.ts";
 import type { ClientConnection } from "./client-connection.ts";
+import { COPIED_BYTES_MAX } from "./socket-reader.ts";
 import { chunkLine, fieldLines, httpDate, lastChunk, STATUS_LINES } from "./wire.ts";
 
 /** What a client tells its exchange. After `clientGone` or `clientServed` nothing more comes. */
@@ -136,20 +137,11 @@ export class Client {
     const held = this.#held;
     this.#held = undefined;
     const { connection } = this;
-    if (length <= STRING_BYTES_MAX) {
-      // As one string head and body are one write, for the price of one copy of a short body.
-      const body = chunk.latin1Slice(0, length);
-      return connection.write(`${held ?? ""}${this.#chunked ? `${chunkLine(length)}${body}\r\n` : body}`);
-    }
-    if (held === undefined && !this.#chunked) return connection.write(chunk);
-    const { socket } = connection;
-    socket.cork();
-    if (held !== undefined) socket.write(held, "latin1");
-    if (this.#chunked) socket.write(chunkLine(length), "latin1");
-    const room = connection.write(chunk);
-    if (this.#chunked) socket.write("\r\n", "latin1");
-    socket.uncork();
-    return room;
+    const before = this.#chunked ? `${held ?? ""}${chunkLine(length)}` : (held ?? "");
+    const after = this.#chunked ? "\r\n" : "";
+    // As one string head and body are one write, for the price of one copy of a short body.
+    if (length <= COPIED_BYTES_MAX) return connection.write(before + chunk.latin1Slice(0, length) + after);
+    return connection.writeView(before, chunk, after);
   }
 
   /** Ends the body. */
@@ -212,9 +204,6 @@ export class Client {
     return this.connection.closing ? "Connection: close\r\n\r\n" : "\r\n";
   }
 }
-
-/** Up to here a copy into a string costs less than a write of its own. */
-const STRING_BYTES_MAX = 16_384;
 
 function remove(fields: FieldList, lower: string): void {
   const at = indexOf(fields, lower);

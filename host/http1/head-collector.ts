@@ -38,7 +38,8 @@ export class HeadCollector {
     // Node's slice throws past the end of the data.
     const begins = data.latin1Slice(0, Math.min(this.#prefix.length, data.length));
     if (isBroken(data, from) || !this.#prefix.startsWith(begins)) return BROKEN;
-    this.#parts = data;
+    // What was given is a view: what waits for more is kept apart from it.
+    this.#parts = before === undefined ? Buffer.from(data) : data;
     return INCOMPLETE;
   }
 

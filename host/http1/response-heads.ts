@@ -120,7 +120,7 @@ export class ResponseHeads {
       !upgrade.split(",").every((protocol) => listed(offered, protocol.trim().toLowerCase()))
     )
       return this.#malformed("101 to a protocol that was not offered");
-    this.rest = rest;
+    this.rest = rest === undefined ? undefined : Buffer.from(rest);
     return SWITCHED;
   }
 

@@ -12,6 +12,7 @@ import {
   ResponseHeads,
   SWITCHED,
 } from "./response-heads.ts";
+import type { ReadSink, SocketReader } from "./socket-reader.ts";
 import { chunkLine, lastChunk } from "./wire.ts";
 
 /** Bounds on what a server may do. Units are in the names. */
@@ -77,11 +78,12 @@ export interface Outgoing {
 }
 
 /** One connection to a server (RFC 9112 §9): one request at a time, and reused only while nothing about it is in doubt. */
-export class ServerConnection implements BodySink, HeadSink {
+export class ServerConnection implements BodySink, HeadSink, ReadSink {
   readonly #socket: Socket;
   readonly #parser: HeadParser;
   readonly #limits: ServerLimits;
   readonly #keeper: ServerKeeper;
+  readonly #reader: SocketReader | undefined;
   readonly #heads: ResponseHeads;
   readonly #decoder: BodyDecoder;
   #owner: ServerOwner | undefined;
@@ -107,14 +109,17 @@ export class ServerConnection implements BodySink, HeadSink {
   #complete = false;
   #closed = false;
 
+  /** `reader`: what reads the socket, where that is no stream. */
   constructor(
     socket: Socket,
     parser: HeadParser,
     limits: ServerLimits,
     keeper: ServerKeeper,
     connectedEvent: "connect" | "secureConnect",
+    reader?: SocketReader,
   ) {
     this.#socket = socket;
+    this.#reader = reader;
     this.#parser = parser;
     this.#limits = limits;
     this.#keeper = keeper;
@@ -125,7 +130,12 @@ export class ServerConnection implements BodySink, HeadSink {
       this.#reached = true;
     });
     socket.once(connectedEvent, () => this.#stands());
-    socket.on("data", (data: Buffer) => this.#received(data));
+    if (reader === undefined) socket.on("data", (data: Buffer) => this.received(data));
+    else {
+      reader.feed(this);
+      // Its end is told as the end of a stream, which has to flow.
+      socket.resume();
+    }
     socket.on("end", () => this.#ended());
     socket.on("drain", () => this.#drained());
     socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -137,6 +147,10 @@ export class ServerConnection implements BodySink, HeadSink {
   /** Whether a request can be put on it. */
   get usable(): boolean {
     return !this.#closed && this.#owner === undefined && this.#socket.writable;
+  }
+
+  get flowing(): boolean {
+    return this.#responded && this.#owner !== undefined;
   }
 
   start(request: Outgoing, owner: ServerOwner): void {
@@ -256,7 +270,7 @@ export class ServerConnection implements BodySink, HeadSink {
     this.#late = late;
   }
 
-  #received(data: Buffer): void {
+  received(data: Buffer): void {
     if (this.#owner === undefined) return void this.#socket.destroy();
     this.#heard = true;
     if (this.#responded) {
@@ -274,7 +288,7 @@ export class ServerConnection implements BodySink, HeadSink {
     this.#owner?.responded({ status, fields, length: heads.length });
     const whole = heads.take();
     // The chain may need time to let the head pass: nothing of the body comes before it.
-    if (this.#paused) this.#stalled = whole.subarray(at);
+    if (this.#paused) this.#stalled = Buffer.from(whole.subarray(at));
     else this.#body(whole, at);
   }
 
@@ -301,6 +315,7 @@ export class ServerConnection implements BodySink, HeadSink {
       .removeAllListeners("end")
       .removeAllListeners("drain")
       .removeAllListeners("close");
+    this.#reader?.handOver(socket);
     this.#keeper.upgraded(this, socket);
     fields.push("Connection", "upgrade", "Upgrade", upgrade);
     owner?.upgraded(fields, socket, rest);

@@ -1,6 +1,7 @@
 import type { LookupAddress } from "node:dns";
 import { connect, type LookupFunction, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { ServerConfig } from "../config/config.ts";
+import type { SocketReader } from "../http1/socket-reader.ts";
 import type { UpstreamMaterial } from "../tls/material.ts";
 import { SecureClient } from "../tls/secure-client.ts";
 
@@ -26,8 +27,10 @@ export class Dialer {
     this.#secure = scheme === "https" ? new SecureClient(this.#options, tls) : undefined;
   }
 
-  dial(): Socket {
-    return this.#secure?.connect() ?? connect(this.#options);
+  /** `reader` reads what comes in the clear; without one the socket is a stream. */
+  dial(reader?: SocketReader): Socket {
+    if (this.#secure !== undefined) return this.#secure.connect();
+    return connect(reader === undefined ? this.#options : { ...this.#options, onread: reader.onread });
   }
 }
 

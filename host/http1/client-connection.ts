@@ -9,7 +9,7 @@ import { BROKEN, HeadCollector, INCOMPLETE, TOO_LONG } from "./head-collector.ts
 import type { HeadParser } from "./head-parser.ts";
 import type { HeldHeads } from "./held-heads.ts";
 import { type ReadRequest, readRequest, refusalOf, tooLong, withoutEmptyLines } from "./request.ts";
-import { keepRead } from "./socket-reader.ts";
+import { writeView } from "./socket-reader.ts";
 import { breakOff } from "./tunnel.ts";
 import { httpDate, STATUS_LINES } from "./wire.ts";
 
@@ -144,19 +144,9 @@ export class ClientConnection implements BodySink {
     return this.#timed(this.socket.write(text, "latin1"));
   }
 
-  /** The same for a view of what is being read, between two texts: what the system cannot take at once it goes on taking from there. */
+  /** The same for a view of what is being read, between two texts. */
   writeView(before: string, data: Buffer, after: string): boolean {
-    const { socket } = this;
-    const waiting = socket.writableLength > 0;
-    const corked = before !== "" || after !== "";
-    if (corked) socket.cork();
-    if (before !== "") socket.write(before, "latin1");
-    let room = socket.write(data);
-    if (after !== "") room = socket.write(after, "latin1");
-    if (corked) socket.uncork();
-    // What TLS takes it encrypts at once.
-    if (waiting || (socket.writableLength > 0 && !(socket instanceof TLSSocket))) keepRead();
-    return this.#timed(room || socket.writableLength === 0);
+    return this.#timed(writeView(this.socket, before, data, after));
   }
 
   /** A response that leaves a part of the request unread is the last one of its connection. */

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** Whose bytes are read. */
 export interface ReadSink {
@@ -64,14 +65,27 @@ export class SocketReader {
   }
 }
 
-/** Said by whoever leaves a view of what is being read with the system: nothing else is read into that buffer. */
-export function keepRead(): void {
-  kept = true;
+/**
+ * Writes a view of what is being read, between two texts in Latin-1. What the system cannot take at once is taken from there
+ * later: nothing else is read into that buffer. Gives false when there is more waiting than should.
+ */
+export function writeView(socket: Socket, before: string, data: Buffer, after: string): boolean {
+  const waiting = socket.writableLength > 0;
+  const corked = before !== "" || after !== "";
+  if (corked) socket.cork();
+  if (before !== "") socket.write(before, "latin1");
+  let room = socket.write(data);
+  if (after !== "") room = socket.write(after, "latin1");
+  if (corked) socket.uncork();
+  // What TLS takes it encrypts at once.
+  if (waiting || (socket.writableLength > 0 && !(socket instanceof TLSSocket))) kept = true;
+  return room || socket.writableLength === 0;
 }
 
 /** Up to here a copy into a string costs less than a write of its own. */
 export const COPIED_BYTES_MAX = 16_384;
 
+/** What is being read has been left with the system. */
 let kept = false;
 let shared: Buffer | undefined;
 const spare: Buffer[] = [];

@@ -13,6 +13,9 @@ import { tellSupervisor } from "./supervisor.ts";
 
 const STANDARD_ERROR = 2;
 
+/** How long the last lines of the log may take to be written. */
+const FLUSH_MS_MAX = 2_000;
+
 /** Runs the proxy until a signal ends it. Gives 0 when the exchanges in flight could end, 1 when a second signal broke them. */
 export async function run(file: string): Promise<number> {
   try {
@@ -24,16 +27,33 @@ export async function run(file: string): Promise<number> {
 }
 
 async function runWith(config: Config, inherited: InheritedSockets): Promise<number> {
+  // To ask for the stream makes a pipe non-blocking. Otherwise a write for which nobody makes room would hold a thread of the
+  // process, and not even process.exit could end it.
+  process.stderr.on("error", () => {});
   const log = createLog({ level: config.log.level, destination: STANDARD_ERROR });
   const signals = new StopSignals();
   const succession = new Succession(log.logger);
+  let code = FAILED;
   try {
-    return await serve(config, log, { inherited, signals, succession });
+    code = await serve(config, log, { inherited, signals, succession });
+    return code;
   } finally {
     signals.close();
     succession.close();
-    await log.flush();
+    await flushOrExit(log, code);
   }
+}
+
+/** Who reads the log may have stopped: its last lines are not worth a process that does not end. */
+async function flushOrExit(log: Log, code: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), FLUSH_MS_MAX);
+  const outcome = await Promise.race([log.flush(), promise]);
+  clearTimeout(timer);
+  if (outcome !== "late") return;
+  log.abandon();
+  // What is under way would keep the process as long as nobody reads.
+  process.exit(code);
 }
 
 interface Life {
@@ -48,7 +68,7 @@ async function serve(config: Config, log: Log, { inherited, signals, succession 
   if (typeof host === "string") {
     // A start cannot be taken back half-way, and who asks twice does not want to wait for its end.
     logger.warn({ signal: host }, "stopped before it served");
-    await log.flush();
+    await flushOrExit(log, FAILED);
     process.exit(FAILED);
   }
   const admin = await openAdmin(host, config, log, inherited);

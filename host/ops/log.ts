@@ -13,6 +13,8 @@ export interface Log {
   writeBatch(lines: string): void;
   /** Resolves when the destination has taken all that waits, or has failed. For the end of the process. */
   flush(): Promise<void>;
+  /** Drops what waits and writes nothing more, so that the end of the process does not wait for a reader that has stopped. */
+  abandon(): void;
 }
 
 export interface LogOptions {
@@ -33,6 +35,7 @@ export function createLog(options: LogOptions): Log {
     },
     writeBatch: (lines) => sink.write(lines),
     flush: () => sink.flush(),
+    abandon: () => sink.abandon(),
   };
 }
 
@@ -69,6 +72,12 @@ class Sink {
     if (this.#gone) return Promise.resolve();
     // The callback's error is about fsync, which pipes and terminals do not have.
     return new Promise((resolve) => this.#stream.flush(() => resolve()));
+  }
+
+  abandon(): void {
+    this.#gone = true;
+    // Otherwise pino would write what is left, in a loop, before it lets the process end.
+    this.#stream.destroy();
   }
 }
 

@@ -129,6 +129,17 @@ test("a second signal breaks what is in flight and ends with 1", async () => {
   expect(host.lines.at(-1)).toMatchObject({ msg: "stopped", forced: true });
 });
 
+test("who reads the log may have stopped: the process ends all the same", async () => {
+  await using host = await RunningHost.start(hello);
+  host.stopReading();
+  // A line of the log has the target: these are more than the pipe and its reader hold.
+  const target = "a".repeat(8_000);
+  for (let count = 0; count < 150; count++) await (await fetch(`${host.url}/${target}`)).text();
+
+  host.signal("SIGTERM");
+  expect(await host.exit()).toBe(0);
+});
+
 test.each([
   ["sluice.yaml", "listen: 8080\n", /^sluice\.yaml:\d+:\d+ listen: /m],
   ["marks.wasm", "broken", /^sluice: \S.*marks\.wasm/m],

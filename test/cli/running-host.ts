@@ -6,7 +6,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import { AdminClient } from "../../host/control/admin-client.ts";
 import type { Status } from "../../host/control/control.ts";
 import { type Outcome, sluice, startSluice } from "./command.ts";
@@ -42,6 +42,8 @@ export class RunningHost implements AsyncDisposable {
   /** Of the process that serves: the child, or one that has taken its place. */
   #pid: number;
   #over = false;
+  readonly #reader: Interface;
+  readonly #exited: Promise<unknown[]>;
   readonly #ended: Promise<unknown[]>;
   #wake = Promise.withResolvers<void>();
 
@@ -52,7 +54,8 @@ export class RunningHost implements AsyncDisposable {
     this.#child = child;
     this.#pid = child.pid as number;
     this.#ended = once(child, "close");
-    createInterface(child.stderr).on("line", (line) => {
+    this.#exited = once(child, "exit");
+    this.#reader = createInterface(child.stderr).on("line", (line) => {
       this.lines.push(line.startsWith("{") ? (JSON.parse(line) as Line) : { msg: line });
       this.#wake.resolve();
       this.#wake = Promise.withResolvers();
@@ -122,6 +125,20 @@ export class RunningHost implements AsyncDisposable {
     }
   }
 
+  /** Leaves what the host says from now on in the pipe. */
+  stopReading(): void {
+    this.#reader.pause();
+  }
+
+  /** The exit code of the first process, whatever of its log has been read. */
+  async exit(): Promise<unknown> {
+    const late = AbortSignal.timeout(WAIT_MS_MAX);
+    const [code] = await Promise.race([this.#exited, once(late, "abort")]);
+    assert.ok(!late.aborted, this.#story("it did not exit"));
+    this.#reader.resume();
+    return code;
+  }
+
   signal(name: NodeJS.Signals): void {
     process.kill(this.#pid, name);
   }
@@ -144,7 +161,12 @@ export class RunningHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#over) this.signal("SIGKILL");
+    this.#reader.resume();
+    try {
+      this.signal("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
     if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
     await this.#ended;
     this.#upstream.closeAllConnections();

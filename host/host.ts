@@ -20,7 +20,9 @@ import { OrderFailed } from "./control/worker-link.ts";
 import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Log } from "./ops/log.ts";
+import { merged } from "./ops/merge.ts";
 import { Exposition, type MainFacts } from "./ops/metrics.ts";
+import type { ServerView } from "./ops/server-meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "./tls/material.ts";
 import { readUpstream } from "./tls/pem-file.ts";
 
@@ -150,6 +152,10 @@ export class Host implements Control {
         servers: servers.map(({ origin }) => origin),
       })),
     };
+  }
+
+  async servers(): Promise<readonly ServerView[]> {
+    return merged(await this.#fleet.snapshots()).views;
   }
 
   readiness(): { ready: boolean; reason: string } {

@@ -1,5 +1,6 @@
 import { AdminClient } from "../control/admin-client.ts";
-import type { Status } from "../control/control.ts";
+import type { FullStatus } from "../control/control.ts";
+import type { ServerView } from "../ops/server-meter.ts";
 import { type AdminTarget, findAdmin } from "./admin-target.ts";
 import { printable } from "./complaint.ts";
 import { DONE } from "./exit-code.ts";
@@ -23,7 +24,7 @@ export async function status(options: StatusOptions): Promise<number> {
   }
 }
 
-function describe(found: Status, now: number): string {
+function describe(found: FullStatus, now: number): string {
   const { version, pid, startedAt, generation, listen, filters, routes, upstreams } = found;
   return [
     `sluice ${version}, pid ${pid}, up ${duration(now - startedAt)}, generation ${generation}\n`,
@@ -53,14 +54,28 @@ function describe(found: Status, now: number): string {
     ),
     "\n",
     table(
-      ["UPSTREAM", "SERVERS"],
-      upstreams.map((upstream) => [upstream.name, upstream.servers.join(", ")]),
+      ["UPSTREAM", "SERVER", "ADDRESS", "STATE", "IN FLIGHT", "PENDING", "CONNECTIONS"],
+      upstreams.flatMap(({ name, servers, addresses }) =>
+        servers.flatMap((server) => {
+          const own = addresses.filter((address) => address.server === server);
+          // Before a worker has told of it.
+          if (own.length === 0) return [[name, server, "", "", "", "", ""]];
+          return own.map((address) => [name, server, ...cells(address)]);
+        }),
+      ),
     ),
   ].join("");
 }
 
+/** A state alone where all workers agree, otherwise `healthy 3, ejected 1`. */
+function cells({ address, states, inFlight, pending, connections }: ServerView): string[] {
+  const found = Object.entries(states).filter(([, count]) => count > 0);
+  const state = found.map(([name, count]) => (found.length === 1 ? name : `${name} ${count}`)).join(", ");
+  return [address, state, String(inFlight), String(pending), String(connections)];
+}
+
 /** `2 workers serving`, `1 worker serving, 1 starting`. */
-function workers({ workers: all }: Status): string {
+function workers({ workers: all }: FullStatus): string {
   const counts = new Map<string, number>();
   for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
   const parts = [...counts].map(([state, count], at) => {

@@ -1,7 +1,7 @@
 import { Agent, request } from "undici";
 import type { AdminAddress } from "../config/config.ts";
 import { AdminError, formatAdminAddress } from "./admin-address.ts";
-import type { Status, SwapRequest, SwapResult } from "./control.ts";
+import type { FullStatus, SwapRequest, SwapResult } from "./control.ts";
 
 /** Asks the admin API of a running host. Whatever goes wrong becomes an `AdminError`. */
 export class AdminClient {
@@ -18,8 +18,8 @@ export class AdminClient {
     });
   }
 
-  async status(): Promise<Status> {
-    return (await this.#ask("GET", "/v1/status", undefined, STATUS_MS_MAX)) as Status;
+  async status(): Promise<FullStatus> {
+    return (await this.#ask("GET", "/v1/status", undefined, STATUS_MS_MAX)) as FullStatus;
   }
 
   async swap(filter: string, change: SwapRequest): Promise<SwapResult> {

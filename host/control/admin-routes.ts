@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Control, Status } from "./control.ts";
+import type { Control, FullStatus, Status } from "./control.ts";
 
 /** Adds what the admin API offers, with its description at /openapi.json. */
 export function addRoutes(app: OpenAPIHono, control: Control): void {
@@ -14,7 +14,7 @@ export function addRoutes(app: OpenAPIHono, control: Control): void {
     const details = c.req.query("verbose") === undefined ? "" : readinessDetails(control.status());
     return ready ? c.text(`${details}ready\n`, 200) : c.text(`${details}${reason}\n`, 503);
   });
-  app.openapi(statusRoute, (c) => c.json(control.status(), 200));
+  app.openapi(statusRoute, async (c) => c.json(await fullStatus(control), 200));
   app.openapi(swapRoute, async (c) => {
     const result = await control.swap(c.req.valid("param").name, c.req.valid("json"));
     return c.json(result, 200);
@@ -23,6 +23,20 @@ export function addRoutes(app: OpenAPIHono, control: Control): void {
     openapi: "3.1.0",
     info: { title: "Sluice admin API", version: control.status().version },
   }));
+}
+
+async function fullStatus(control: Control): Promise<FullStatus> {
+  const views = await control.servers();
+  const status = control.status();
+  return {
+    ...status,
+    upstreams: status.upstreams.map((named) => ({
+      ...named,
+      addresses: views.filter(
+        ({ upstream, server }) => upstream === named.name && named.servers.includes(server),
+      ),
+    })),
+  };
 }
 
 /**
@@ -93,7 +107,33 @@ const StatusSchema = z
       )
       .readonly(),
     routes: z.array(z.object({ name: z.string(), filters: names, upstream: z.string() })).readonly(),
-    upstreams: z.array(z.object({ name: z.string(), servers: names })).readonly(),
+    upstreams: z
+      .array(
+        z.object({
+          name: z.string(),
+          servers: names,
+          addresses: z
+            .array(
+              z.object({
+                upstream: z.string(),
+                server: z.string(),
+                address: z.string().openapi({ description: "Empty when the server's URL has no name" }),
+                states: z
+                  .partialRecord(
+                    z.enum(["healthy", "slow-start", "ejected", "unhealthy", "leaving"]),
+                    z.int(),
+                  )
+                  .readonly()
+                  .openapi({ description: "How many workers think so of it" }),
+                inFlight: z.int(),
+                pending: z.int(),
+                connections: z.int(),
+              }),
+            )
+            .readonly(),
+        }),
+      )
+      .readonly(),
   })
   .openapi("Status");
 

@@ -1,7 +1,14 @@
+import type { ServerView } from "../ops/server-meter.ts";
+
 /** What the admin API and the command line may ask of a running host. `Host` implements it. */
 export interface Control {
   /** A snapshot of what runs now. Never waits for a worker. */
   status(): Status;
+  /**
+   * The addresses of all servers, as the workers see them together. A worker that does not answer within a second is
+   * taken for what it was when it last did.
+   */
+  servers(): Promise<readonly ServerView[]>;
   /** Live: the main thread answers. Ready: every worker serves a generation and none is draining. */
   readiness(): { readonly ready: boolean; readonly reason: string };
   /**
@@ -70,6 +77,15 @@ export interface Status {
     readonly upstream: string;
   }[];
   readonly upstreams: readonly { readonly name: string; readonly servers: readonly string[] }[];
+}
+
+/** With what the workers alone know. */
+export interface FullStatus extends Status {
+  readonly upstreams: readonly {
+    readonly name: string;
+    readonly servers: readonly string[];
+    readonly addresses: readonly ServerView[];
+  }[];
 }
 
 export interface FilterStatus {

@@ -48,8 +48,9 @@ test("the status is tables that a person reads", async () => {
     "ROUTE  FILTERS  UPSTREAM",
     "api    keys     echo",
     "",
-    "UPSTREAM  SERVERS",
-    "echo      http://127.0.0.1:9000",
+    "UPSTREAM  SERVER                 ADDRESS    STATE                 IN FLIGHT  PENDING  CONNECTIONS",
+    "echo      http://127.0.0.1:9000  –          healthy               3          0        8",
+    "echo      http://echo.test:80    192.0.2.7  healthy 1, ejected 1  0          1        0",
     "",
   ]);
 });

@@ -9,6 +9,8 @@ import {
   type SwapResult,
 } from "../../host/control/control.ts";
 
+import type { ServerView } from "../../host/ops/server-meter.ts";
+
 /** Keeps filters as files with digests and runs nothing: what the operator's side needs of a host, and no more. */
 export class PlainControl implements Control {
   generation = 1;
@@ -50,8 +52,17 @@ export class PlainControl implements Control {
       ],
       filters: [...this.#filters.values()],
       routes: [{ name: "api", filters: [...this.#filters.keys()], upstream: "echo" }],
-      upstreams: [{ name: "echo", servers: ["http://127.0.0.1:9000"] }],
+      upstreams: [{ name: "echo", servers: ["http://127.0.0.1:9000", "http://echo.test:80"] }],
     };
+  }
+
+  servers(): Promise<ServerView[]> {
+    const one = { upstream: "echo", server: "http://127.0.0.1:9000", address: "" };
+    const two = { upstream: "echo", server: "http://echo.test:80", address: "192.0.2.7" };
+    return Promise.resolve([
+      { ...one, states: { healthy: 2 }, inFlight: 3, pending: 0, connections: 8 },
+      { ...two, states: { healthy: 1, ejected: 1 }, inFlight: 0, pending: 1, connections: 0 },
+    ]);
   }
 
   readiness(): { ready: boolean; reason: string } {

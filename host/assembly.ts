@@ -244,7 +244,7 @@ function granted({ grant }: FilterConfig): GrantName[] {
     random: grant.random,
     store: grant.store !== null,
     "rate-limit": grant.rateLimit !== null,
-    secrets: grant.secrets.length > 0,
+    secrets: grant.secrets !== null,
   };
   return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
 }

@@ -237,8 +237,8 @@ export interface GrantConfig {
   readonly store: string | null;
   /** The name of the space that its allowances are in; null without a grant. */
   readonly rateLimit: string | null;
-  /** Names of secrets; each is in the configuration. */
-  readonly secrets: readonly string[];
+  /** Names of secrets; each is in the configuration. Null without a grant, which is more than none. */
+  readonly secrets: readonly string[] | null;
   /** Names and values, as `wasi:cli/environment` hands them out. */
   readonly env: readonly (readonly [name: string, value: string])[];
 }

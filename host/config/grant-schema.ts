@@ -29,8 +29,8 @@ export function grant(): z.ZodType<GrantDraft> {
         "The import `rate-limit`: with allowances of its own, or with those that all filters with this name share.",
       ),
     secrets: list("a list of secrets' names", reference("the name of a secret"), 64)
-      .prefault([])
-      .describe("The import `secrets`, and what can be read through it."),
+      .optional()
+      .describe("The import `secrets`, and what can be read through it: nothing with an empty list."),
     env: named("a mapping from names to texts", variable, value)
       .prefault({})
       .describe("The whole environment that the filter sees."),
@@ -43,7 +43,7 @@ export function grant(): z.ZodType<GrantDraft> {
       random: input.random,
       store: input.store,
       rateLimit: input["rate-limit"],
-      secrets: [...new Set(input.secrets)],
+      secrets: input.secrets === undefined ? null : [...new Set(input.secrets)],
       env: Object.entries(input.env),
     }))
     .prefault({});

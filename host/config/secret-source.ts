@@ -18,7 +18,7 @@ export function readGranted(
   { name: filter, grant }: FilterConfig,
   known: readonly SecretConfig[],
 ): Record<string, Uint8Array> {
-  const granted = known.filter(({ name }) => grant.secrets.includes(name));
+  const granted = known.filter(({ name }) => grant.secrets?.includes(name));
   const read = ({ name, source }: SecretConfig): [string, Uint8Array] => {
     try {
       return [name, readSecret(source, process.env)];

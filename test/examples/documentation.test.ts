@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLog, Host, parseConfig } from "../../host/index.ts";
 import { curl, npxSluice, ROOT, RunningQuickstart, words } from "./running-quickstart.ts";
 
@@ -47,6 +47,8 @@ test("the README's commands put the first filter into the quickstart, and do wha
 });
 
 describe("the configurations in docs/filters/ load", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
   const examples = readdirSync(join(ROOT, "docs/filters")).flatMap((file) =>
     blocks(read(`docs/filters/${file}`), "yaml").map((yaml) => [file, yaml] as const),
   );
@@ -55,9 +57,14 @@ describe("the configurations in docs/filters/ load", () => {
     const rest = `
 listen: ["127.0.0.1:0"]
 admin: false
-upstreams: { api: { servers: ["http://127.0.0.1:9"] } }
+upstreams:
+  api: { servers: ["http://127.0.0.1:9"] }
+  authz: { servers: ["http://127.0.0.1:9"] }
+  idp: { servers: ["http://127.0.0.1:9"] }
 routes: [{ upstream: api }]
 `;
+    for (const [, name = ""] of yaml.matchAll(/\{ env: (\w+) \}/g))
+      vi.stubEnv(name, "0123456789abcdef0123456789abcdef");
     // The folder that the components' paths start from.
     const config = parseConfig(yaml + rest, join(ROOT, ".sluice", "example.yaml"), {});
     const log = createLog({ level: "warn", destination: 2 });

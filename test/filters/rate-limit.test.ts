@@ -41,7 +41,8 @@ test("a client's address counts when it is granted, and without the grant nothin
   const granted = await stage.path(undefined, limited(config, { ...GRANT, "client-address": true }));
   const client = await stage.connect(granted.host);
   const statuses = [];
-  for (const key of ["a", "a", "b"]) statuses.push((await client.ask(request("/", [`X-Key: ${key}`]))).status);
+  for (const key of ["a", "a", "b"])
+    statuses.push((await client.ask(request("/", [`X-Key: ${key}`]))).status);
   expect(statuses).toEqual([200, 429, 200]);
 
   const denied = await stage.path(undefined, limited(config));

@@ -176,6 +176,8 @@ const LIMITS: FilterLimits = {
   editsMax: 256,
   editBytesMax: 65_536,
   replyBytesMax: 1_048_576,
+  bodyHeldBytesMax: 1_048_576,
+  bodyBufferedBytesMax: 16_777_216,
   logLinesMax: 100,
   logLineBytesMax: 8_192,
   metadataBytesMax: 65_536,

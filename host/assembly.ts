@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import { bodiesOf } from "./chain.ts";
 import type { Config, FilterConfig, HostTimeouts, Limits, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
@@ -221,17 +222,21 @@ export class Assembly {
       return value;
     };
     return new Router(
-      config.routes.map((route) => ({
-        match: route.match,
-        route: {
-          name: route.name,
-          filters: route.filters.map((name) => named(filters, name)),
-          upstream: named(upstreams, route.upstream),
-          preserveHost: route.preserveHost,
-          serverTiming: route.serverTiming,
-          meter: this.#meter.route(route.name),
-        },
-      })),
+      config.routes.map((route) => {
+        const chain = route.filters.map((name) => named(filters, name));
+        return {
+          match: route.match,
+          route: {
+            name: route.name,
+            filters: chain,
+            bodies: bodiesOf(chain),
+            upstream: named(upstreams, route.upstream),
+            preserveHost: route.preserveHost,
+            serverTiming: route.serverTiming,
+            meter: this.#meter.route(route.name),
+          },
+        };
+      }),
     );
   }
 }

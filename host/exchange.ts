@@ -7,9 +7,10 @@ import type { Filter } from "./filter/filter.ts";
 import type { Generation, Route } from "./generation.ts";
 import type { Client, ClientOwner } from "./http1/client.ts";
 import type { ServerResponse } from "./http1/server-connection.ts";
-import { type FieldList, type Reply, ResponseHead } from "./message.ts";
+import type { HeldBody } from "./held-body.ts";
+import { AS_IT_CAME, type FieldList, Reply, ResponseHead } from "./message.ts";
 import type { ExchangeEntry } from "./ops/exchange-log.ts";
-import { outgoingOf } from "./outgoing.ts";
+import { outgoingOf, reframe } from "./outgoing.ts";
 import { failureReply, lastHopReply } from "./own-reply.ts";
 import { ServerTiming } from "./server-timing.ts";
 import type { UpstreamCall, UpstreamOwner } from "./upstream.ts";
@@ -53,6 +54,10 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   #reply: Reply | undefined;
   /** Of the upstream's response: its length, or -1. */
   #length = 0;
+  /** The request's body, when filters have wanted it as a whole. */
+  #body: HeldBody | undefined;
+  /** Bytes of the request's body that filters have let pass. */
+  #passedBytes = 0;
   /** The client's head is decided: from here on a failure can only break the message off. */
   #committed = false;
   #ended = false;
@@ -80,41 +85,69 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       }
       this.#route = route;
       if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
-      if (route.filters.length === 0) return this.requestPassed();
-      this.#run = new ChainRun(route.filters, this);
-      this.#run.request(head);
+      if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
+      this.#run = new ChainRun(route.filters, route.bodies, this);
+      this.#run.request(head, facts.hasBody ? facts.contentLength : 0);
     } catch (error) {
       this.#fail(Failure.from(error));
     }
   }
 
-  requestPassed(): void {
+  requestPassed(framing: number, body: HeldBody | undefined): void {
     if (this.#ended) return;
     this.#timing?.requestPassed();
-    const { upstream } = this.#route as Route;
-    const call = upstream.call(
-      outgoingOf(this.#client, this.#route as Route, this.#host.viaName, this.requestId),
-      this.#client.head.fields,
-      this,
-    );
+    const route = this.#route as Route;
+    this.#body = body;
+    const outgoing = outgoingOf(this.#client, route, this.#host.viaName, this.requestId, framing, body);
+    const call = route.upstream.call(outgoing, this.#client.head.fields, this);
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;
     call.begin();
   }
 
   upstreamReady(): void {
-    if (this.#client.facts.hasBody) this.#client.startBody();
+    const inward = this.#run?.inward;
+    if (this.#body !== undefined) this.#sendBody(this.#body);
+    else if (inward !== undefined) inward.drained();
+    else if (this.#client.facts.hasBody) this.#client.startBody();
   }
 
   clientSent(chunk: Buffer): void {
-    if (this.#call?.write(chunk) === false) this.#client.pauseBody();
+    const inward = this.#run?.inward;
+    const room = inward === undefined ? this.#call?.write(chunk) : inward.chunk(chunk);
+    if (room === false) this.#client.pauseBody();
+  }
+
+  requestChunk(chunk: Buffer): boolean {
+    this.#passedBytes += chunk.length;
+    return this.#call?.write(chunk) !== false;
   }
 
   upstreamDrained(): void {
+    const inward = this.#run?.inward;
+    if (inward === undefined) this.#client.startBody();
+    else inward.drained();
+  }
+
+  requestWanted(): void {
     this.#client.startBody();
   }
 
   clientEnded(trailers: FieldList): void {
+    const inward = this.#run?.inward;
+    if (inward === undefined) this.#call?.endBody(trailers);
+    else inward.end(trailers);
+  }
+
+  requestEnded(trailers: FieldList): void {
+    this.#call?.endBody(trailers);
+  }
+
+  /** A body that is here as a whole is sent as often as the request is tried. */
+  #sendBody({ chunks, length, trailers }: HeldBody): void {
+    this.#passedBytes = length;
+    if (length === 0 && trailers.length === 0) return;
+    for (const chunk of chunks) this.#call?.write(chunk);
     this.#call?.endBody(trailers);
   }
 
@@ -125,43 +158,72 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   upstreamResponded({ status, fields, length }: ServerResponse): void {
     this.#length = length;
     this.#timing?.responded();
+    // It will not be tried again.
+    this.#body = undefined;
     fields.push("Via", `1.1 ${this.#host.viaName}`);
     this.#respond(new ResponseHead(status, fields));
-    // A filter has to be waited for: nothing of the body may come before its head.
-    if (!this.#committed && !this.#ended) this.#call?.pause();
+    // A filter has to be waited for: nothing of the body may come before its head, unless it is the body that is waited for.
+    if (!this.#committed && !this.#ended && this.#run?.outward?.room !== true) this.#call?.pause();
   }
 
   /** The response, or a reply in its place, on its way back through the chain. */
   #respond(head: ResponseHead): void {
     head.fields.push("X-Request-Id", this.requestId);
     try {
-      if (this.#run === undefined) this.responsePassed(head);
-      else this.#run.response(head);
+      if (this.#run === undefined) this.responsePassed(head, AS_IT_CAME, undefined);
+      else if (this.#reply === undefined) this.#run.response(head, this.#length);
+      else this.#run.reply(this.#reply);
     } catch (error) {
       this.failure = Failure.from(error);
       this.#client.abort();
     }
   }
 
-  responsePassed(head: ResponseHead): void {
+  responsePassed(head: ResponseHead, framing: number, body: HeldBody | undefined): void {
     if (this.#ended) return;
     this.#committed = true;
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
-    if (this.#reply !== undefined) return this.#client.reply(this.#reply, head);
-    this.#client.sendHead(head, this.#length);
-    this.#call?.resume();
+    const reply = this.#reply;
+    if (reply !== undefined)
+      return this.#client.reply(body === undefined ? reply : new Reply(head, body.whole()), head);
+    const outward = this.#run?.outward;
+    const bodiless = this.#client.head.method === "HEAD" || head.status === 304;
+    if (framing !== AS_IT_CAME || (outward !== undefined && bodiless))
+      reframe(head.fields, bodiless ? 0 : framing);
+    this.#client.sendHead(head, framing === AS_IT_CAME ? this.#length : framing);
+    if (body === undefined) return this.#call?.resume();
+    for (const chunk of body.chunks) this.#client.write(chunk);
+    this.#client.end(body.trailers);
   }
 
   upstreamSent(chunk: Buffer): void {
-    if (!this.#client.write(chunk)) this.#call?.pause();
+    const outward = this.#run?.outward;
+    const room = outward === undefined ? this.#client.write(chunk) : outward.chunk(chunk);
+    if (!room) this.#call?.pause();
+  }
+
+  responseChunk(chunk: Buffer): boolean {
+    return this.#client.write(chunk);
   }
 
   clientDrained(): void {
+    const outward = this.#run?.outward;
+    if (outward === undefined) this.#call?.resume();
+    else outward.drained();
+  }
+
+  responseWanted(): void {
     this.#call?.resume();
   }
 
   upstreamEnded(trailers: FieldList): void {
     this.#call = undefined;
+    const outward = this.#run?.outward;
+    if (outward === undefined) this.#client.end(trailers);
+    else outward.end(trailers);
+  }
+
+  responseEnded(trailers: FieldList): void {
     this.#client.end(trailers);
   }
 
@@ -196,12 +258,20 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   replied(reply: Reply, filter: string): void {
     if (this.#ended) return;
+    if (this.#committed)
+      return this.#fail(new Failure("FILTER_BROKE_OFF", `${filter} has replied when the head was out`));
     this.repliedBy = filter;
     this.#replyWith(reply);
   }
 
   chainFailed(failure: Failure): void {
     this.#fail(failure);
+  }
+
+  chainBrokeOff(failure: Failure): void {
+    if (this.#ended) return;
+    this.failure ??= failure;
+    this.#client.abort();
   }
 
   filterFailed(filter: Filter, failure: FilterFailure): void {
@@ -258,7 +328,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   get requestBytes(): number {
-    return this.#client.requestBytes;
+    return this.#run?.inward === undefined ? this.#client.requestBytes : this.#passedBytes;
   }
 
   get responseBytes(): number {

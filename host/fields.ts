@@ -32,6 +32,11 @@ export function isReserved(lower: string): boolean {
   return RESERVED.has(lower);
 }
 
+/** Names that must not come after the body (RFC 9110 §6.5.1): they frame, route, authenticate, steer or say how to read it. */
+export function isUntrailing(lower: string): boolean {
+  return UNTRAILING.has(lower);
+}
+
 /** Whether a text is a host, and perhaps a port (RFC 9110 §7.2): no list, no user. */
 export function isAuthority(text: string): boolean {
   const match = AUTHORITY.exec(text);
@@ -51,6 +56,40 @@ const RESERVED: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+]);
+
+const UNTRAILING: ReadonlySet<string> = new Set([
+  "age",
+  "authorization",
+  "cache-control",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+  "cookie",
+  "date",
+  "expect",
+  "expires",
+  "host",
+  "keep-alive",
+  "location",
+  "max-forwards",
+  "pragma",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "range",
+  "retry-after",
+  "set-cookie",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "vary",
+  "via",
+  "warning",
+  "www-authenticate",
 ]);
 
 const TOKEN = new Uint8Array(65_536);

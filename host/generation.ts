@@ -1,3 +1,4 @@
+import type { ChainBodies } from "./chain.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { RouteMeter } from "./ops/meter.ts";
 import type { Router } from "./router.ts";
@@ -7,6 +8,7 @@ import type { Upstream } from "./upstream.ts";
 export interface Route {
   readonly name: string;
   readonly filters: readonly Filter[];
+  readonly bodies: ChainBodies;
   readonly upstream: Upstream;
   readonly preserveHost: boolean;
   /** Whether clients are told where the time went. */

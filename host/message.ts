@@ -35,6 +35,15 @@ export class ResponseHead {
   }
 }
 
+/** The fields that come after a body. */
+export class Trailers {
+  fields: FieldList;
+
+  constructor(fields: FieldList) {
+    this.fields = fields;
+  }
+}
+
 /** A whole response made by a filter or by the host; Content-Length and Date are not among its fields. */
 export class Reply {
   readonly head: ResponseHead;
@@ -45,3 +54,8 @@ export class Reply {
     this.body = body;
   }
 }
+
+/** Nothing can have changed in the body: it goes on in the framing in which it came. */
+export const AS_IT_CAME = -2;
+/** How long the body will be is not known. */
+export const UNKNOWN = -1;

@@ -1,15 +1,25 @@
-import { isName } from "./fields.ts";
+import { indexOf, isName } from "./fields.ts";
 import { tellsOfClients } from "./forwarding.ts";
 import type { Route } from "./generation.ts";
+import type { HeldBody } from "./held-body.ts";
 import type { Client } from "./http1/client.ts";
 import type { Outgoing } from "./http1/server-connection.ts";
+import { AS_IT_CAME, type FieldList, UNKNOWN } from "./message.ts";
 
 /** The request as the upstream gets it: Host first, then the message's own fields, then what this hop adds. */
-export function outgoingOf(client: Client, route: Route, viaName: string, requestId: string): Outgoing {
+export function outgoingOf(
+  client: Client,
+  route: Route,
+  viaName: string,
+  requestId: string,
+  framing: number,
+  body: HeldBody | undefined,
+): Outgoing {
   const { connection, head, facts, protocol } = client;
   const { fields } = head;
   let told = false;
-  const chunked = facts.hasBody && facts.contentLength < 0;
+  const kept = framing === AS_IT_CAME;
+  const chunked = kept ? facts.hasBody && facts.contentLength < 0 : framing === UNKNOWN;
   const before = `${head.method} ${head.path} HTTP/1.1\r\n`;
   let text = "";
   for (let at = 0; at < fields.length; at += 2) {
@@ -21,6 +31,7 @@ export function outgoingOf(client: Client, route: Route, viaName: string, reques
       text += `${name}: ${facts.maxForwards - 1}\r\n`;
       continue;
     }
+    if (!kept && name.length === 14 && isName(name, "content-length")) continue;
     if (tellsOfClients(name)) {
       told = true;
       continue;
@@ -30,6 +41,7 @@ export function outgoingOf(client: Client, route: Route, viaName: string, reques
   const { peer } = connection;
   text += told ? peer.merged(fields, facts.authority) : peer.lines(facts.authority);
   text += `Via: ${protocol === "HTTP/1.1" ? "1.1" : "1.0"} ${viaName}\r\nX-Request-Id: ${requestId}\r\n`;
+  if (!kept && framing >= 0) text += `Content-Length: ${framing}\r\n`;
   if (chunked) text += "Transfer-Encoding: chunked\r\n";
   if (facts.upgrade !== "") text += `Connection: upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;
   else if (facts.acceptsTrailers) text += "Connection: te\r\nTE: trailers\r\n";
@@ -39,8 +51,16 @@ export function outgoingOf(client: Client, route: Route, viaName: string, reques
     method: head.method,
     head: preserved ? `${before}Host: ${head.authority}\r\n${text}` : "",
     around: preserved ? undefined : { before, after: text },
-    hasBody: facts.hasBody,
+    hasBody: kept ? facts.hasBody : framing !== 0,
+    replayable: body !== undefined,
     chunked,
     upgrade: facts.upgrade,
   };
+}
+
+/** A response whose body may be another than the upstream's is as long as it is, and not as long as the upstream has said. */
+export function reframe(fields: FieldList, length: number): void {
+  const at = indexOf(fields, "content-length");
+  if (at >= 0) fields.splice(at, 2);
+  if (length > 0) fields.push("Content-Length", String(length));
 }

@@ -160,7 +160,7 @@ export class UpstreamCall implements ServerOwner {
   }
 
   ready(): void {
-    this.#bodyBegun = this.request.hasBody;
+    this.#bodyBegun = this.request.hasBody && !this.request.replayable;
     this.#owner?.upstreamReady();
   }
 

@@ -30,6 +30,8 @@ export type HostLimit =
 
 export type FilterLimit =
   | "replyBytesMax"
+  | "bodyHeldBytesMax"
+  | "bodyBufferedBytesMax"
   | "editsMax"
   | "editBytesMax"
   | "logLinesMax"
@@ -174,6 +176,25 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     default: 1 * MIB,
     meaning: "The size of a filter's reply, head and body together.",
     reason: "Error pages and redirects are far smaller; a reply is held in memory as a whole.",
+  },
+  bodyHeldBytesMax: {
+    option: "body-held-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 64 * MIB,
+    default: 1 * MIB,
+    meaning: "What a filter may hold back of a streamed body.",
+    reason: "Room for a token or a record that lies across chunks, not for the body as a whole.",
+  },
+  bodyBufferedBytesMax: {
+    option: "body-buffered-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 1 * GIB,
+    default: 16 * MIB,
+    meaning:
+      "The longest body that a filter may ask for as a whole. A filter whose plan says more is refused when it is loaded.",
+    reason: "What common frameworks take as a JSON body at the most; each exchange may hold as much.",
   },
   editsMax: {
     option: "edits",

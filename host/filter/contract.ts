@@ -1,4 +1,5 @@
-import type { Reply, RequestHead, ResponseHead } from "../message.ts";
+import type { HeldBody } from "../held-body.ts";
+import type { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import type { Secrets } from "./secrets.ts";
 import type { StoreGrant } from "./store-access.ts";
 
@@ -18,6 +19,15 @@ export interface Plan {
   readonly requestBody: BodyMode;
   readonly responseBody: BodyMode;
 }
+
+/** WIT `types.chunk-decision`: undefined is `pass`, bytes are `replace`. */
+export type ChunkDecision = Buffer | Reply | typeof HOLD | typeof RESET | undefined;
+
+/** WIT `types.body-decision`: undefined is `pass`, bytes are `replace`. */
+export type BodyDecision = Buffer | Reply | undefined;
+
+export const HOLD: unique symbol = Symbol("hold");
+export const RESET: unique symbol = Symbol("reset");
 
 /** WIT `filter.ending`, in the order of its cases. */
 export const ENDINGS = [
@@ -92,6 +102,8 @@ export interface FilterLimits {
   readonly editsMax: number;
   readonly editBytesMax: number;
   readonly replyBytesMax: number;
+  readonly bodyHeldBytesMax: number;
+  readonly bodyBufferedBytesMax: number;
   readonly logLinesMax: number;
   readonly logLineBytesMax: number;
   readonly metadataBytesMax: number;
@@ -112,8 +124,17 @@ export interface Instance {
   open(facts: ExchangeFacts): void;
   /** Undefined: proceed. The head has the call's edits when it returns, and is untouched when it throws. */
   onRequest(head: RequestHead): Reply | undefined;
+  /** `last`: no more bytes follow; there may be none in this chunk either. */
+  onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision;
+  /** As `onRequest` for the head. */
+  onRequestBody(head: RequestHead, body: HeldBody): BodyDecision;
+  /** As `onRequest`, for trailers. */
+  onRequestTrailers(trailers: Trailers): Reply | undefined;
   /** As `onRequest`. */
   onResponse(head: ResponseHead): Reply | undefined;
+  onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision;
+  onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision;
+  onResponseTrailers(trailers: Trailers): Reply | undefined;
   onEnd(outcome: Outcome): void;
   /** WIT `[dtor]exchange`. */
   close(): void;

@@ -53,6 +53,7 @@ export function coreImports(
   memoryOf: () => GuestMemory,
   request: Lent,
   response: Lent,
+  trailers: Lent,
   services: Services,
 ): CoreImports {
   const memory = (): GuestMemory => {
@@ -71,9 +72,7 @@ export function coreImports(
     "sluice:filter/types@0.1.0": {
       ...fields("request", memory, request),
       ...fields("response", memory, response),
-      "[resource-drop]trailers": () => {
-        throw new GuestTrap("a handle made up", "handle");
-      },
+      ...fields("trailers", memory, trailers),
       "[method]request.method": (self: number, out: number) =>
         memory().storeLatin1(request.use(self).method, out),
       "[method]request.scheme": (self: number, out: number) =>
@@ -135,9 +134,9 @@ function serviceImports(memory: () => GuestMemory, services: Services): CoreImpo
   };
 }
 
-/** The methods that `request` and `response` share. */
+/** The methods that `request`, `response` and `trailers` share; trailers lack `header-values`, which nobody can import. */
 function fields(
-  resource: "request" | "response",
+  resource: "request" | "response" | "trailers",
   memory: () => GuestMemory,
   lent: Lent,
 ): CoreImports[string] {

@@ -1,5 +1,8 @@
-import { type FieldList, Reply, type RequestHead, ResponseHead } from "../message.ts";
+import type { HeldBody } from "../held-body.ts";
+import { Reply, type RequestHead, type ResponseHead, type Trailers } from "../message.ts";
 import {
+  type BodyDecision,
+  type ChunkDecision,
   ConfigRefused,
   ENDINGS,
   type Environment,
@@ -11,11 +14,13 @@ import {
   type Outcome,
   type Plan,
 } from "./contract.ts";
+import { type Core, coreOf, REQUIRED } from "./core-exports.ts";
 import { coreImports, Lent } from "./core-imports.ts";
 import { withoutPatch } from "./core-wasi.ts";
 import { GuestMemory, type Realloc } from "./guest-memory.ts";
-import { checkReply, HeadAccess } from "./head-access.ts";
+import { HeadAccess } from "./head-access.ts";
 import type { CoreImports } from "./imports/core.ts";
+import { loadBodyDecision, loadBodyMode, loadChunkDecision, loadDecision } from "./lifting.ts";
 import { planOf } from "./plan.ts";
 import { Services } from "./services.ts";
 
@@ -31,6 +36,7 @@ export class DirectInstance implements Instance {
   readonly #access: HeadAccess;
   readonly #request: Lent;
   readonly #response: Lent;
+  readonly #trailers: Lent;
   readonly #memory: GuestMemory;
   readonly #core: Core;
   /** The representation of the exchange resource, while one is open. */
@@ -48,7 +54,14 @@ export class DirectInstance implements Instance {
     this.#access = new HeadAccess(limits);
     this.#request = new Lent(this.#access);
     this.#response = new Lent(this.#access);
-    const known = coreImports(() => this.#memory, this.#request, this.#response, this.#services);
+    this.#trailers = new Lent(this.#access);
+    const known = coreImports(
+      () => this.#memory,
+      this.#request,
+      this.#response,
+      this.#trailers,
+      this.#services,
+    );
     const { exports } = new WebAssembly.Instance(module, chosen(module, known));
     this.#memory = new GuestMemory(
       exports["memory"] as WebAssembly.Memory,
@@ -71,7 +84,7 @@ export class DirectInstance implements Instance {
       this.#core.afterConfigure(out);
       throw new ConfigRefused(this.#services.secrets.redacted(sentence));
     }
-    const plan = planOf(view.getUint8(out + 4), loadBody(view, out + 8), loadBody(view, out + 16));
+    const plan = planOf(view.getUint8(out + 4), loadBodyMode(view, out + 8), loadBodyMode(view, out + 16));
     this.#core.afterConfigure(out);
     return plan;
   }
@@ -91,12 +104,70 @@ export class DirectInstance implements Instance {
     return reply;
   }
 
+  onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision {
+    const core = this.#core;
+    const at = this.#memory.lowerBytes(chunk);
+    const out = core.onRequestChunk(this.#exchange, at, chunk.length, last ? 1 : 0);
+    this.#services.flush();
+    const decision = loadChunkDecision(this.#memory, out >>> 0, this.#limits);
+    core.afterRequestChunk(out);
+    return decision;
+  }
+
+  onRequestBody(head: RequestHead, body: HeldBody): BodyDecision {
+    this.#access.openRequest(head);
+    const core = this.#core;
+    const at = this.#memory.lowerBody(body);
+    const out = core.onRequestBody(this.#exchange, this.#request.lend(), at, body.length);
+    const decision = this.#bodyDecision(out, this.#request);
+    core.afterRequestBody(out);
+    return decision;
+  }
+
+  onRequestTrailers(trailers: Trailers): Reply | undefined {
+    this.#access.openTrailers(trailers);
+    const core = this.#core;
+    const out = core.onRequestTrailers(this.#exchange, this.#trailers.lend());
+    const reply = this.#decision(out, this.#trailers);
+    core.afterRequestTrailers(out);
+    return reply;
+  }
+
   onResponse(head: ResponseHead): Reply | undefined {
     this.#access.openResponse(head);
     const core = this.#core;
     const out = core.onResponse(this.#exchange, this.#response.lend());
     const reply = this.#decision(out, this.#response);
     core.afterResponse(out);
+    return reply;
+  }
+
+  onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision {
+    const core = this.#core;
+    const at = this.#memory.lowerBytes(chunk);
+    const out = core.onResponseChunk(this.#exchange, at, chunk.length, last ? 1 : 0);
+    this.#services.flush();
+    const decision = loadChunkDecision(this.#memory, out >>> 0, this.#limits);
+    core.afterResponseChunk(out);
+    return decision;
+  }
+
+  onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision {
+    this.#access.openResponse(head);
+    const core = this.#core;
+    const at = this.#memory.lowerBody(body);
+    const out = core.onResponseBody(this.#exchange, this.#response.lend(), at, body.length);
+    const decision = this.#bodyDecision(out, this.#response);
+    core.afterResponseBody(out);
+    return decision;
+  }
+
+  onResponseTrailers(trailers: Trailers): Reply | undefined {
+    this.#access.openTrailers(trailers);
+    const core = this.#core;
+    const out = core.onResponseTrailers(this.#exchange, this.#trailers.lend());
+    const reply = this.#decision(out, this.#trailers);
+    core.afterResponseTrailers(out);
     return reply;
   }
 
@@ -132,19 +203,26 @@ export class DirectInstance implements Instance {
 
   /** Lifts a `types.decision` and puts the call's edits into the message, or drops them for a reply. */
   #decision(out: number, lent: Lent): Reply | undefined {
+    this.#returned(lent);
+    const reply = loadDecision(this.#memory, out >>> 0, this.#limits);
+    if (reply === undefined) this.#access.commit();
+    else this.#access.abandon();
+    return reply;
+  }
+
+  /** The same for a `types.body-decision`. */
+  #bodyDecision(out: number, lent: Lent): BodyDecision {
+    this.#returned(lent);
+    const decision = loadBodyDecision(this.#memory, out >>> 0, this.#limits);
+    if (decision instanceof Reply) this.#access.abandon();
+    else this.#access.commit();
+    return decision;
+  }
+
+  #returned(lent: Lent): void {
     this.#services.flush();
     if (!lent.returned)
       throw new FilterFault("the call returned without dropping the handle that it was lent", "handle");
-    const view = this.#memory.view;
-    const at = out >>> 0;
-    const decision = view.getUint8(at);
-    if (decision === PROCEED) {
-      this.#access.commit();
-      return undefined;
-    }
-    if (decision !== REPLY) throw new FilterFault(`${decision} is no case of a decision`);
-    this.#access.abandon();
-    return checkReply(loadReply(this.#memory, at + 4, this.#limits), this.#limits);
   }
 }
 
@@ -155,60 +233,10 @@ export function isDirect(module: WebAssembly.Module): boolean {
   const nobody = (): never => {
     throw new Error("called before there is an instance");
   };
-  const known = coreImports(nobody, NO_LENT, NO_LENT, NO_SERVICES);
+  const known = coreImports(nobody, NO_LENT, NO_LENT, NO_LENT, NO_SERVICES);
   return WebAssembly.Module.imports(module).every(
     ({ module: from, name, kind }) => kind === "function" && known[withoutPatch(from)]?.[name] !== undefined,
   );
-}
-
-interface Core {
-  configure(at: number, length: number): number;
-  afterConfigure(out: number): void;
-  open(): number;
-  close(exchange: number): void;
-  onRequest(exchange: number, head: number): number;
-  afterRequest(out: number): void;
-  onResponse(exchange: number, head: number): number;
-  afterResponse(out: number): void;
-  onEnd(
-    exchange: number,
-    ending: number,
-    hasStatus: number,
-    status: number,
-    us: bigint,
-    requestBytes: bigint,
-    responseBytes: bigint,
-  ): void;
-}
-
-const FILTER = "sluice:filter/filter@0.1.0#";
-const REQUIRED = [
-  `${FILTER}configure`,
-  `${FILTER}[constructor]exchange`,
-  `${FILTER}[dtor]exchange`,
-  `${FILTER}[method]exchange.on-request`,
-  `${FILTER}[method]exchange.on-response`,
-  `${FILTER}[method]exchange.on-end`,
-];
-
-const PROCEED = 0;
-const REPLY = 1;
-
-function coreOf(exports: WebAssembly.Exports): Core {
-  const of = (name: string): never => exports[`${FILTER}${name}`] as never;
-  // A post-return is exported only where a result owns memory.
-  const after = (name: string): never => (exports[`cabi_post_${FILTER}${name}`] ?? (() => {})) as never;
-  return {
-    configure: of("configure"),
-    afterConfigure: after("configure"),
-    open: of("[constructor]exchange"),
-    close: of("[dtor]exchange"),
-    onRequest: of("[method]exchange.on-request"),
-    afterRequest: after("[method]exchange.on-request"),
-    onResponse: of("[method]exchange.on-response"),
-    afterResponse: after("[method]exchange.on-response"),
-    onEnd: of("[method]exchange.on-end"),
-  };
 }
 
 /** Of all that the host knows, what this module asks for, under the version that it asks for. */
@@ -222,31 +250,6 @@ function chosen(module: WebAssembly.Module, known: CoreImports): WebAssembly.Imp
     group[name] = found as WebAssembly.ImportValue;
   }
   return imports;
-}
-
-/** A `filter.body-mode`: its case, and the payload of `buffered`. */
-function loadBody(view: DataView, at: number): { tag: number; bytesMax: number } {
-  return { tag: view.getUint8(at), bytesMax: view.getUint32(at + 4, true) };
-}
-
-function loadReply(memory: GuestMemory, at: number, limits: FilterLimits): Reply {
-  const view = memory.view;
-  const status = view.getUint16(at, true);
-  const list = view.getUint32(at + 4, true);
-  const count = view.getUint32(at + 8, true);
-  const bodyLength = view.getUint32(at + 16, true);
-  // Before anything is copied: a made-up length must not make the host build a list of it.
-  if (count * 4 + bodyLength > limits.replyBytesMax)
-    throw new FilterFault(`reply: more than ${limits.replyBytesMax} bytes`, "size");
-  const fields: FieldList = [];
-  for (let index = 0; index < count; index++) {
-    const field = list + index * 16;
-    fields.push(
-      memory.latin1(view.getUint32(field, true), view.getUint32(field + 4, true)),
-      memory.latin1(view.getUint32(field + 8, true), view.getUint32(field + 12, true)),
-    );
-  }
-  return new Reply(new ResponseHead(status, fields), memory.copy(view.getUint32(at + 12, true), bodyLength));
 }
 
 const NO_LENT = undefined as never;

@@ -1,4 +1,4 @@
-import type { FilterMeter } from "../ops/meter.ts";
+import { type FilterMeter, type FilterPhase, PHASE } from "../ops/meter.ts";
 import type { Artifact } from "./artifact.ts";
 import {
   ArtifactRefused,
@@ -12,7 +12,7 @@ import {
 import { DirectInstance } from "./direct.ts";
 import { faultOf } from "./fault.ts";
 import { type GrantName, whyNotGranted } from "./grants.ts";
-import { notOffered } from "./plan.ts";
+import { whyRefused } from "./plan.ts";
 import type { InstanceBudget } from "./budget.ts";
 import { InstancePool, type PoolLimits } from "./pool.ts";
 import { Quarantine, type QuarantineLimits, type QuarantineOwner } from "./quarantine.ts";
@@ -49,6 +49,10 @@ export class Filter {
   readonly meter: FilterMeter;
   /** Whether an instance is needed for one call only, and so is free again as soon as that has returned. */
   readonly single: boolean;
+  /** The phases that the plan asks for: a bit for each number in `PHASE`. */
+  readonly phases: number;
+  /** How much of a streamed body it may hold back. */
+  readonly bodyHeldBytesMax: number;
 
   private constructor(
     settings: FilterSettings,
@@ -63,7 +67,9 @@ export class Filter {
     this.plan = plan;
     this.onFailure = settings.onFailure;
     this.meter = meter;
-    this.single = Number(plan.request) + Number(plan.response) + Number(plan.end) <= 1;
+    this.phases = phasesOf(plan);
+    this.bodyHeldBytesMax = settings.limits.bodyHeldBytesMax;
+    this.single = isSingle(plan, this.phases);
     this.pool = new InstancePool(
       make,
       first,
@@ -89,12 +95,8 @@ export class Filter {
     if (notGranted !== undefined) throw new ArtifactRefused(notGranted);
     const blank = await maker(artifact, settings, host);
     const { instance: first, plan } = configured(blank, settings);
-    const missing = notOffered(plan);
-    if (missing.length > 0) {
-      throw new ConfigRefused(
-        `filter ${settings.name} asks for ${missing.join(", ")}, which this version of the host does not offer yet`,
-      );
-    }
+    const refusal = whyRefused(plan, settings.limits.bodyBufferedBytesMax);
+    if (refusal !== undefined) throw new ConfigRefused(`filter ${settings.name} ${refusal}`);
     const wanted = JSON.stringify(plan);
     const make = (): Instance => {
       const { instance, plan: other } = configured(blank, settings);
@@ -104,6 +106,23 @@ export class Filter {
     };
     return new Filter(settings, artifact.digest, plan, make, first, place);
   }
+}
+
+function isSingle({ requestBody, responseBody }: Plan, phases: number): boolean {
+  return (phases & (phases - 1)) === 0 && requestBody.kind !== "stream" && responseBody.kind !== "stream";
+}
+
+function phasesOf(plan: Plan): number {
+  const bit = (wanted: boolean, phase: FilterPhase): number => (wanted ? 1 << phase : 0);
+  return (
+    bit(plan.request, PHASE.request) |
+    bit(plan.requestBody.kind !== "none", PHASE["request-body"]) |
+    bit(plan.requestTrailers, PHASE["request-trailers"]) |
+    bit(plan.response, PHASE.response) |
+    bit(plan.responseBody.kind !== "none", PHASE["response-body"]) |
+    bit(plan.responseTrailers, PHASE["response-trailers"]) |
+    bit(plan.end, PHASE.end)
+  );
 }
 
 async function maker(

@@ -1,3 +1,5 @@
+import type { HeldBody } from "../held-body.ts";
+
 /** A guest's linear memory, through views that outlive its growth, and the canonical ABI's strings and lists in it. */
 export class GuestMemory {
   readonly #memory: WebAssembly.Memory;
@@ -118,6 +120,25 @@ export class GuestMemory {
     const at = this.allocate(data.byteLength, 1);
     this.bytes.set(data, at);
     this.storePair(at, data.byteLength, out);
+  }
+
+  /** A chunk of a body, which the guest owns from now on: the one copy that it costs. */
+  lowerBytes(data: Uint8Array): number {
+    const at = this.allocate(data.byteLength, 1);
+    if (data.byteLength > 0) this.bytes.set(data, at);
+    return at;
+  }
+
+  /** The same of a body that came in pieces. */
+  lowerBody(body: HeldBody): number {
+    const at = this.allocate(body.length, 1);
+    const { bytes } = this;
+    let to = at;
+    for (const chunk of body.chunks) {
+      bytes.set(chunk, to);
+      to += chunk.length;
+    }
+    return at;
   }
 
   /** The two words of a list or string. */

@@ -1,9 +1,9 @@
-import { indexOf, isAuthority, isFieldValue, isName, isReserved, isToken } from "../fields.ts";
-import { type FieldList, type Reply, type RequestHead, ResponseHead } from "../message.ts";
+import { indexOf, isAuthority, isFieldValue, isName, isReserved, isToken, isUntrailing } from "../fields.ts";
+import type { FieldList, Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import { FilterFault, type FilterLimits } from "./contract.ts";
 
 /**
- * What one call of a filter may read and edit: the head that is lent to it.
+ * What one call of a filter may read and edit: the head that is lent to it, or the trailers.
  *
  * Edits are made on a copy, which readers see at once; `commit` puts it in the place of the original, so that a call that
  * traps leaves the message as it was. The first edit that the contract refuses is remembered, and `commit` throws it.
@@ -12,6 +12,7 @@ export class HeadAccess {
   readonly #limits: FilterLimits;
   #request: RequestHead | undefined;
   #response: ResponseHead | undefined;
+  #trailers: Trailers | undefined;
   #fields: FieldList = NONE;
   #copied = false;
   /** Names that have been found in order: a filter sets the same few again and again. */
@@ -44,10 +45,16 @@ export class HeadAccess {
     this.#open(head.fields);
   }
 
+  openTrailers(trailers: Trailers): void {
+    this.#trailers = trailers;
+    this.#open(trailers.fields);
+  }
+
   /** Puts the edits into the message, or throws a `FilterFault` that names the first one that the contract refuses. */
   commit(): void {
     const request = this.#request;
     const response = this.#response;
+    const trailers = this.#trailers;
     const refusal = this.#refusal;
     const changed = this.#edits > 0;
     const fields = this.#fields;
@@ -62,13 +69,14 @@ export class HeadAccess {
     } else if (response !== undefined) {
       response.status = this.#status;
       response.fields = fields;
-    }
+    } else if (trailers !== undefined) trailers.fields = fields;
   }
 
   /** Drops the edits: the call trapped, or replied. */
   abandon(): void {
     this.#request = undefined;
     this.#response = undefined;
+    this.#trailers = undefined;
     // An idle instance keeps no message alive.
     this.#fields = NONE;
   }
@@ -200,6 +208,8 @@ export class HeadAccess {
       else if (this.#admissible.size < ADMISSIBLE_MAX) this.#admissible.add(name);
     }
     if (!isFieldValue(value)) this.#refuse(`${edit}: ${brokenValue(name)}`);
+    if (this.#trailers !== undefined && isUntrailing(name.toLowerCase()))
+      this.#refuse(`${edit}: ${quote(name)} must not be in trailers`);
     return this.#refusal === undefined;
   }
 

@@ -1,8 +1,5 @@
 import { type BodyMode, FilterFault, type Plan } from "./contract.ts";
 
-/** WIT `filter.phases`, by bit. */
-export const PHASES = ["request", "request-trailers", "response", "response-trailers", "end"] as const;
-
 /** A `filter.plan` as the canonical ABI hands it over. */
 export function planOf(phases: number, requestBody: RawBody, responseBody: RawBody): Plan {
   return {
@@ -16,20 +13,32 @@ export function planOf(phases: number, requestBody: RawBody, responseBody: RawBo
   };
 }
 
-/** What of a plan this host does not offer yet, by the contract's names; empty when it offers all. */
-export function notOffered(plan: Plan): string[] {
-  const missing: string[] = [];
-  if (plan.requestTrailers) missing.push("phase request-trailers");
-  if (plan.responseTrailers) missing.push("phase response-trailers");
-  if (plan.requestBody.kind !== "none") missing.push(`request-body ${plan.requestBody.kind}`);
-  if (plan.responseBody.kind !== "none") missing.push(`response-body ${plan.responseBody.kind}`);
-  return missing;
+/** Why this plan is refused, as the end of a sentence; undefined when it is taken. */
+export function whyRefused(plan: Plan, bodyBufferedBytesMax: number): string | undefined {
+  for (const [name, mode] of [
+    ["request", plan.requestBody],
+    ["response", plan.responseBody],
+  ] as const) {
+    if (mode.kind === "buffered" && mode.bytesMax > bodyBufferedBytesMax)
+      return `asks for whole ${name} bodies of up to ${mode.bytesMax} bytes; limits.body-buffered-bytes is ${bodyBufferedBytesMax}`;
+  }
+  return undefined;
 }
 
 /** The phases and bodies of a plan, for people. */
 export function describe(plan: Plan): string[] {
-  const flags = [plan.request, plan.requestTrailers, plan.response, plan.responseTrailers, plan.end];
-  return PHASES.filter((_, bit) => flags[bit]);
+  const names: string[] = [];
+  const name = (wanted: boolean, phase: string): void => {
+    if (wanted) names.push(phase);
+  };
+  name(plan.request, "request");
+  name(plan.requestBody.kind !== "none", `request-body ${plan.requestBody.kind}`);
+  name(plan.requestTrailers, "request-trailers");
+  name(plan.response, "response");
+  name(plan.responseBody.kind !== "none", `response-body ${plan.responseBody.kind}`);
+  name(plan.responseTrailers, "response-trailers");
+  name(plan.end, "end");
+  return names;
 }
 
 interface RawBody {

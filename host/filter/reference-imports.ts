@@ -83,13 +83,13 @@ export class Response extends Head {
   }
 }
 
-/** WIT `types.trailers`: no phase lends one yet. */
-class Trailers {}
+/** WIT `types.trailers`. */
+export class LentTrailers extends Head {}
 
 /** The imports of a component, as jco's linking takes them. It lowers them; the work is done by `services`. */
 export function referenceImports(services: Services): Record<string, Record<string, unknown>> {
   return {
-    "sluice:filter/types": { Request, Response, Trailers },
+    "sluice:filter/types": { Request, Response, Trailers: LentTrailers },
     "sluice:filter/log": {
       enabled: (level: Level) => services.logEnabled(LEVELS.indexOf(level)),
       log: (level: Level, message: string, attributes: [string, string][]) =>

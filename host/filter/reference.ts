@@ -1,19 +1,31 @@
 import { pathToFileURL } from "node:url";
-import { Reply, type RequestHead, ResponseHead } from "../message.ts";
+import type { HeldBody } from "../held-body.ts";
+import { Reply, type RequestHead, ResponseHead, type Trailers } from "../message.ts";
 import type { Artifact } from "./artifact.ts";
 import {
+  type BodyDecision,
+  type ChunkDecision,
   ConfigRefused,
   type Environment,
   type ExchangeFacts,
   FilterFault,
   type FilterLimits,
+  HOLD,
   type HostServices,
   type Instance,
   type Outcome,
   type Plan,
+  RESET,
 } from "./contract.ts";
 import { checkReply, HeadAccess } from "./head-access.ts";
-import { type JcoField, Request, Response, referenceImports, textOf } from "./reference-imports.ts";
+import {
+  type JcoField,
+  LentTrailers,
+  Request,
+  Response,
+  referenceImports,
+  textOf,
+} from "./reference-imports.ts";
 import { Services } from "./services.ts";
 
 /** A component's JavaScript as jco writes it with `instantiation: 'sync'`. */
@@ -97,9 +109,37 @@ export class ReferenceInstance implements Instance {
     return this.#decision(this.#open().onRequest(new Request(this.#access)));
   }
 
+  onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision {
+    return this.#chunkDecision(this.#open().onRequestChunk(chunk, last ? "last" : "more"));
+  }
+
+  onRequestBody(head: RequestHead, body: HeldBody): BodyDecision {
+    this.#access.openRequest(head);
+    return this.#bodyDecision(this.#open().onRequestBody(new Request(this.#access), body.whole()));
+  }
+
+  onRequestTrailers(trailers: Trailers): Reply | undefined {
+    this.#access.openTrailers(trailers);
+    return this.#decision(this.#open().onRequestTrailers(new LentTrailers(this.#access)));
+  }
+
   onResponse(head: ResponseHead): Reply | undefined {
     this.#access.openResponse(head);
     return this.#decision(this.#open().onResponse(new Response(this.#access)));
+  }
+
+  onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision {
+    return this.#chunkDecision(this.#open().onResponseChunk(chunk, last ? "last" : "more"));
+  }
+
+  onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision {
+    this.#access.openResponse(head);
+    return this.#bodyDecision(this.#open().onResponseBody(new Response(this.#access), body.whole()));
+  }
+
+  onResponseTrailers(trailers: Trailers): Reply | undefined {
+    this.#access.openTrailers(trailers);
+    return this.#decision(this.#open().onResponseTrailers(new LentTrailers(this.#access)));
   }
 
   onEnd(outcome: Outcome): void {
@@ -143,7 +183,29 @@ export class ReferenceInstance implements Instance {
       return undefined;
     }
     this.#access.abandon();
-    const { status, headers, body } = decision.val;
+    return this.#reply(decision.val);
+  }
+
+  #chunkDecision(decision: JcoChunkDecision): ChunkDecision {
+    this.#services.flush();
+    if (decision.tag === "pass") return undefined;
+    if (decision.tag === "replace") return bufferOf(decision.val);
+    if (decision.tag === "hold") return HOLD;
+    return decision.tag === "reply" ? this.#reply(decision.val) : RESET;
+  }
+
+  #bodyDecision(decision: JcoBodyDecision): BodyDecision {
+    this.#services.flush();
+    if (decision.tag === "reply") {
+      this.#access.abandon();
+      return this.#reply(decision.val);
+    }
+    const body = decision.tag === "replace" ? bufferOf(decision.val) : undefined;
+    this.#access.commit();
+    return body;
+  }
+
+  #reply({ status, headers, body }: JcoReply): Reply {
     const fields = headers.flatMap(([name, value]) => [name, textOf(value)]);
     return checkReply(new Reply(new ResponseHead(status, fields), body), this.#limits);
   }
@@ -173,16 +235,41 @@ type JcoBodyMode =
 
 interface JcoExchange extends Disposable {
   onRequest(head: Request): JcoDecision;
+  onRequestChunk(chunk: Uint8Array, position: JcoPosition): JcoChunkDecision;
+  onRequestBody(head: Request, body: Uint8Array): JcoBodyDecision;
+  onRequestTrailers(trailers: LentTrailers): JcoDecision;
   onResponse(head: Response): JcoDecision;
+  onResponseChunk(chunk: Uint8Array, position: JcoPosition): JcoChunkDecision;
+  onResponseBody(head: Response, body: Uint8Array): JcoBodyDecision;
+  onResponseTrailers(trailers: LentTrailers): JcoDecision;
   onEnd(outcome: object): void;
 }
 
-type JcoDecision =
-  | { readonly tag: "proceed" }
-  | {
-      readonly tag: "reply";
-      readonly val: { readonly status: number; readonly headers: JcoField[]; readonly body: Uint8Array };
-    };
+type JcoPosition = "more" | "last";
+
+type JcoDecision = { readonly tag: "proceed" } | { readonly tag: "reply"; readonly val: JcoReply };
+
+type JcoChunkDecision =
+  | { readonly tag: "pass" }
+  | { readonly tag: "hold" }
+  | { readonly tag: "reset" }
+  | { readonly tag: "replace"; readonly val: Uint8Array }
+  | { readonly tag: "reply"; readonly val: JcoReply };
+
+type JcoBodyDecision =
+  | { readonly tag: "pass" }
+  | { readonly tag: "replace"; readonly val: Uint8Array }
+  | { readonly tag: "reply"; readonly val: JcoReply };
+
+interface JcoReply {
+  readonly status: number;
+  readonly headers: JcoField[];
+  readonly body: Uint8Array;
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 function bodyMode(mode: JcoBodyMode): Plan["requestBody"] {
   return mode.tag === "buffered" ? { kind: "buffered", bytesMax: mode.val } : { kind: mode.tag };

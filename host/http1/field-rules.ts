@@ -1,4 +1,4 @@
-import { isName } from "../fields.ts";
+import { isName, isUntrailing } from "../fields.ts";
 import { tellsOfClients } from "../forwarding.ts";
 import type { FieldList } from "../message.ts";
 
@@ -11,7 +11,7 @@ export function listed(list: string, lower: string): boolean {
 
 /** Fields that frame, route, authenticate or steer must not come after the body (RFC 9110 §6.5.1). */
 export function mayTrail(name: string): boolean {
-  return !NOT_TRAILING.has(name.toLowerCase()) && !tellsOfClients(name);
+  return !isUntrailing(name.toLowerCase()) && !tellsOfClients(name);
 }
 
 /**
@@ -31,40 +31,6 @@ export function removeNominated(fields: FieldList, connection: string): void {
   }
   fields.length = kept;
 }
-
-const NOT_TRAILING: ReadonlySet<string> = new Set([
-  "age",
-  "authorization",
-  "cache-control",
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-range",
-  "content-type",
-  "cookie",
-  "date",
-  "expect",
-  "expires",
-  "host",
-  "keep-alive",
-  "location",
-  "max-forwards",
-  "pragma",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "range",
-  "retry-after",
-  "set-cookie",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "vary",
-  "via",
-  "warning",
-  "www-authenticate",
-]);
 
 /** What Connection cannot nominate away: it frames, routes or identifies the message. */
 const UNREMOVABLE: ReadonlySet<string> = new Set([

@@ -71,6 +71,8 @@ export interface Outgoing {
   /** The head before and after its Host, when that is to name the server, whichever will be chosen. */
   readonly around: { readonly before: string; readonly after: string } | undefined;
   readonly hasBody: boolean;
+  /** The body is here as a whole, and can be sent again. */
+  readonly replayable: boolean;
   /** Whether the body is sent in chunks; otherwise the head says its length. */
   readonly chunked: boolean;
   /** The protocols that are offered instead of this one; empty without an offer. */

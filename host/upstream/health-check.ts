@@ -55,6 +55,7 @@ export class HealthCheck implements ServerOwner, ServerKeeper, Timed {
       head: `GET ${config.path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: sluice-health\r\nConnection: close\r\n\r\n`,
       around: undefined,
       hasBody: false,
+      replayable: false,
       chunked: false,
       upgrade: "",
     };

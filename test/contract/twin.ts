@@ -186,6 +186,8 @@ export const LIMITS: FilterLimits = {
   editsMax: 200,
   editBytesMax: 65_536,
   replyBytesMax: 1_048_576,
+  bodyHeldBytesMax: 1_048_576,
+  bodyBufferedBytesMax: 16_777_216,
   logLinesMax: 100,
   logLineBytesMax: 8_192,
   metadataBytesMax: 16_384,

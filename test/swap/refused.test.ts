@@ -92,11 +92,11 @@ const ROWS: readonly Row[] = [
     /^filter deaf imports sluice:filter\/exchange-facts@0\.1\.0, which its grant takes away$/,
   ],
   [
-    "a body that is not offered",
+    "longer bodies than the limit",
     "mark",
-    () => ({ component: component("wants_body"), config: null }),
+    () => ({ component: component("bodies"), config: { request: { take: { whole: 16_777_217 } } } }),
     "CONFIGURE_REFUSED",
-    /^filter mark asks for request-body stream, which this version of the host does not offer yet$/,
+    /^filter mark asks for whole request bodies of up to 16777217 bytes; limits\.body-buffered-bytes is 16777216$/,
   ],
   [
     "a config that the filter refuses",

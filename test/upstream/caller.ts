@@ -70,7 +70,15 @@ export class NamedUpstream implements AsyncDisposable {
       upstreamFailed: reject,
     };
     const around = { before: `GET ${path} HTTP/1.1\r\n`, after: "\r\n" };
-    const request = { method: "GET", head: "", around, hasBody: false, chunked: false, upgrade: "" };
+    const request = {
+      method: "GET",
+      head: "",
+      around,
+      hasBody: false,
+      replayable: false,
+      chunked: false,
+      upgrade: "",
+    };
     this.#upstream.call(request, [], owner).begin();
     return within("an answer", promise);
   }

@@ -1,0 +1,247 @@
+import { Failure } from "./failure.ts";
+import {
+  type BodyDecision,
+  type ChunkDecision,
+  type ExchangeFacts,
+  FilterFault,
+  type Instance,
+  type Outcome,
+} from "./filter/contract.ts";
+import { brokeContract, type FilterFailure, faultOf } from "./filter/fault.ts";
+import type { Filter } from "./filter/filter.ts";
+import { FilterQuarantined } from "./filter/quarantine.ts";
+import { HeldBody } from "./held-body.ts";
+import type { RequestHead, ResponseHead, Trailers } from "./message.ts";
+import { type FilterPhase, PHASE } from "./ops/meter.ts";
+
+export interface BorrowingOwner extends ExchangeFacts {
+  /** For the log: a filter failed, whatever its policy makes of it. */
+  filterFailed(filter: Filter, failure: FilterFailure): void;
+}
+
+/** What a call lends. */
+export type Message = RequestHead | ResponseHead | Trailers | undefined;
+
+/**
+ * What comes of a call. Undefined: the message goes on as it is now. A `Failure` closes the exchange. WAITING: the call has
+ * not been made, and has to be asked for again when `resume` tells that there is an instance.
+ */
+export type Answer = ChunkDecision | BodyDecision | Failure | typeof WAITING;
+
+export const WAITING: unique symbol = Symbol("waiting");
+
+/**
+ * The instances that one exchange has of its filters, and the calls of them: taken at a filter's first phase, given back
+ * after its last one. A filter that has failed is not called again.
+ */
+export abstract class Borrowing {
+  protected readonly filters: readonly Filter[];
+  protected readonly facts: BorrowingOwner;
+  /** How many filters the request has reached. */
+  protected reached = 0;
+  protected ended = false;
+  /** By filter: its instance between its phases; DONE after its last one, or after it failed. */
+  readonly #held: (Instance | typeof DONE | undefined)[];
+  /** By filter: the phases that may still come. Without bodies the order of phases is plain, and nothing has to be kept. */
+  readonly #left: number[] | undefined;
+  /** By filter: whose instance is waited for, and for which phases. */
+  #waits: Map<number, number> | undefined;
+
+  constructor(filters: readonly Filter[], facts: BorrowingOwner, bodies: boolean) {
+    this.filters = filters;
+    this.facts = facts;
+    this.#held = new Array(filters.length);
+    this.#left = bodies ? filters.map(({ phases }) => phases) : undefined;
+  }
+
+  /** An instance has come that these phases (bits) have waited for, or is not needed any more: ask again. */
+  protected abstract resume(phases: number): void;
+
+  /** A filter's failure closes the exchange, and nobody is there to answer it to. */
+  protected abstract failed(at: number, failure: Failure): void;
+
+  /** One call of one filter: `message` is lent; `body` is a chunk, or the whole. */
+  call(
+    at: number,
+    phase: FilterPhase,
+    message: Message,
+    body: Buffer | HeldBody | undefined,
+    last: boolean,
+  ): Answer {
+    const held = this.#held[at];
+    if (held === DONE) return undefined;
+    const filter = this.filters[at] as Filter;
+    let instance = held;
+    const began = performance.now();
+    try {
+      if (instance === undefined) {
+        instance = filter.pool.take();
+        if (instance === undefined) return this.#wait(at, filter, phase);
+        instance.open(this.facts);
+      }
+      const answer = invoke(instance, phase, message, body, last);
+      if (this.#left !== undefined || filter.plan.end || (phase === PHASE.request && filter.plan.response)) {
+        this.#held[at] = instance;
+      } else {
+        instance.close();
+        this.#held[at] = DONE;
+        filter.pool.give(instance);
+      }
+      filter.meter.called(phase, (performance.now() - began) / 1000);
+      return answer;
+    } catch (error) {
+      if (instance !== undefined) filter.meter.called(phase, (performance.now() - began) / 1000);
+      return this.#fault(at, filter, instance, error);
+    }
+  }
+
+  /** A decision of the last call of this filter is one that the contract refuses: the call counts as failed. */
+  refuse(at: number, sentence: string): Failure | undefined {
+    const held = this.#held[at];
+    if (held === DONE || held === undefined) return undefined;
+    return this.#fault(at, this.filters[at] as Filter, held, new FilterFault(sentence, "size"));
+  }
+
+  /** Whether a filter may still be called. */
+  serves(at: number): boolean {
+    return this.#held[at] !== DONE;
+  }
+
+  /** These phases (bits) are over for a filter, or will not come. After its last one its instance is free. */
+  over(at: number, phases: number): void {
+    const left = this.#left;
+    if (left === undefined) return;
+    const rest = (left[at] as number) & ~phases;
+    left[at] = rest;
+    const held = this.#held[at];
+    if (rest !== 0 || held === DONE) return;
+    this.#held[at] = DONE;
+    if (held !== undefined) this.#finish(at, this.filters[at] as Filter, held, undefined);
+  }
+
+  /** Gives back what nothing is asked of any more, but for the end; with an outcome that is told, too, and nothing is called after it. */
+  protected settle(outcome: Outcome | undefined): void {
+    if (outcome !== undefined) this.ended = true;
+    for (let at = 0; at < this.filters.length; at++) {
+      const held = this.#held[at];
+      const filter = this.filters[at] as Filter;
+      const { end } = filter.plan;
+      if (held === DONE || (outcome === undefined && end)) continue;
+      if (held === undefined && (!end || at >= this.reached)) continue;
+      this.#held[at] = DONE;
+      this.#finish(at, filter, held, outcome);
+    }
+  }
+
+  #finish(at: number, filter: Filter, held: Instance | undefined, outcome: Outcome | undefined): void {
+    let instance = held;
+    const began = performance.now();
+    try {
+      if (instance === undefined) {
+        // It wanted nothing but the end. An exchange that is over does not stand in line for it.
+        instance = filter.pool.take();
+        if (instance === undefined) return filter.meter.failed("busy");
+        instance.open(this.facts);
+      }
+      if (outcome !== undefined && filter.plan.end) instance.onEnd(outcome);
+      instance.close();
+      if (outcome !== undefined && filter.plan.end)
+        filter.meter.called(PHASE.end, (performance.now() - began) / 1000);
+      filter.pool.give(instance);
+    } catch (error) {
+      this.#fault(at, filter, instance, error);
+    }
+  }
+
+  /** Both ways of an exchange may wait for the same instance: one of them stands in line for both. */
+  #wait(at: number, filter: Filter, phase: FilterPhase): typeof WAITING {
+    this.#waits ??= new Map();
+    const phases = this.#waits.get(at);
+    this.#waits.set(at, (phases ?? 0) | (1 << phase));
+    if (phases === undefined)
+      filter.pool.wait({ granted: (instance) => this.#granted(at, filter, instance) });
+    return WAITING;
+  }
+
+  #granted(at: number, filter: Filter, instance: Instance | undefined): void {
+    const phases = this.#waits?.get(at) ?? 0;
+    this.#waits?.delete(at);
+    if (this.ended) {
+      if (instance !== undefined) filter.pool.give(instance);
+      return;
+    }
+    const failure = this.#grant(at, filter, instance);
+    if (failure === undefined) this.resume(phases);
+    else this.failed(at, failure);
+  }
+
+  /** Takes the instance that was waited for. A failure closes the exchange. */
+  #grant(at: number, filter: Filter, instance: Instance | undefined): Failure | undefined {
+    if (instance === undefined) {
+      this.#held[at] = DONE;
+      filter.meter.failed("busy");
+      const failure = new Failure("FILTER_BUSY", `${filter.name}: no instance was free in time`);
+      this.facts.filterFailed(filter, { reason: "busy", detail: failure.detail });
+      return filter.onFailure === "open" ? undefined : failure;
+    }
+    try {
+      instance.open(this.facts);
+      this.#held[at] = instance;
+      return undefined;
+    } catch (error) {
+      return this.#fault(at, filter, instance, error);
+    }
+  }
+
+  /** Ends an instance that a call has broken; without one, the pool could not make any. What it gives closes the exchange. */
+  #fault(at: number, filter: Filter, instance: Instance | undefined, error: unknown): Failure | undefined {
+    this.#held[at] = DONE;
+    const failure = this.#failure(filter, instance, error);
+    return filter.onFailure === "open" ? undefined : failure;
+  }
+
+  #failure(filter: Filter, instance: Instance | undefined, error: unknown): Failure {
+    if (error instanceof FilterQuarantined) {
+      filter.meter.failed("quarantined");
+      return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
+    }
+    const fault = faultOf(error, instance?.lastWords() ?? "");
+    const { reason, detail } = fault;
+    if (instance !== undefined) filter.pool.discard(instance);
+    filter.meter.failed(reason);
+    this.facts.filterFailed(filter, fault);
+    const code = brokeContract(reason) ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED";
+    return new Failure(code, `${filter.name}: ${detail}`);
+  }
+}
+
+function invoke(
+  instance: Instance,
+  phase: FilterPhase,
+  message: Message,
+  body: Buffer | HeldBody | undefined,
+  last: boolean,
+): ChunkDecision | BodyDecision {
+  switch (phase) {
+    case PHASE.request:
+      return instance.onRequest(message as RequestHead);
+    case PHASE.response:
+      return instance.onResponse(message as ResponseHead);
+    case PHASE["request-body"]:
+      return body instanceof HeldBody
+        ? instance.onRequestBody(message as RequestHead, body)
+        : instance.onRequestChunk(body as Buffer, last);
+    case PHASE["response-body"]:
+      return body instanceof HeldBody
+        ? instance.onResponseBody(message as ResponseHead, body)
+        : instance.onResponseChunk(body as Buffer, last);
+    case PHASE["request-trailers"]:
+      return instance.onRequestTrailers(message as Trailers);
+    case PHASE["response-trailers"]:
+      return instance.onResponseTrailers(message as Trailers);
+    default:
+      throw new Error(`phase ${phase} is none of a message`);
+  }
+}
+
+const DONE: unique symbol = Symbol("done");

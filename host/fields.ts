@@ -2,7 +2,10 @@ import type { FieldList } from "./message.ts";
 
 /** Whether two field names are the same; `lower` is in lower case already (RFC 9110 §5.1). */
 export function isName(name: string, lower: string): boolean {
-  return name === lower || (name.length === lower.length && name.toLowerCase() === lower);
+  if (name.length !== lower.length) return false;
+  // Names of the same length differ most often in their first letter already, which tells without a copy in lower case.
+  if (((name.charCodeAt(0) ^ lower.charCodeAt(0)) & ~CASE) !== 0) return false;
+  return name === lower || name.toLowerCase() === lower;
 }
 
 /** The index of the first field of this lower-case name, or -1. */
@@ -45,6 +48,9 @@ export function isAuthority(text: string): boolean {
 
 // reg-name, IPv4 or bracketed IPv6, and a port (RFC 3986 §3.2.2, §3.2.3).
 const AUTHORITY = /^(?:[A-Za-z0-9\-._~%!$&'()*+;=]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
+
+/** The bit in which a letter differs from its capital. */
+const CASE = 0x20;
 
 const RESERVED: ReadonlySet<string> = new Set([
   "connection",

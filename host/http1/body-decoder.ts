@@ -68,36 +68,52 @@ export class BodyDecoder {
     this.#state = UNTIL_END;
   }
 
-  /** Gives the index of the first byte that is not the body's any more, or -1 when the body is broken: `error` says how. */
+  /**
+   * Gives the index of the first byte that is not the body's any more, or -1 when the body is broken: `error` says how.
+   *
+   * Chunks that came together are told as one piece: their bytes are moved over the lines between them, within `data`.
+   */
   feed(data: Buffer, from: number, sink: BodySink): number {
     let at = from;
+    let begin = from;
+    let fill = from;
     while (at < data.length && this.#state !== DONE) {
-      switch (this.#state) {
-        case UNTIL_END:
-          sink.bodyChunk(at === 0 ? data : data.subarray(at));
-          return data.length;
-        case LENGTH:
-        case CHUNK: {
-          const end = Math.min(at + this.#left, data.length);
-          this.#left -= end - at;
-          const chunk = at === 0 && end === data.length ? data : data.subarray(at, end);
-          at = end;
-          // The state first: the sink may look whether this was the last piece.
-          const over = this.#left === 0;
-          if (over) this.#state = this.#state === LENGTH ? DONE : CHUNK_CR;
-          sink.bodyChunk(chunk);
-          if (over && this.#state === DONE) sink.bodyEnded(NONE);
-          break;
+      if (this.#state === CHUNK) {
+        const end = Math.min(at + this.#left, data.length);
+        this.#left -= end - at;
+        if (this.#left === 0) this.#state = CHUNK_CR;
+        if (fill === begin) {
+          begin = at;
+          fill = end;
+        } else {
+          data.copyWithin(fill, at, end);
+          fill += end - at;
         }
-        case TRAILERS:
-          at = this.#trailers(data, at, sink);
-          break;
-        default:
-          at = this.#framing(data, at);
+        at = end;
+        continue;
       }
-      if (at < 0) return -1;
+      if (this.#state === LENGTH || this.#state === UNTIL_END) at = this.#plain(data, at, sink);
+      else if (this.#state === TRAILERS) {
+        tell(sink, data, begin, fill);
+        begin = fill;
+        at = this.#trailers(data, at, sink);
+      } else at = this.#framing(data, at);
+      if (at < 0) break;
     }
+    tell(sink, data, begin, fill);
     return at;
+  }
+
+  /** A body without lines in it. */
+  #plain(data: Buffer, at: number, sink: BodySink): number {
+    const end = this.#state === UNTIL_END ? data.length : Math.min(at + this.#left, data.length);
+    const over = this.#state === LENGTH && this.#left === end - at;
+    this.#left -= end - at;
+    // The state first: the sink may look whether this was the last piece.
+    if (over) this.#state = DONE;
+    tell(sink, data, at, end);
+    if (over) sink.bodyEnded(NONE);
+    return end;
   }
 
   /** One byte of what stands between two pieces of data. */
@@ -201,6 +217,10 @@ export class BodyDecoder {
     this.error = sentence;
     return -1;
   }
+}
+
+function tell(sink: BodySink, data: Buffer, from: number, to: number): void {
+  if (from < to) sink.bodyChunk(from === 0 && to === data.length ? data : data.subarray(from, to));
 }
 
 type State = number;

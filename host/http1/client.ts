@@ -140,7 +140,13 @@ export class Client {
     const before = this.#chunked ? `${held ?? ""}${chunkLine(length)}` : (held ?? "");
     const after = this.#chunked ? "\r\n" : "";
     // As one string head and body are one write, for the price of one copy of a short body.
-    if (length <= COPIED_BYTES_MAX) return connection.write(before + chunk.latin1Slice(0, length) + after);
+    if (length <= COPIED_BYTES_MAX) {
+      const text = before + chunk.latin1Slice(0, length) + after;
+      if (!this.#chunked || held === undefined) return connection.write(text);
+      // Its last chunk most often comes in the same burst, and leaves with it.
+      this.#held = text;
+      return true;
+    }
     return connection.writeView(before, chunk, after);
   }
 

@@ -87,10 +87,9 @@ export class HeadParser {
     if (minor < 0 || data[start + 8] !== SP)
       return this.#fail("malformed", "the status line does not begin with HTTP/1.1 or HTTP/1.0", 0);
     this.minor = minor;
-    const digits = text.substring(9, 12);
-    if (!/^[1-5]\d\d$/.test(digits))
-      return this.#fail("malformed", "the status is no number from 100 to 599", 9);
-    this.status = Number(digits);
+    const status = statusAt(data, start + 9);
+    if (status < 0) return this.#fail("malformed", "the status is no number from 100 to 599", 9);
+    this.status = status;
     let at = start + 12;
     // The reason is optional, and so is, for a few servers, the space before it.
     if (data[at] !== SP && data[at] !== CR)
@@ -256,6 +255,17 @@ const DIGITS = /^\d{1,15}$/;
 /** A list of known codings that ends in chunked. */
 const CODED =
   /^(?:gzip|x-gzip|deflate|compress|x-compress)(?: *, *(?:gzip|x-gzip|deflate|compress|x-compress))* *, *chunked$/i;
+
+/** Three digits from 100 to 599; -1 for anything else. */
+function statusAt(data: Buffer, at: number): number {
+  const hundreds = (data[at] as number) - ZERO;
+  const tens = (data[at + 1] as number) - ZERO;
+  const ones = (data[at + 2] as number) - ZERO;
+  const digits = hundreds >= 1 && hundreds <= 5 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
+  return digits ? hundreds * 100 + tens * 10 + ones : -1;
+}
+
+const ZERO = 0x30;
 
 function joined(list: string, value: string): string {
   return list === "" ? value : `${list}, ${value}`;

@@ -275,3 +275,20 @@ function head(start: string, fields: readonly string[]): Buffer {
   for (let at = 0; at < fields.length; at += 2) text += `${fields[at]}: ${fields[at + 1]}\r\n`;
   return Buffer.from(`${text}\r\n`, "latin1");
 }
+
+test("chunks that come together are told as one piece", () => {
+  const decoder = new BodyDecoder(new HeadParser({ fieldsMax: 100 }), {
+    extensionBytesMax: 256,
+    trailerBytesMax: 1_024,
+  });
+  const told: string[] = [];
+  const sink = {
+    bodyChunk: (data: Buffer) => void told.push(data.toString("latin1")),
+    bodyEnded: () => void told.push("end"),
+  };
+  decoder.beginChunked();
+  decoder.feed(Buffer.from("3\r\nabc\r\n5;x=y\r\ndefgh\r\n4\r\nij"), 0, sink);
+  const last = Buffer.from("kl\r\n1\r\nm\r\n0\r\n\r\nGET /");
+  expect(last.subarray(decoder.feed(last, 0, sink)).toString()).toBe("GET /");
+  expect(told).toEqual(["abcdefghij", "klm", "end"]);
+});

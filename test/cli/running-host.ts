@@ -135,7 +135,7 @@ export class RunningHost implements AsyncDisposable {
     const late = AbortSignal.timeout(WAIT_MS_MAX);
     const [code] = await Promise.race([this.#exited, once(late, "abort")]);
     assert.ok(!late.aborted, this.#story("it did not exit"));
-    this.#reader.resume();
+    this.#child.stderr?.resume();
     return code;
   }
 
@@ -161,7 +161,7 @@ export class RunningHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#reader.resume();
+    this.#child.stderr?.resume();
     try {
       this.signal("SIGKILL");
     } catch {

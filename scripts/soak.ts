@@ -9,6 +9,7 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { soakBodies } from "./soak/bodies.ts";
 import { soakFaults } from "./soak/faults.ts";
+import { soakInstances } from "./soak/instances.ts";
 import { soakTakeover } from "./soak/takeover.ts";
 
 /** What a part has found; `missed` says which aim it has not met. */
@@ -23,6 +24,7 @@ const PARTS: Readonly<Record<string, (quick: boolean, progress: Progress) => Pro
   bodies: soakBodies,
   takeover: soakTakeover,
   faults: soakFaults,
+  instances: soakInstances,
 };
 
 const { values, positionals } = parseArgs({

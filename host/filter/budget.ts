@@ -8,6 +8,8 @@ export class InstanceBudget {
   readonly #own: Int32Array;
   readonly #place: number;
   readonly #most: number;
+  /** What the present turn of the event loop has spent on making instances. */
+  #spentMs = 0;
 
   /** `all` has one cell, shared by all workers; `own[place]` is this worker's. */
   constructor(all: Int32Array, own: Int32Array, place: number, most: number) {
@@ -38,8 +40,29 @@ export class InstanceBudget {
     Atomics.sub(this.#own, this.#place, count);
   }
 
+  /**
+   * Whether another instance may be made within this turn of the event loop. A thousand connections can have a request in the same
+   * turn; an instance for each of them would keep all others waiting, and the worker would be taken for one that is stuck.
+   */
+  get hasTime(): boolean {
+    return this.#spentMs < MAKING_MS_MAX;
+  }
+
+  /** An instance has been made, or tried to be. */
+  spend(ms: number): void {
+    if (this.#spentMs === 0) {
+      setImmediate(() => {
+        this.#spentMs = 0;
+      });
+    }
+    this.#spentMs += Math.max(ms, Number.MIN_VALUE);
+  }
+
   /** So little is left that idle instances should not be kept. */
   get tight(): boolean {
     return Atomics.load(this.#all, 0) >= this.#most - (this.#most >>> 3);
   }
 }
+
+/** About twenty instances on the direct path, and a few on the reference path. */
+const MAKING_MS_MAX = 10;

@@ -79,7 +79,8 @@ export class InstancePool {
   }
 
   /**
-   * An instance, or undefined when all are in use and no more may be made. Throws when a new one cannot be made, and
+   * An instance, or undefined when all are in use and no more may be made. Also when this turn of the event
+   * loop has made enough of them: then one comes to those who wait. Throws when a new one cannot be made, and
    * `QUARANTINED` when the filter is not to be called.
    */
   take(): Instance | undefined {
@@ -134,17 +135,34 @@ export class InstancePool {
   }
 
   #takeFresh(): Instance | undefined {
+    if (!this.#budget.hasTime) {
+      this.#replaceSoon();
+      return undefined;
+    }
     if (!this.#room()) return undefined;
     try {
-      const fresh = this.#make();
-      this.#alive(1);
+      const fresh = this.#made();
       if (this.#ahead) this.#replaceSoon();
       this.#quarantine.lent(fresh);
       return fresh;
     } catch (error) {
-      this.#budget.release(1);
       this.#quarantine.failed(undefined);
       throw error;
+    }
+  }
+
+  /** A new one, for which there is room. */
+  #made(): Instance {
+    const began = performance.now();
+    try {
+      const fresh = this.#make();
+      this.#alive(1);
+      return fresh;
+    } catch (error) {
+      this.#budget.release(1);
+      throw error;
+    } finally {
+      this.#budget.spend(performance.now() - began);
     }
   }
 
@@ -203,19 +221,17 @@ export class InstancePool {
   }
 
   #replace(): void {
-    if (this.#closed || (this.#free.length > 0 && this.#waiting.length === 0)) return;
-    if (!this.#room()) return;
-    let fresh: Instance;
-    try {
-      fresh = this.#make();
-    } catch {
-      // The next exchange tries again, and tells why in its own failure.
-      this.#budget.release(1);
-      return;
-    }
-    this.#alive(1);
-    this.#hand(fresh);
-    if (this.#waiting.length > 0) this.#replaceSoon();
+    do {
+      if (this.#closed || (this.#free.length > 0 && this.#waiting.length === 0)) return;
+      if (!this.#budget.hasTime) return this.#replaceSoon();
+      if (!this.#room()) return;
+      try {
+        this.#hand(this.#made());
+      } catch {
+        // The next exchange tries again, and tells why in its own failure.
+        return;
+      }
+    } while (this.#waiting.length > 0);
   }
 
   #expire(queued: Queued): void {

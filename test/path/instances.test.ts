@@ -18,11 +18,15 @@ class Pond {
   made = 0;
   /** Makes the next ones throw. */
   broken = false;
+  /** How long it takes to make one. */
+  takesMs = 0;
   readonly pool: InstancePool;
   readonly #meter = new WorkerMeter().filter("own");
 
   constructor(limits: Partial<PoolLimits> = {}, ahead = true, budget: InstanceBudget = roomFor(1_000)) {
     const make = (): Instance => {
+      const until = performance.now() + this.takesMs;
+      while (performance.now() < until);
       if (this.broken) throw new Error("broken");
       this.made += 1;
       return new Plain() as unknown as Instance;
@@ -205,4 +209,25 @@ test("what a pool had when it was closed is given back, and what was in use when
   expect([pond.alive, all[0]]).toEqual([2, 2]);
   pond.pool.give(two);
   expect([pond.alive, all[0], pond.ended]).toEqual([1, 1, { swap: 2 }]);
+});
+
+test("a burst of exchanges gets its instances over several turns of the event loop, none of which is long", async () => {
+  const budget = roomFor(1_000);
+  const pond = new Pond({ instancesMax: 100 }, true, budget);
+  pond.takesMs = 3;
+  const granted: (Instance | undefined)[] = [];
+  const turns: number[] = [];
+  let asked = 0;
+  for (; asked < 40; asked++) {
+    const instance = pond.pool.take();
+    if (instance === undefined) pond.pool.wait({ granted: (one) => granted.push(one) });
+    else granted.push(instance);
+  }
+  while (granted.length < asked) {
+    turns.push(granted.length);
+    await turn();
+  }
+  expect(granted).not.toContain(undefined);
+  const steps = turns.map((count, at) => count - (turns[at - 1] ?? 0));
+  expect(Math.max(...steps), "made in one turn, beside the one that was there").toBeLessThanOrEqual(5);
 });

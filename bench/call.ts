@@ -12,6 +12,7 @@ import { DirectInstance } from "../host/filter/direct.ts";
 import { importScript, type LinkedScript, ReferenceInstance } from "../host/filter/reference.ts";
 import { Secrets } from "../host/filter/secrets.ts";
 import { HeadParser } from "../host/http1/head-parser.ts";
+import { CustomMetrics } from "../host/ops/custom-metrics.ts";
 import { SharedStore, spaceOf } from "../host/store/shared-store.ts";
 import { type FieldList, RequestHead } from "../host/message.ts";
 import { FILTERS_DIRECTORY } from "../scripts/build-filters.ts";
@@ -161,6 +162,11 @@ const HOST: HostServices = {
   filterName: "probe",
   clientAddressGranted: false,
   secrets: new Secrets({}),
+  metrics: new CustomMetrics().scope(
+    "own",
+    { metricsMax: 8, metricLabelsMax: 6, metricSeriesMax: 3 },
+    String,
+  ),
   store: {
     store: new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     space: spaceOf("keys"),
@@ -181,6 +187,7 @@ const LIMITS: FilterLimits = {
   logLinesMax: 100,
   logLineBytesMax: 8_192,
   metadataBytesMax: 65_536,
+  metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
 };

@@ -11,6 +11,7 @@ import { Secrets } from "./filter/secrets.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
+import type { MetricScope } from "./ops/custom-metrics.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
 import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
@@ -39,9 +40,12 @@ export class Assembly {
   readonly #store: Store;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
-  readonly #filters = new Registry<Filter>(({ pool }) => {
+  readonly #scopes = new WeakMap<Filter, MetricScope>();
+  readonly #filters = new Registry<Filter>((filter) => {
+    const { pool } = filter;
     this.#sweeper.remove(pool);
     pool.close();
+    this.#scopes.get(filter)?.release();
   });
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
@@ -138,6 +142,7 @@ export class Assembly {
         space: spaceOf(entry.grant.store ?? "nobody"),
         rates: spaceOf(`rates of ${entry.grant.rateLimit ?? "nobody"}`),
       },
+      metrics: this.#meter.custom.scope(entry.name, limits, (text) => own.redacted(text)),
       clientAddressGranted: entry.grant.clientAddress,
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
@@ -161,7 +166,7 @@ export class Assembly {
   }
 
   async #load(artifact: Artifact, settings: FilterSettings, host: HostServices): Promise<Filter> {
-    const filter = await Filter.load(artifact, settings, host, {
+    const loading = Filter.load(artifact, settings, host, {
       meter: this.#meter.filter(settings.name),
       budget: this.#owner.budget,
       quarantine: {
@@ -169,6 +174,12 @@ export class Assembly {
         released: () => this.#owner.released(settings.name),
       },
     });
+    // What a version has declared that comes to nothing must not stand in the way of the next one.
+    const filter = await loading.catch((error: unknown) => {
+      host.metrics.release();
+      throw error;
+    });
+    this.#scopes.set(filter, host.metrics);
     this.#sweeper.add(filter.pool);
     return filter;
   }
@@ -247,6 +258,7 @@ function granted({ grant }: FilterConfig): GrantName[] {
     "exchange-facts": grant.exchangeFacts,
     clock: grant.clock,
     random: grant.random,
+    metrics: grant.metrics,
     store: grant.store !== null,
     "rate-limit": grant.rateLimit !== null,
     secrets: grant.secrets !== null,

@@ -233,6 +233,7 @@ export interface GrantConfig {
   readonly clientAddress: boolean;
   readonly clock: boolean;
   readonly random: boolean;
+  readonly metrics: boolean;
   /** The name of the space that its keys are in; null without a grant. */
   readonly store: string | null;
   /** The name of the space that its allowances are in; null without a grant. */

@@ -18,6 +18,7 @@ export function grant(): z.ZodType<GrantDraft> {
     "client-address": flag().default(false).describe("The client's address, within `exchange-facts`."),
     clock: flag().default(false).describe("The import `clock`."),
     random: flag().default(false).describe("The import `random`."),
+    metrics: flag().default(false).describe("The import `metrics`."),
     store: space()
       .default(false)
       .describe(
@@ -41,6 +42,7 @@ export function grant(): z.ZodType<GrantDraft> {
       clientAddress: input["client-address"],
       clock: input.clock,
       random: input.random,
+      metrics: input.metrics,
       store: input.store,
       rateLimit: input["rate-limit"],
       secrets: input.secrets === undefined ? null : [...new Set(input.secrets)],

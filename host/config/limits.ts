@@ -38,6 +38,9 @@ export type FilterLimit =
   | "logRateMax"
   | "logLineBytesMax"
   | "metadataBytesMax"
+  | "metricsMax"
+  | "metricLabelsMax"
+  | "metricSeriesMax"
   | "storeKeyBytesMax"
   | "storeValueBytesMax"
   | "instancesMax"
@@ -251,6 +254,34 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     default: 16 * KIB,
     meaning: "The size of the metadata that all filters set in one exchange, keys and values together.",
     reason: "As much as a head: metadata are facts for the next filter, not a body.",
+  },
+  metricsMax: {
+    option: "metrics",
+    unit: "count",
+    min: 0,
+    max: 1_000,
+    default: 32,
+    meaning: "The number of metrics that one filter may declare.",
+    reason: "What a filter does has a handful of numbers.",
+  },
+  metricLabelsMax: {
+    option: "metric-labels",
+    unit: "count",
+    min: 0,
+    max: 16,
+    default: 6,
+    meaning: "The number of labels of one metric of a filter.",
+    reason: "Each one multiplies the series.",
+  },
+  metricSeriesMax: {
+    option: "metric-series",
+    unit: "count",
+    min: 1,
+    max: 10_000,
+    default: 200,
+    meaning:
+      "The number of series of one metric of a filter in one worker; further ones are counted together, labelled `other`.",
+    reason: "A label whose values clients choose must fill neither this host's memory nor the monitoring's.",
   },
   storeKeyBytesMax: {
     option: "store-key-bytes",

@@ -1,5 +1,6 @@
 import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
+import type { MetricScope } from "../ops/custom-metrics.ts";
 import type { Secrets } from "./secrets.ts";
 import type { StoreGrant } from "./store-access.ts";
 
@@ -81,6 +82,7 @@ export interface HostServices {
   readonly clientAddressGranted: boolean;
   readonly secrets: Secrets;
   readonly store: StoreGrant;
+  readonly metrics: MetricScope;
   readonly logEnabled: (level: Level) => boolean;
   /** Handles that the guest has been given in an exchange were not given back by its end. */
   readonly handlesLeaked: (count: number) => void;
@@ -107,6 +109,7 @@ export interface FilterLimits {
   readonly logLinesMax: number;
   readonly logLineBytesMax: number;
   readonly metadataBytesMax: number;
+  readonly metricLabelsMax: number;
   readonly storeKeyBytesMax: number;
   readonly storeValueBytesMax: number;
 }

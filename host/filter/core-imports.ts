@@ -5,6 +5,7 @@ import { type GuestMemory, GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import { coreClock } from "./imports/clock.ts";
 import type { CoreImports } from "./imports/core.ts";
+import { coreMetrics } from "./imports/metrics.ts";
 import { coreRandom } from "./imports/random.ts";
 import { coreRateLimit } from "./imports/rate-limit.ts";
 import { coreSecrets } from "./imports/secrets.ts";
@@ -100,6 +101,7 @@ export function coreImports(
     ...coreRandom(memory),
     ...coreSecrets(memory, services),
     ...coreStore(memory, services),
+    ...coreMetrics(memory, services),
     ...coreRateLimit(memory, services),
     ...coreWasi(memory, services),
   };

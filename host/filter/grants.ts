@@ -10,6 +10,7 @@ const INTERFACES = {
   "exchange-facts": { name: "sluice:filter/exchange-facts@0.1.0", line: "exchange-facts: true" },
   clock: { name: "sluice:filter/clock@0.1.0", line: "clock: true" },
   random: { name: "sluice:filter/random@0.1.0", line: "random: true" },
+  metrics: { name: "sluice:filter/metrics@0.1.0", line: "metrics: true" },
   store: { name: "sluice:filter/store@0.1.0", line: "store: true" },
   "rate-limit": { name: "sluice:filter/rate-limit@0.1.0", line: "rate-limit: true" },
   secrets: { name: "sluice:filter/secrets@0.1.0", line: "secrets: [NAME]" },

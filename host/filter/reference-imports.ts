@@ -4,6 +4,7 @@ import { WRITE_BYTES_MAX } from "./core-wasi.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import { referenceClock } from "./imports/clock.ts";
+import { referenceMetrics } from "./imports/metrics.ts";
 import { randomList, randomU64, referenceRandom } from "./imports/random.ts";
 import { referenceRateLimit } from "./imports/rate-limit.ts";
 import { referenceSecrets } from "./imports/secrets.ts";
@@ -109,6 +110,7 @@ export function referenceImports(services: Services): Record<string, Record<stri
     ...referenceRandom(),
     ...referenceSecrets(services),
     ...referenceStore(services),
+    ...referenceMetrics(services),
     ...referenceRateLimit(services),
     ...referenceWasi(services),
   };

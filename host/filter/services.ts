@@ -7,6 +7,7 @@ import {
   type Level,
   type MetadataValue,
 } from "./contract.ts";
+import type { CustomMetric, Declaration, MetricFault } from "../ops/custom-metrics.ts";
 import { CallTime } from "./call-time.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { Secrets } from "./secrets.ts";
@@ -26,6 +27,8 @@ export class Services {
   readonly time: CallTime = new CallTime();
   /** The store. */
   readonly store: StoreAccess;
+  /** No exchange has begun yet. */
+  configuring = true;
   #facts: ExchangeFacts | undefined;
   /** Handles of the host's that the guest owns now, and owned when the exchange began. */
   #owned = 0;
@@ -41,6 +44,7 @@ export class Services {
   }
 
   open(facts: ExchangeFacts): void {
+    this.configuring = false;
     this.time.goOn();
     this.#facts = facts;
     this.#ownedBefore = this.#owned;
@@ -65,6 +69,11 @@ export class Services {
 
   get secrets(): Secrets {
     return this.#host.secrets;
+  }
+
+  declareMetric(declaration: Declaration): CustomMetric | MetricFault {
+    if (declaration.labels.length > this.#limits.metricLabelsMax) return "too-many";
+    return this.#host.metrics.declare(declaration);
   }
 
   get filterName(): string {

@@ -70,6 +70,7 @@ const OFFERED: ReadonlySet<string> = new Set([
   "sluice:filter/clock@0.1.0",
   "sluice:filter/random@0.1.0",
   "sluice:filter/secrets@0.1.0",
+  "sluice:filter/metrics@0.1.0",
   "sluice:filter/store@0.1.0",
   "sluice:filter/rate-limit@0.1.0",
 ]);

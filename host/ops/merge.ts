@@ -1,3 +1,4 @@
+import { mergedCustom } from "./custom-metrics.ts";
 import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
 import { addCounts as addServers, addViews } from "./server-meter.ts";
 
@@ -28,6 +29,7 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
       ({ upstream, server, address }) => `${upstream} ${server} ${address}`,
       addViews,
     ),
+    custom: mergedCustom(snapshots.flatMap((snapshot) => snapshot.custom)),
     handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
     failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
   };

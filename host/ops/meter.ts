@@ -1,4 +1,5 @@
 import { FAILURES, type FailureCode } from "../failure.ts";
+import { CustomMetrics, type CustomSnapshot } from "./custom-metrics.ts";
 import { type ServerCounts, ServerMeter, type ServerSource, type ServerView } from "./server-meter.ts";
 
 /** Upper bounds of `sluice_exchange_duration_seconds`: OpenTelemetry's for http.server.request.duration. */
@@ -98,6 +99,8 @@ export interface MeterSnapshot {
   readonly logLinesDropped: number;
   readonly routes: readonly RouteSnapshot[];
   readonly filters: readonly FilterSnapshot[];
+  /** What filters have declared themselves. */
+  readonly custom: readonly CustomSnapshot[];
   readonly servers: readonly ServerCounts[];
   /** Of all generations that are alive. */
   readonly views: readonly ServerView[];
@@ -139,6 +142,8 @@ export class WorkerMeter {
   connectionsOpen = 0;
   tunnelsOpen = 0;
   logLinesDropped = 0;
+  /** The filters' own. */
+  readonly custom: CustomMetrics = new CustomMetrics();
   readonly #routes = new Map<string, RouteMeter>();
   readonly #filters = new Map<string, FilterMeter>();
   readonly #servers = new Map<string, { upstream: string; server: string; meter: ServerMeter }>();
@@ -195,6 +200,7 @@ export class WorkerMeter {
       logLinesDropped: this.logLinesDropped,
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
       filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),
+      custom: this.custom.snapshot(),
       servers: Array.from(this.#servers.values(), ({ upstream, server, meter }) =>
         meter.snapshot(upstream, server),
       ),

@@ -1,6 +1,7 @@
 import { Registry } from "@prometheus-io/client";
 import { merged } from "./merge.ts";
 import type { MeterSnapshot } from "./meter.ts";
+import { customFamilies } from "./custom-samples.ts";
 import { samples } from "./samples.ts";
 
 /** Every metric that the host exports. A name is public: dashboards and alerts hold it. docs/metrics.md explains each. */
@@ -215,14 +216,15 @@ export class Exposition {
     main: MainFacts,
   ): Promise<{ contentType: string; body: string }> {
     const all = this.#retired === undefined ? snapshots : [this.#retired, ...snapshots];
-    const values = samples(merged(all), main);
+    const sum = merged(all);
+    const values = samples(sum, main);
     const metrics = (Object.keys(METRICS) as MetricName[]).map((name) => {
       const { type, help } = METRICS[name];
       // "first": the library must not add anything up again.
       return { name, type, help, aggregator: "first", values: values[name] };
     });
     // The library's own histograms take one observation at a time; its aggregation takes finished values.
-    const registry = Registry.aggregate([metrics]);
+    const registry = Registry.aggregate([[...metrics, ...customFamilies(sum.custom)]]);
     return { contentType: registry.contentType, body: await registry.metrics() };
   }
 }
@@ -234,6 +236,7 @@ function withoutGauges(snapshot: MeterSnapshot): MeterSnapshot {
     connectionsOpen: 0,
     tunnelsOpen: 0,
     filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0, quarantined: 0 })),
+    custom: snapshot.custom.filter(({ kind }) => kind !== "gauge"),
     views: [],
   };
 }

@@ -138,8 +138,8 @@ function single(value: number): Sample {
 }
 
 /** Cells count each bucket alone; the format wants each bucket to contain those before it. */
-function histogram(
-  name: MetricName,
+export function histogram(
+  name: string,
   labels: Record<string, string>,
   bounds: readonly number[],
   cells: Float64Array,

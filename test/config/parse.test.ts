@@ -40,6 +40,9 @@ describe("a whole file", () => {
         logRateMax: 1_000,
         logLineBytesMax: 8_192,
         metadataBytesMax: 16_384,
+        metricsMax: 32,
+        metricLabelsMax: 6,
+        metricSeriesMax: 200,
         storeKeyBytesMax: 1_024,
         storeValueBytesMax: 65_536,
         instancesMax: 256,
@@ -156,6 +159,7 @@ routes:
             clientAddress: true,
             clock: true,
             random: false,
+            metrics: false,
             store: "filter keys",
             rateLimit: "shared all",
             env: [

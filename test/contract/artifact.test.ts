@@ -207,7 +207,7 @@ describe("an import that the host does not give is refused by its name", () => {
     );
   });
 
-  test.each(["http-client", "metrics"])(
+  test.each(["http-client"])(
     "%s, which the contract has, and this version of the host does not",
     async (name) => {
       const sentence = await refusal(await other(SAME, `import ${name}; export filter;`));

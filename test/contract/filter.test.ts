@@ -6,6 +6,7 @@ import type { ExchangeFacts, HostServices, Instance } from "../../host/filter/co
 import { InstanceBudget } from "../../host/filter/budget.ts";
 import { Filter, type FilterSettings } from "../../host/filter/filter.ts";
 import { Secrets } from "../../host/filter/secrets.ts";
+import { CustomMetrics } from "../../host/ops/custom-metrics.ts";
 import { SharedStore, spaceOf } from "../../host/store/shared-store.ts";
 import { RequestHead } from "../../host/message.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
@@ -45,6 +46,11 @@ const HOST: HostServices = {
   filterName: "own",
   clientAddressGranted: false,
   secrets: new Secrets({}),
+  metrics: new CustomMetrics().scope(
+    "own",
+    { metricsMax: 8, metricLabelsMax: 6, metricSeriesMax: 3 },
+    String,
+  ),
   store: {
     store: new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     space: spaceOf("keys"),
@@ -177,7 +183,9 @@ describe("a grant", () => {
   });
 
   test("that is not given: refused with all names, and with what to add", async () => {
-    await expect(load("caller", { granted: ["log", "random", "store", "rate-limit"] })).rejects.toThrow(
+    await expect(
+      load("caller", { granted: ["log", "random", "metrics", "store", "rate-limit"] }),
+    ).rejects.toThrow(
       "filter own imports sluice:filter/clock@0.1.0 and sluice:filter/secrets@0.1.0, which it is not granted: " +
         "filters.own needs `grant: { clock: true, secrets: [NAME] }`",
     );

@@ -39,8 +39,8 @@ function told({ request }: Account): string[] {
   return request.fields.filter((_, index) => index % 2 === 1);
 }
 
-function both(calls: readonly unknown[]): [string, Twin][] {
-  const { direct, reference } = twins.pair(JSON.stringify({ calls }));
+function both(calls: readonly unknown[], metrics: readonly unknown[] = []): [string, Twin][] {
+  const { direct, reference } = twins.pair(JSON.stringify({ calls, metrics }));
   return [
     ["direct", direct],
     ["reference", reference],
@@ -48,8 +48,8 @@ function both(calls: readonly unknown[]): [string, Twin][] {
 }
 
 /** What both ways have told, once they have been found to tell the same. */
-function agreed(calls: readonly unknown[]): Account {
-  const [direct, reference] = both(calls).map(([, twin]) => twin.run(STORY));
+function agreed(calls: readonly unknown[], metrics: readonly unknown[] = []): Account {
+  const [direct, reference] = both(calls, metrics).map(([, twin]) => twin.run(STORY));
   expect(direct).toEqual(reference);
   return direct as Account;
 }
@@ -185,6 +185,100 @@ describe("store", () => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+describe("metrics", () => {
+  const COUNTER = { counter: ["hits_total", "Hits.", ["method"]] };
+  const GAUGE = { gauge: ["size", "Size.", []] };
+  const HISTOGRAM = { histogram: ["bytes", "Sizes.", ["a", "b"], [1, 10.5]] };
+
+  test("count what they are told, by their labels", () => {
+    const { metrics } = agreed(
+      [
+        { measure: [0, 2, ["GET"]] },
+        { measure: [0, 3, ['é"']] },
+        { measure: [0, 1, ["GET"]] },
+        { measure: [1, 5, []] },
+        { measure: [1, -1.5, []] },
+        { measure: [2, 1, ["x", "y"]] },
+        { measure: [2, 10.6, ["x", "y"]] },
+        { measure: [2, 0, ["xy", ""]] },
+      ],
+      [COUNTER, GAUGE, HISTOGRAM],
+    );
+    expect(metrics.map(({ name, series }) => [name, series])).toEqual([
+      [
+        "hits_total",
+        [
+          [["GET"], Float64Array.of(3)],
+          [['é"'], Float64Array.of(3)],
+        ],
+      ],
+      ["size", [[[], Float64Array.of(-1.5)]]],
+      [
+        "bytes",
+        [
+          [["x", "y"], Float64Array.of(1, 0, 1, 11.6)],
+          [["xy", ""], Float64Array.of(1, 0, 0, 0)],
+        ],
+      ],
+    ]);
+  });
+
+  test("are refused with the contract's reason", () => {
+    const declared = (...metrics: readonly object[]): string[] => told(agreed(["declared"], metrics));
+    expect(
+      declared(
+        COUNTER,
+        COUNTER,
+        { gauge: ["hits_total", "Hits.", ["method"]] },
+        { counter: ["hits_total", "Hits.", ["path"]] },
+        { counter: ["hits_total", "Other.", ["method"]] },
+        { histogram: ["hits", "", [], []] },
+      ),
+    ).toEqual(["ok, ok, Error::Conflict, Error::Conflict, Error::Conflict, ok"]);
+    expect(
+      declared(
+        { counter: ["1", "", []] },
+        { counter: ["a b", "", []] },
+        { counter: ["é", "", []] },
+        { gauge: ["a", "", ["__a"]] },
+        { gauge: ["a", "", ["filter"]] },
+        { gauge: ["a", "", ["b", "b"]] },
+        { histogram: ["a", "", ["le"], []] },
+        { histogram: ["a", "", [], [1, 1]] },
+        { counter: ["a", "", ["a", "b", "c", "d", "e", "f", "g"]] },
+      ),
+    ).toEqual([
+      `${"Error::BadName, ".repeat(7)}Error::Other("the bounds of a histogram ascend"), Error::TooMany`,
+    ]);
+    expect(declared(...["a", "b", "c", "d", "e"].map((name) => ({ gauge: [name, "", []] })))).toEqual([
+      "ok, ok, ok, ok, Error::TooMany",
+    ]);
+    expect(declared(HISTOGRAM, { counter: ["bytes_count", "", []] })).toEqual(["ok, Error::Conflict"]);
+  });
+
+  test("fall together beyond the limit of series, and never show a secret", () => {
+    const labels = ["a", "swordfish", "x".repeat(200), "d", "e", "d"];
+    const { metrics } = agreed(
+      labels.map((label) => ({ measure: [0, 1, [label]] })),
+      [COUNTER],
+    );
+    expect(metrics[0]?.series).toEqual([
+      [["a"], Float64Array.of(1)],
+      [["[secret]"], Float64Array.of(1)],
+      [["x".repeat(128)], Float64Array.of(1)],
+      [["other"], Float64Array.of(3)],
+    ]);
+  });
+
+  test("with other labels than were declared, or declared too late, trap", () => {
+    for (const call of [{ measure: [0, 1, []] }, { measure: [0, 1, ["a", "b"]] }, "declare-late"]) {
+      const { calls, metrics } = agreed([call], [COUNTER]);
+      expect(calls.at(-1)).toEqual(["on-request", "contract: "]);
+      expect(metrics[0]?.series).toEqual([]);
+    }
   });
 });
 

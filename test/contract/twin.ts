@@ -18,6 +18,7 @@ import { Secrets } from "../../host/filter/secrets.ts";
 import { faultOf } from "../../host/filter/fault.ts";
 import { importScript, type LinkedScript, ReferenceInstance } from "../../host/filter/reference.ts";
 import type { StoreGrant } from "../../host/filter/store-access.ts";
+import { CustomMetrics, type CustomSnapshot, type MetricScope } from "../../host/ops/custom-metrics.ts";
 import { SharedStore, spaceOf } from "../../host/store/shared-store.ts";
 import { type Reply, RequestHead, ResponseHead } from "../../host/message.ts";
 
@@ -42,6 +43,8 @@ export interface Account {
   readonly response: ResponseHead;
   readonly metadata: readonly (readonly [key: string, tag: MetadataValue["tag"], value: unknown])[];
   readonly log: readonly string[];
+  /** Since the filter was configured for the first time. */
+  readonly metrics: readonly CustomSnapshot[];
 }
 
 class StillStore extends SharedStore {
@@ -58,6 +61,12 @@ class Recorder implements HostServices {
     "token é": Buffer.from("s3cr3t\xff\n", "latin1"),
     password: Buffer.from("swordfish"),
   });
+  readonly #custom = new CustomMetrics();
+  readonly metrics: MetricScope = this.#custom.scope(
+    "twin",
+    { metricsMax: 4, metricLabelsMax: 6, metricSeriesMax: 3 },
+    (text) => this.secrets.redacted(text),
+  );
   /** Empty, and its time stands still: two runs of the same calls come to the same. */
   readonly store: StoreGrant = {
     store: new StillStore(SharedStore.memory(4 * 1_048_576), 1),
@@ -65,6 +74,11 @@ class Recorder implements HostServices {
     rates: spaceOf("rates"),
   };
   lines: string[] = [];
+
+  /** What the filter's metrics have come to. */
+  counted(): CustomSnapshot[] {
+    return this.#custom.snapshot();
+  }
 
   logEnabled(): boolean {
     return true;
@@ -140,7 +154,14 @@ export class Twin {
     if (passed) call("on-response", () => plain(instance.onResponse(response)));
     if (this.#instance !== undefined) call("on-end", () => instance.onEnd(story.outcome));
     if (this.#instance !== undefined) call("close", () => instance.close());
-    return { calls, request, response, metadata: metadataOf(facts), log: this.#recorder.lines };
+    return {
+      calls,
+      request,
+      response,
+      metadata: metadataOf(facts),
+      log: this.#recorder.lines,
+      metrics: this.#recorder.counted(),
+    };
   }
 }
 
@@ -191,6 +212,7 @@ export const LIMITS: FilterLimits = {
   logLinesMax: 100,
   logLineBytesMax: 8_192,
   metadataBytesMax: 16_384,
+  metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
 };

@@ -30,7 +30,7 @@ function filters(keys: readonly object[], tokens: readonly object[]): Record<str
   const entry = (calls: readonly object[], secret: string): object => ({
     component: component("caller"),
     config: { calls },
-    grant: { clock: true, random: true, secrets: [secret] },
+    grant: { clock: true, random: true, metrics: true, store: true, "rate-limit": true, secrets: [secret] },
   });
   return { keys: entry(keys, "key"), tokens: entry(tokens, "token") };
 }

@@ -1,4 +1,5 @@
 import type { FilterLimit, HostLimit } from "./limits.ts";
+import type { ServiceLimit } from "./service-limits.ts";
 import type { HostTimeout } from "./timeouts.ts";
 
 /**
@@ -86,7 +87,7 @@ export interface LogConfig {
 export type HostTimeouts = { readonly [K in HostTimeout]: number };
 
 /** How much the host takes: bytes where the name says bytes, a count elsewhere. */
-export type Limits = { readonly [K in HostLimit | FilterLimit]: number };
+export type Limits = { readonly [K in HostLimit | FilterLimit | ServiceLimit]: number };
 
 /** What upstreams are told of clients. */
 export interface ForwardedConfig {

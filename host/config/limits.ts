@@ -38,11 +38,6 @@ export type FilterLimit =
   | "logRateMax"
   | "logLineBytesMax"
   | "metadataBytesMax"
-  | "metricsMax"
-  | "metricLabelsMax"
-  | "metricSeriesMax"
-  | "storeKeyBytesMax"
-  | "storeValueBytesMax"
   | "instancesMax"
   | "instanceExchangesMax"
   | "instanceBytesMax"
@@ -255,52 +250,6 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     meaning: "The size of the metadata that all filters set in one exchange, keys and values together.",
     reason: "As much as a head: metadata are facts for the next filter, not a body.",
   },
-  metricsMax: {
-    option: "metrics",
-    unit: "count",
-    min: 0,
-    max: 1_000,
-    default: 32,
-    meaning: "The number of metrics that one filter may declare.",
-    reason: "What a filter does has a handful of numbers.",
-  },
-  metricLabelsMax: {
-    option: "metric-labels",
-    unit: "count",
-    min: 0,
-    max: 16,
-    default: 6,
-    meaning: "The number of labels of one metric of a filter.",
-    reason: "Each one multiplies the series.",
-  },
-  metricSeriesMax: {
-    option: "metric-series",
-    unit: "count",
-    min: 1,
-    max: 10_000,
-    default: 200,
-    meaning:
-      "The number of series of one metric of a filter in one worker; further ones are counted together, labelled `other`.",
-    reason: "A label whose values clients choose must fill neither this host's memory nor the monitoring's.",
-  },
-  storeKeyBytesMax: {
-    option: "store-key-bytes",
-    unit: "bytes",
-    min: 16,
-    max: 4 * KIB,
-    default: 1 * KIB,
-    meaning: "The size of a key that a filter gives to the store or the rate limit.",
-    reason: "Keys are names and digests; a longer one is better hashed.",
-  },
-  storeValueBytesMax: {
-    option: "store-value-bytes",
-    unit: "bytes",
-    min: 16,
-    max: 1 * MIB,
-    default: 64 * KIB,
-    meaning: "The size of a value that a filter puts into the store.",
-    reason: "A session or a cached answer fits; the store is memory, and no place for files.",
-  },
   instancesMax: {
     option: "instances",
     unit: "count",
@@ -346,20 +295,6 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
  * during a swap two generations are alive at once.
  */
 export const INSTANCES_PER_GENERATION_MAX: number = 7_500;
-
-/** The store that comes with the host. */
-export const STORE_SIZE: Bound = {
-  option: "size",
-  unit: "bytes",
-  min: 4 * MIB,
-  max: 1 * GIB,
-  default: 64 * MIB,
-  meaning: "The size of the memory that filters' keys, values, counters and allowances are kept in.",
-  reason: "Half a million counters; the system gives the memory when it is used.",
-};
-
-/** The size of a secret: what a filter reads of it is copied into its memory. */
-export const SECRET_BYTES_MAX: number = 64 * KIB;
 
 /** Bounds on the configuration's own text, so that no file can occupy the host before it is refused. */
 export const TEXT_BYTES_MAX: number = 1 * MIB;

@@ -26,7 +26,8 @@ import type {
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
-import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE, STORE_SIZE } from "./limits.ts";
+import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -98,7 +99,12 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     .prefault({}),
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
-  limits: bounds("a mapping of limits", { ...HOST_LIMITS, ...UPSTREAM_LIMITS, ...FILTER_LIMITS }),
+  limits: bounds("a mapping of limits", {
+    ...HOST_LIMITS,
+    ...UPSTREAM_LIMITS,
+    ...FILTER_LIMITS,
+    ...SERVICE_LIMITS,
+  }),
   forwarded: forwarded(),
   upstreams: named("a mapping from names to upstreams", name(), upstream()).describe(
     "Where requests go, by name.",

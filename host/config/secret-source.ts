@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FilterConfig, SecretConfig, SecretSource } from "./config.ts";
-import { SECRET_BYTES_MAX } from "./limits.ts";
+import { SECRET_BYTES_MAX } from "./service-limits.ts";
 import { placeAt } from "./issue.ts";
 import { secret } from "./grant-schema.ts";
 import { formatPath, type Path } from "./problem.ts";

@@ -75,6 +75,15 @@ describe("least-request", () => {
     );
   });
 
+  test("a server that starts slowly gets its part, whoever else does, too", () => {
+    const servers = idle(10, 10, 10, 10).map((server, at) => ({ ...server, weight: at === 0 ? 1 : 3 }));
+    const balancer = balancerOf<Choice>({ kind: "least-request" });
+    balancer.use(servers);
+    for (const server of servers.slice(1)) server.weight = 10;
+    const counts = count(servers, 20_000, () => balancer.choose("", undefined));
+    expect(Math.abs(counts[0]! / 20_000 - 1 / 31), counts.join()).toBeLessThan(0.02);
+  });
+
   test("the most loaded of several is never chosen, and the least loaded most often", () => {
     const servers = idle(1, 1, 1, 1).map((server, load) => ({ ...server, load }));
     const balancer = balancerOf<Choice>({ kind: "least-request" });

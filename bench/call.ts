@@ -190,6 +190,7 @@ const LIMITS: FilterLimits = {
   metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
+  fuel: 10_000_000,
 };
 
 function aimsOf(rows: readonly CallRow[]): Aim[] {

@@ -130,7 +130,12 @@ export class Assembly {
       onFailure: entry.onFailure,
       environment: entry.grant.env,
       granted: granted(entry),
-      limits: { ...limits, waitMs: timeouts.instanceWaitMs, instanceIdleMs: timeouts.instanceIdleMs },
+      limits: {
+        ...limits,
+        fuel: entry.limits.fuel,
+        waitMs: timeouts.instanceWaitMs,
+        instanceIdleMs: timeouts.instanceIdleMs,
+      },
       quarantine: entry.quarantine,
     };
     const own = new Secrets(secrets);
@@ -159,7 +164,15 @@ export class Assembly {
       },
     };
     const { clientAddress, store, rateLimit } = entry.grant;
-    const key = JSON.stringify([artifact.digest, settings, clientAddress, store, rateLimit, own.mark]);
+    const key = JSON.stringify([
+      artifact.digest,
+      artifact.memoryBytesMax,
+      settings,
+      clientAddress,
+      store,
+      rateLimit,
+      own.mark,
+    ]);
     const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host));
     undo.push(() => this.#filters.release(key));
     return filter;

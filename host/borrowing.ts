@@ -7,7 +7,7 @@ import {
   type Instance,
   type Outcome,
 } from "./filter/contract.ts";
-import { brokeContract, type FilterFailure, faultOf } from "./filter/fault.ts";
+import { failureOf, type FilterFailure, faultOf } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import { FilterQuarantined } from "./filter/quarantine.ts";
 import { HeldBody } from "./held-body.ts";
@@ -205,13 +205,12 @@ export abstract class Borrowing {
       filter.meter.failed("quarantined");
       return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
     }
-    const fault = faultOf(error, instance?.lastWords() ?? "");
+    const fault = faultOf(error, instance?.lastWords() ?? "", instance?.exhausted);
     const { reason, detail } = fault;
     if (instance !== undefined) filter.pool.discard(instance);
     filter.meter.failed(reason);
     this.facts.filterFailed(filter, fault);
-    const code = brokeContract(reason) ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED";
-    return new Failure(code, `${filter.name}: ${detail}`);
+    return new Failure(failureOf(reason), `${filter.name}: ${detail}`);
   }
 }
 

@@ -17,6 +17,8 @@ export const FAILURES = {
   CODING_UNKNOWN: { status: 501, fault: "client", error: "http_request_error" },
   METHOD_REFUSED: { status: 501, fault: "client", error: "http_request_denied" },
   FILTER_TRAPPED: { status: 500, fault: "filter", error: "proxy_internal_error" },
+  FILTER_OUT_OF_FUEL: { status: 500, fault: "filter", error: "proxy_internal_error" },
+  FILTER_OUT_OF_MEMORY: { status: 500, fault: "filter", error: "proxy_internal_error" },
   FILTER_BROKE_CONTRACT: { status: 500, fault: "filter", error: "proxy_internal_error" },
   FILTER_QUARANTINED: { status: 503, fault: "filter", error: "proxy_internal_error" },
   FILTER_BROKE_OFF: { status: 502, fault: "filter", error: "proxy_internal_error" },

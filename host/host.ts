@@ -278,9 +278,10 @@ export class Host implements Control {
       config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
     ));
     const artifacts: Record<string, Artifact> = {};
-    for (const { name, component, sha256 } of config.filters) {
+    for (const { name, component, sha256, limits } of config.filters) {
       const kept = changed === undefined || changed === name ? undefined : this.#artifacts[name];
-      artifacts[name] = kept ?? (await this.#store.load(component, sha256 ?? undefined));
+      artifacts[name] =
+        kept ?? (await this.#store.load(component, sha256 ?? undefined, limits.memoryBytesMax));
     }
     const secrets = Object.fromEntries(
       config.filters.map((filter) => {

@@ -1,5 +1,5 @@
 /**
- * Builds the filters of this repository into `.sluice/filters/<name>.wasm`, where the examples' configurations and the
+ * Builds the meter, and the filters of this repository into `.sluice/filters/<name>.wasm`, where the examples' configurations and the
  * tests look for them:
  *
  *   node scripts/build-filters.ts
@@ -7,12 +7,15 @@
  * What cargo finds unchanged is not built again, and a file whose bytes would be the same is not touched: a running
  * proxy watches that directory, and would swap.
  */
-import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { buildMeter } from "./build-meter.ts";
+import { BuildError, output, ROOT, show } from "./build-step.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const TARGET = "wasm32-wasip2";
+
+/** A crate of the workspace that is no filter. */
+const METER = "sluice-meter";
 
 /** Where the built filters are. */
 export const FILTERS_DIRECTORY: string = join(ROOT, ".sluice", "filters");
@@ -33,14 +36,15 @@ const QUICKSTART: readonly string[] = ["filter-api-key", "filter-headers", "firs
 export function buildFilters(options: BuildOptions): string[] {
   const started = performance.now();
   const { crates, targetDirectory } = filterCrates(options);
-  run(
+  buildMeter();
+  show(
     join(ROOT, "scripts", "wasm-targets.sh"),
     [TARGET],
     "The wasm target of Rust is missing; why is said above.",
   );
 
   const packages = crates.flatMap((crate) => ["--package", crate.package]);
-  run(
+  show(
     "cargo",
     ["build", "--release", "--target", TARGET, ...packages],
     "The filters did not build; why is said above.",
@@ -48,9 +52,9 @@ export function buildFilters(options: BuildOptions): string[] {
 
   mkdirSync(FILTERS_DIRECTORY, { recursive: true });
   const names = crates.map((crate) => crate.name);
-  const output = join(targetDirectory, TARGET, "release");
+  const built = join(targetDirectory, TARGET, "release");
   const changed = names.filter((name) =>
-    refresh(join(output, `${name}.wasm`), join(FILTERS_DIRECTORY, `${name}.wasm`)),
+    refresh(join(built, `${name}.wasm`), join(FILTERS_DIRECTORY, `${name}.wasm`)),
   );
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(
@@ -59,27 +63,22 @@ export function buildFilters(options: BuildOptions): string[] {
   return names;
 }
 
-/** Its message is a sentence for a person at a terminal, who needs no stack. */
-export class BuildError extends Error {
-  override readonly name = "BuildError";
-}
-
 interface FilterCrate {
   readonly package: string;
   /** Of the artifact: underscores, as rustc names it. */
   readonly name: string;
 }
 
-/** The workspace's crates that become components: a filter is whatever builds a `cdylib`. */
+/** The workspace's crates that become components: a filter is whatever else than the meter builds a `cdylib`. */
 function filterCrates({ filters }: BuildOptions): { crates: FilterCrate[]; targetDirectory: string } {
-  const { stdout } = run(
+  const stdout = output(
     "cargo",
     ["metadata", "--no-deps", "--format-version", "1"],
     "Cargo.toml is refused; see above.",
-    "read",
   );
   const metadata = JSON.parse(stdout) as CargoMetadata;
   const crates = metadata.packages
+    .filter(({ name }) => name !== METER)
     .filter((found) => filters === "all" || QUICKSTART.includes(found.name))
     .flatMap((found) =>
       found.targets
@@ -96,28 +95,6 @@ interface CargoMetadata {
     readonly manifest_path: string;
     readonly targets: readonly { readonly name: string; readonly crate_types: readonly string[] }[];
   }[];
-}
-
-function run(
-  command: string,
-  args: string[],
-  failed: string,
-  output: "show" | "read" = "show",
-): SpawnSyncReturns<string> {
-  const result = spawnSync(command, args, {
-    cwd: ROOT,
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-    stdio: ["ignore", output === "read" ? "pipe" : "inherit", "inherit"],
-  });
-  if (result.error !== undefined && "code" in result.error && result.error.code === "ENOENT") {
-    throw new BuildError(
-      `${command} is not in PATH, and the filters are built with Rust. Install it as https://rustup.rs says, or open a new shell if you just have.`,
-    );
-  }
-  if (result.error !== undefined) throw new BuildError(failed, { cause: result.error });
-  if (result.status !== 0) throw new BuildError(failed);
-  return result;
 }
 
 /** Copies a file whose bytes differ; renamed into place, so that nobody reads a half-written one. */

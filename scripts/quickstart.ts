@@ -24,7 +24,8 @@ import {
   Refusal,
   startAdmin,
 } from "../host/index.ts";
-import { BuildError, buildFilters, FILTERS_DIRECTORY } from "./build-filters.ts";
+import { buildFilters, FILTERS_DIRECTORY } from "./build-filters.ts";
+import { BuildError } from "./build-step.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG = join(ROOT, "examples", "quickstart", "sluice.yaml");

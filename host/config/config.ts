@@ -206,6 +206,14 @@ export interface ServerConfig {
   readonly weight: number;
 }
 
+/** What one filter may consume. */
+export interface FuelConfig {
+  /** Units, in one call. */
+  readonly fuel: number;
+  /** Of each instance. */
+  readonly memoryBytesMax: number;
+}
+
 export interface FilterConfig {
   readonly name: string;
   /** The component's file; absolute. */
@@ -216,6 +224,7 @@ export interface FilterConfig {
   readonly config: Json;
   readonly onFailure: "closed" | "open";
   readonly quarantine: QuarantineConfig;
+  readonly limits: FuelConfig;
   readonly grant: GrantConfig;
 }
 

@@ -25,6 +25,7 @@ import type {
   UpstreamTls,
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
+import { FUELED } from "./fuel-limits.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
 import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
@@ -226,6 +227,7 @@ function filter(): z.ZodType<DraftFilter> {
         "What becomes of an exchange when the filter fails: an error reply, or on without the filter.",
       ),
     quarantine: bounds("a mapping with failures, of, base or max", QUARANTINE),
+    limits: bounds("a mapping with fuel or memory", FUELED),
     grant: grant(),
   }).transform((input) => ({
     component: input.component,
@@ -233,6 +235,7 @@ function filter(): z.ZodType<DraftFilter> {
     config: input.config,
     onFailure: input["on-failure"],
     quarantine: input.quarantine,
+    limits: input.limits,
     grant: input.grant,
   }));
 }

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { access, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { FUELED } from "../config/fuel-limits.ts";
 import { ArtifactRefused } from "./contract.ts";
+import { rewriterVersion } from "./rewriter.ts";
 import type { ArtifactRecord, TranspileAnswer, TranspileRequest } from "./transpile-thread.ts";
 
 /** A component's bytes in the form that workers run, known by the digest of the bytes. Survives a postMessage. */
@@ -13,6 +15,8 @@ export interface Artifact {
   readonly imports: readonly string[];
   /** Whether the host calls its main module itself; otherwise jco's code does. */
   readonly direct: boolean;
+  /** The maximum of its memory, in bytes, with which it was rewritten. */
+  readonly memoryBytesMax: number;
   readonly main: WebAssembly.Module;
   /** What jco's code needs: the file to import, and the core modules by name. */
   readonly linked: {
@@ -25,24 +29,33 @@ export interface Artifact {
 export class ArtifactStore {
   readonly #folder: string;
   readonly #thread = new TranspileThread();
-  /** By digest: compiled once for all filters and generations that use it, and forgotten with the last of them. */
+  /** By digest and memory: compiled once for all filters and generations that use it, and forgotten with the last of them. */
   readonly #loaded = new Map<string, WeakRef<Artifact>>();
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** Rejects with an `ArtifactRefused` whose sentence names the file and what is wrong with it. */
-  async load(path: string, sha256: string | undefined): Promise<Artifact> {
+  /**
+   * Reads a component and rewrites its core modules so that their memory has this maximum and their code consumes fuel. Rejects
+   * with an `ArtifactRefused` whose sentence names the file and what is wrong with it.
+   */
+  async load(
+    path: string,
+    sha256: string | undefined,
+    memoryBytesMax: number = FUELED.memoryBytesMax.default,
+  ): Promise<Artifact> {
     const bytes = await readComponent(path);
     const digest = createHash("sha256").update(bytes).digest("hex");
     if (sha256 !== undefined && sha256 !== digest) {
       throw new ArtifactRefused(`${path} has the digest ${digest}, and ${sha256} was asked for`);
     }
-    const loaded = this.#loaded.get(digest)?.deref();
+    const pages = Math.floor(memoryBytesMax / PAGE_BYTES);
+    const key = `${digest} ${pages}`;
+    const loaded = this.#loaded.get(key)?.deref();
     if (loaded !== undefined) return loaded;
-    const artifact = await this.#open(path, bytes, digest);
-    this.#loaded.set(digest, new WeakRef(artifact));
+    const artifact = await this.#open(path, bytes, digest, pages);
+    this.#loaded.set(key, new WeakRef(artifact));
     return artifact;
   }
 
@@ -50,22 +63,24 @@ export class ArtifactStore {
     await this.#thread.close();
   }
 
-  async #open(path: string, bytes: Buffer, digest: string): Promise<Artifact> {
-    // The form changes with the host's code, so its version is part of the name.
-    const folder = join(this.#folder, `${digest}-${FORM}`);
-    const kept = await readKept(folder, digest);
+  async #open(path: string, bytes: Buffer, digest: string, pages: number): Promise<Artifact> {
+    // The form changes with the code of host and meter, so their versions are part of the name.
+    const folder = join(this.#folder, `${digest}-${FORM}-${await rewriterVersion()}-${pages}`);
+    const kept = await readKept(folder, digest, pages);
     if (kept !== undefined) return kept;
     // What is there all the same is damaged: a disk was full, or somebody has tidied up.
     await rm(folder, { recursive: true, force: true });
-    const answer = await this.#thread.transpile(bytes, this.#folder, folder);
+    const answer = await this.#thread.transpile({ bytes, store: this.#folder, folder, pages });
     if (answer.kind === "refused") throw new ArtifactRefused(`${path} ${answer.sentence}`);
     if (answer.kind === "failed")
       throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
-    const fresh = await readKept(folder, digest);
+    const fresh = await readKept(folder, digest, pages);
     if (fresh === undefined) throw new ArtifactRefused(`${folder} cannot be written or read`);
     return fresh;
   }
 }
+
+const PAGE_BYTES = 65_536;
 
 /** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
 const FORM = "jco-0.15.0-2";
@@ -80,7 +95,7 @@ async function readComponent(path: string): Promise<Buffer> {
 }
 
 /** Undefined when it is not there, or not whole. */
-async function readKept(folder: string, digest: string): Promise<Artifact | undefined> {
+async function readKept(folder: string, digest: string, pages: number): Promise<Artifact | undefined> {
   const script = join(folder, "component.js");
   try {
     const text = await readFile(join(folder, "artifact.json"), "utf8");
@@ -91,7 +106,7 @@ async function readKept(folder: string, digest: string): Promise<Artifact | unde
     const main = modules[mainName];
     if (main === undefined) return undefined;
     await access(script);
-    return { digest, imports, direct, main, linked: { script, modules } };
+    return { digest, imports, direct, memoryBytesMax: pages * PAGE_BYTES, main, linked: { script, modules } };
   } catch {
     return undefined;
   }
@@ -103,10 +118,10 @@ class TranspileThread {
   #last = 0;
   readonly #waiting = new Map<number, (answer: TranspileAnswer) => void>();
 
-  transpile(bytes: Uint8Array, store: string, folder: string): Promise<TranspileAnswer> {
+  transpile(asked: Omit<TranspileRequest, "id">): Promise<TranspileAnswer> {
     this.#worker ??= this.#start();
     this.#last += 1;
-    const request: TranspileRequest = { id: this.#last, bytes, store, folder };
+    const request: TranspileRequest = { id: this.#last, ...asked };
     const worker = this.#worker;
     // The thread keeps the process alive only while somebody waits for it.
     worker.ref();

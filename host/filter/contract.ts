@@ -1,6 +1,7 @@
 import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import type { MetricScope } from "../ops/custom-metrics.ts";
+import type { Exhausted } from "./fuel.ts";
 import type { Secrets } from "./secrets.ts";
 import type { StoreGrant } from "./store-access.ts";
 
@@ -112,6 +113,8 @@ export interface FilterLimits {
   readonly metricLabelsMax: number;
   readonly storeKeyBytesMax: number;
   readonly storeValueBytesMax: number;
+  /** What one call may consume. */
+  readonly fuel: number;
 }
 
 /**
@@ -143,6 +146,10 @@ export interface Instance {
   close(): void;
   /** What the guest wrote to standard error and has not ended with a line break: a panic's message, after a trap. */
   lastWords(): string;
+  /** What was used up when a call of it trapped, if that was why. */
+  readonly exhausted: Exhausted | undefined;
+  /** Units of fuel that its present call has consumed, or its last one. */
+  readonly fuelUsed: number;
   /** Bytes of linear memory. */
   readonly memoryBytes: number;
   /** How many it has served, the present one included. */

@@ -1,3 +1,5 @@
+import { CALL } from "./fuel.ts";
+
 /** The core exports of the contract, as wit-bindgen names them. */
 export interface Core {
   configure(at: number, length: number): number;
@@ -32,7 +34,8 @@ export interface Core {
 }
 
 export function coreOf(exports: WebAssembly.Exports): Core {
-  const of = (name: string): never => exports[`${FILTER}${name}`] as never;
+  // Each call begins with full fuel; what is done for it afterwards has what it has left.
+  const of = (name: string): never => exports[`${CALL}${FILTER}${name}`] as never;
   // A post-return is exported only where a result owns memory.
   const after = (name: string): never => (exports[`cabi_post_${FILTER}${name}`] ?? (() => {})) as never;
   return {

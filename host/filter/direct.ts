@@ -17,6 +17,7 @@ import {
 import { type Core, coreOf, REQUIRED } from "./core-exports.ts";
 import { coreImports, Lent } from "./core-imports.ts";
 import { withoutPatch } from "./core-wasi.ts";
+import { CALL, type Exhausted, Fuel } from "./fuel.ts";
 import { GuestMemory, type Realloc } from "./guest-memory.ts";
 import { HeadAccess } from "./head-access.ts";
 import type { CoreImports } from "./imports/core.ts";
@@ -39,6 +40,7 @@ export class DirectInstance implements Instance {
   readonly #trailers: Lent;
   readonly #memory: GuestMemory;
   readonly #core: Core;
+  readonly #fuel: Fuel;
   /** The representation of the exchange resource, while one is open. */
   #exchange = 0;
   #exchanges = 0;
@@ -68,12 +70,14 @@ export class DirectInstance implements Instance {
       exports["cabi_realloc"] as unknown as Realloc,
     );
     this.#core = coreOf(exports);
-    (exports["_initialize"] as (() => void) | undefined)?.();
+    this.#fuel = new Fuel(exports, limits.fuel);
+    (exports[`${CALL}_initialize`] as (() => void) | undefined)?.();
   }
 
   configure(config: string): Plan {
     const memory = this.#memory;
     const length = Buffer.byteLength(config);
+    this.#fuel.refill();
     const at = memory.allocate(length, 1);
     memory.bytes.utf8Write(config, at, length);
     const out = this.#core.configure(at, length) >>> 0;
@@ -106,6 +110,7 @@ export class DirectInstance implements Instance {
 
   onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision {
     const core = this.#core;
+    this.#fuel.refill();
     const at = this.#memory.lowerBytes(chunk);
     const out = core.onRequestChunk(this.#exchange, at, chunk.length, last ? 1 : 0);
     this.#services.flush();
@@ -117,6 +122,7 @@ export class DirectInstance implements Instance {
   onRequestBody(head: RequestHead, body: HeldBody): BodyDecision {
     this.#access.openRequest(head);
     const core = this.#core;
+    this.#fuel.refill();
     const at = this.#memory.lowerBody(body);
     const out = core.onRequestBody(this.#exchange, this.#request.lend(), at, body.length);
     const decision = this.#bodyDecision(out, this.#request);
@@ -144,6 +150,7 @@ export class DirectInstance implements Instance {
 
   onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision {
     const core = this.#core;
+    this.#fuel.refill();
     const at = this.#memory.lowerBytes(chunk);
     const out = core.onResponseChunk(this.#exchange, at, chunk.length, last ? 1 : 0);
     this.#services.flush();
@@ -155,6 +162,7 @@ export class DirectInstance implements Instance {
   onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision {
     this.#access.openResponse(head);
     const core = this.#core;
+    this.#fuel.refill();
     const at = this.#memory.lowerBody(body);
     const out = core.onResponseBody(this.#exchange, this.#response.lend(), at, body.length);
     const decision = this.#bodyDecision(out, this.#response);
@@ -191,6 +199,14 @@ export class DirectInstance implements Instance {
 
   lastWords(): string {
     return this.#services.takeSaid();
+  }
+
+  get exhausted(): Exhausted | undefined {
+    return this.#fuel.exhausted;
+  }
+
+  get fuelUsed(): number {
+    return this.#fuel.used;
   }
 
   get memoryBytes(): number {

@@ -1,9 +1,20 @@
+import type { FailureCode } from "../failure.ts";
 import { FilterFault } from "./contract.ts";
 import type { FilterFailureReason } from "../ops/meter.ts";
+import type { Exhausted } from "./fuel.ts";
 import { GuestTrap } from "./guest-memory.ts";
 
 /** Why an instance was ended, as metrics count it. */
-export type FaultReason = "trap" | "stack" | "contract" | "size" | "handle" | "reentry" | "host";
+export type FaultReason =
+  | "trap"
+  | "stack"
+  | "fuel"
+  | "memory"
+  | "contract"
+  | "size"
+  | "handle"
+  | "reentry"
+  | "host";
 
 /** What the log is told of a filter's failure. */
 export interface FilterFailure {
@@ -25,20 +36,37 @@ export interface Frame {
   readonly offset: number;
 }
 
-/** Tells what ended a call. `lastWords` is what the guest wrote to standard error in it: Rust writes its panics there. */
-export function faultOf(error: unknown, lastWords: string): Fault {
-  const message = error instanceof Error ? error.message : String(error);
+/**
+ * Tells what ended a call. `lastWords` is what the guest wrote to standard error in it: Rust writes its panics there. A trap is told
+ * from others by what the instance had `exhausted`.
+ */
+export function faultOf(error: unknown, lastWords: string, exhausted?: Exhausted): Fault {
+  const reason = reasonOf(error, exhausted);
+  const message = WHAT_RAN_OUT[reason] ?? (error instanceof Error ? error.message : String(error));
   const said = lastWords.trim().replace(/\s*note: run with `RUST_BACKTRACE=1`.*$/s, "");
   return {
-    reason: reasonOf(error),
+    reason,
     detail: said === "" ? message : `${said} (${message})`,
     error,
   };
 }
 
 /** Whether the filter returned, or asked for, what the contract refuses; otherwise its code ended, or the host's. */
-export function brokeContract(reason: FaultReason): boolean {
+function brokeContract(reason: FaultReason): boolean {
   return reason === "contract" || reason === "size" || reason === "handle" || reason === "reentry";
+}
+
+/** In the place of what the engine says: to it the code has merely trapped. */
+const WHAT_RAN_OUT: { readonly [K in FaultReason]?: string } = {
+  fuel: "one call consumed more fuel than the filter's limits.fuel",
+  memory: "memory was refused that is beyond the filter's limits.memory",
+};
+
+/** The failure that an exchange ends with. */
+export function failureOf(reason: FaultReason): FailureCode {
+  if (reason === "fuel") return "FILTER_OUT_OF_FUEL";
+  if (reason === "memory") return "FILTER_OUT_OF_MEMORY";
+  return brokeContract(reason) ? "FILTER_BROKE_CONTRACT" : "FILTER_TRAPPED";
 }
 
 /**
@@ -59,12 +87,12 @@ export function framesOf(error: unknown): Frame[] {
 /** As V8 writes it. */
 const FRAME = /wasm:\/\/wasm\/([^\s:]*):wasm-function\[(\d+)\]:(0x[0-9a-f]+)/g;
 
-function reasonOf(error: unknown): FaultReason {
+function reasonOf(error: unknown, exhausted: Exhausted | undefined): FaultReason {
   if (error instanceof FilterFault || error instanceof GuestTrap) return error.reason;
   if (error instanceof WebAssembly.RuntimeError) {
     if (JCO_HANDLE.test(error.message)) return "handle";
     if (JCO_REENTRY.test(error.message)) return "reentry";
-    return EXHAUSTED.test(error.message) ? "stack" : "trap";
+    return EXHAUSTED.test(error.message) ? "stack" : (exhausted ?? "trap");
   }
   // V8 reports a guest's exhausted stack as a RangeError, as it does a guest's pointer beyond its memory.
   if (error instanceof RangeError) return EXHAUSTED.test(error.message) ? "stack" : "contract";

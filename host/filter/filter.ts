@@ -144,7 +144,7 @@ function configured(blank: () => Instance, settings: FilterSettings): { instance
   } catch (error) {
     if (error instanceof ConfigRefused)
       throw new ConfigRefused(`filter ${settings.name} refuses its config: ${error.message}`);
-    const { reason, detail } = faultOf(error, instance?.lastWords() ?? "");
+    const { reason, detail } = faultOf(error, instance?.lastWords() ?? "", instance?.exhausted);
     throw new ConfigRefused(`filter ${settings.name} failed in configure (${reason}): ${detail}`, {
       cause: error,
     });

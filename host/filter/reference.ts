@@ -17,6 +17,7 @@ import {
   type Plan,
   RESET,
 } from "./contract.ts";
+import { type Exhausted, Fuel, isMetered } from "./fuel.ts";
 import { checkReply, HeadAccess } from "./head-access.ts";
 import {
   type JcoField,
@@ -51,6 +52,8 @@ export class ReferenceInstance implements Instance {
   readonly #services: Services;
   readonly #access: HeadAccess;
   readonly #filter: JcoFilter;
+  /** One for each of its modules that has code. */
+  readonly #fuels: Fuel[] = [];
   #memory: WebAssembly.Memory | undefined;
   #exchange: JcoExchange | undefined;
   #exchanges = 0;
@@ -70,6 +73,9 @@ export class ReferenceInstance implements Instance {
     const { filter } = script.instantiate(moduleOf, referenceImports(this.#services), (module, imports) => {
       const instance = new WebAssembly.Instance(module, imports);
       if (module === artifact.main) this.#memory = instance.exports["memory"] as WebAssembly.Memory;
+      if (isMetered(instance.exports)) this.#fuels.push(new Fuel(instance.exports, limits.fuel));
+      if (this.#fuels.length > MODULES_MAX)
+        throw new FilterFault(`the component is made of more than ${MODULES_MAX} modules`, "size");
       return instance;
     });
     this.#filter = filter;
@@ -77,6 +83,7 @@ export class ReferenceInstance implements Instance {
 
   configure(config: string): Plan {
     let plan: JcoPlan;
+    this.#refill();
     try {
       plan = this.#filter.configure(config);
     } catch (error) {
@@ -101,6 +108,7 @@ export class ReferenceInstance implements Instance {
   open(facts: ExchangeFacts): void {
     this.#exchanges += 1;
     this.#services.open(facts);
+    this.#refill();
     this.#exchange = new this.#filter.Exchange();
   }
 
@@ -163,6 +171,14 @@ export class ReferenceInstance implements Instance {
     return this.#services.takeSaid();
   }
 
+  get exhausted(): Exhausted | undefined {
+    return this.#fuels.find((fuel) => fuel.exhausted !== undefined)?.exhausted;
+  }
+
+  get fuelUsed(): number {
+    return this.#fuels.reduce((sum, fuel) => sum + fuel.used, 0);
+  }
+
   get memoryBytes(): number {
     return this.#memory?.buffer.byteLength ?? 0;
   }
@@ -171,8 +187,14 @@ export class ReferenceInstance implements Instance {
     return this.#exchanges;
   }
 
+  #refill(): void {
+    for (const fuel of this.#fuels) fuel.refill();
+  }
+
+  /** The exchange, for a call that begins. */
   #open(): JcoExchange {
     if (this.#exchange === undefined) throw new FilterFault("no exchange is open");
+    this.#refill();
     return this.#exchange;
   }
 
@@ -210,6 +232,9 @@ export class ReferenceInstance implements Instance {
     return checkReply(new Reply(new ResponseHead(status, fields), body), this.#limits);
   }
 }
+
+/** Each module of a component has memory and fuel of its own, so that their number is what bounds the sum. */
+const MODULES_MAX = 16;
 
 interface JcoFilter {
   configure(config: string): JcoPlan;

@@ -4,6 +4,7 @@ import { parentPort } from "node:worker_threads";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
 import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { isDirect } from "./direct.ts";
+import { loadRewriter, type Rewriter, START_FUEL } from "./rewriter.ts";
 import { calledOf, FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
 
 /** Asks for the form of a component that can be run, to be kept in `folder`. */
@@ -12,6 +13,8 @@ export interface TranspileRequest {
   readonly bytes: Uint8Array;
   readonly store: string;
   readonly folder: string;
+  /** The maximum of its memory. */
+  readonly pages: number;
 }
 
 export type TranspileAnswer =
@@ -45,7 +48,7 @@ async function answer(request: TranspileRequest): Promise<TranspileAnswer> {
 }
 
 /** Undefined: the folder is there. Otherwise the sentence of a refusal. */
-async function transpile({ bytes, store, folder }: TranspileRequest): Promise<string | undefined> {
+async function transpile({ bytes, store, folder, pages }: TranspileRequest): Promise<string | undefined> {
   const notComponent = whyNoComponent(bytes);
   if (notComponent !== undefined) return notComponent;
   let wit: string;
@@ -65,8 +68,31 @@ async function transpile({ bytes, store, folder }: TranspileRequest): Promise<st
   const sources = declarations(files);
   const other = whyOtherContract(sources);
   if (other !== undefined) return other;
+  const notMetered = await meterModules(files, pages);
+  if (notMetered !== undefined) return notMetered;
   await keep(store, folder, files, calledOf(world.imports, sources));
   return undefined;
+}
+
+/** Puts rewritten modules in the place of the files' own. Otherwise the sentence of a refusal. */
+async function meterModules(files: Record<string, Uint8Array>, pages: number): Promise<string | undefined> {
+  rewriter ??= await loadRewriter();
+  for (const name of modulesOf(files)) {
+    try {
+      files[name] = rewriter.meter(files[name] as Uint8Array, pages, START_FUEL);
+    } catch (error) {
+      // A string is the meter's own sentence; its subject is the module.
+      if (typeof error !== "string") throw error;
+      return `cannot be metered: its module ${name} ${error}`;
+    }
+  }
+  return undefined;
+}
+
+let rewriter: Rewriter | undefined;
+
+function modulesOf(files: Record<string, Uint8Array>): string[] {
+  return Object.keys(files).filter((name) => name.endsWith(".wasm"));
 }
 
 /** Writes the folder beside its place and renames it there, so that a reader never finds half of it. */
@@ -78,7 +104,7 @@ async function keep(
 ): Promise<void> {
   await mkdir(store, { recursive: true });
   const fresh = await mkdtemp(join(store, "new-"));
-  const modules = Object.keys(files).filter((name) => name.endsWith(".wasm"));
+  const modules = modulesOf(files);
   for (const name of [...modules, "component.js"]) await writeFile(join(fresh, name), files[name] ?? "");
   const main = modules.find((name) =>
     WebAssembly.Module.exports(compile(files, name)).some((item) => item.name === `${FILTER}#configure`),

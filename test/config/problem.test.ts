@@ -40,9 +40,10 @@ describe("keys", () => {
     expect(wrongWith(line)).toEqual([`sluice.yaml:${complaint}`]);
   });
 
-  test("a filter has no limits of its own yet", () => {
-    expect(wrongWithFilter("    limits: { fuel: lots }")).toEqual([
-      'sluice.yaml:9:5 filters.keys.limits: expected component, sha256, config, on-failure, quarantine or grant, got "limits"',
+  test("a filter's own limits", () => {
+    expect(wrongWithFilter("    limits: { fuel: lots, memory: 1KiB }")).toEqual([
+      'sluice.yaml:9:21 filters.keys.limits.fuel: expected a whole number from 1000 to 2000000000, got "lots"',
+      'sluice.yaml:9:35 filters.keys.limits.memory: expected a size from 64KiB to 4GiB, like 512, 64KiB or 1MiB, got "1KiB"',
     ]);
   });
 });

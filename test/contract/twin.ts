@@ -215,6 +215,7 @@ export const LIMITS: FilterLimits = {
   metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
+  fuel: 10_000_000,
 };
 
 const ENVIRONMENT = [["REGION", "eu é"]] as const;
@@ -239,7 +240,7 @@ function metadataOf({ metadata }: ExchangeFacts): Account["metadata"] {
 /** The class of an error, and its words where they are the host's own or the filter's. The engine's differ by the way of calling. */
 function saying(error: unknown, instance: Instance): string {
   const said = instance.lastWords();
-  const { reason, detail } = faultOf(error, said);
+  const { reason, detail } = faultOf(error, said, instance.exhausted);
   // Text beyond ASCII where the contract wants none is quoted as its bytes, or as its characters.
   return error instanceof FilterFault
     ? `${reason}: ${detail.replaceAll(/[^ -~]+/g, "?")}`

@@ -153,14 +153,14 @@ test("a worker that takes a lost one's place has the present certificates", asyn
   const files = writePair(folder, "a", await authority.issue(["a.test"]));
   const host = await proxy([files], {
     workers: 1,
-    filters: { trap: { component: component("trap") } },
+    filters: { trap: { component: component("trap"), limits: { fuel: 2_000_000_000 } } },
     routes: [{ filters: ["trap"], upstream: "main" }],
   });
   const client = await connect(host);
   const before = serial(client);
   writePair(folder, "a", await authority.issue(["a.test"]));
   await renewed(host, 1);
-  client.send(request("/spin"));
+  client.send(request("/stall"));
   await waitFor("the next worker", () => host.host.status().workers.some(({ id }) => id > 1));
   const after = await waitFor("its first connection", () => connect(host).catch(() => undefined));
   expect(serial(after)).not.toBe(before);

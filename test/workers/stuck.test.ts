@@ -9,11 +9,12 @@ test("a worker whose filter never returns is replaced, and the other one goes on
   await using host = await startHost({
     workers: 2,
     upstreams: { main: { servers: [upstream.origin] } },
-    filters: { trap: { component: component("trap") } },
-    routes: [{ match: { path: "/spin" }, filters: ["trap"], upstream: "main" }, { upstream: "main" }],
+    // So much that its fuel lasts longer than the host's patience.
+    filters: { trap: { component: component("trap"), limits: { fuel: 2_000_000_000 } } },
+    routes: [{ match: { path: "/stall" }, filters: ["trap"], upstream: "main" }, { upstream: "main" }],
   });
   await using stuck = await host.connect();
-  stuck.send(request("/spin"));
+  stuck.send(request("/stall"));
   await stuck.close();
   const [lost] = await host.lines("the lost worker", ({ msg }) => msg.includes("event loop stood still"));
   expect(lost?.msg).toMatch(/^worker \d ended: /);
@@ -36,10 +37,12 @@ test("an endless configure refuses the swap, and what ran before still runs", as
   await using upstream = await Upstream.start(() => ok("served"));
   await using host = await startHost({
     upstreams: { main: { servers: [upstream.origin] } },
-    filters: { mark: { component: component("mark"), config: { mark: "one" } } },
+    filters: {
+      mark: { component: component("mark"), config: { mark: "one" }, limits: { fuel: 2_000_000_000 } },
+    },
     routes: [{ filters: ["mark"], upstream: "main" }],
   });
-  const swap = host.host.swap("mark", { component: component("bad_config"), config: { how: "spin" } });
+  const swap = host.host.swap("mark", { component: component("bad_config"), config: { how: "stall" } });
   await expect(swap).rejects.toMatchObject({
     code: "HOST_UNAVAILABLE",
     message: expect.stringContaining("event loop stood still"),

@@ -1,0 +1,5 @@
+//! Rewritten modules, run by an interpreter.
+
+mod bounds;
+mod random;
+mod run;

@@ -198,7 +198,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   upstreamSent(chunk: Buffer): void {
     const outward = this.#run?.outward;
-    const room = outward === undefined ? this.#client.write(chunk) : outward.chunk(chunk);
+    // A passage may keep what it is given, and the view is good until this returns.
+    const room = outward === undefined ? this.#client.write(chunk) : outward.chunk(Buffer.from(chunk));
     if (!room) this.#call?.pause();
   }
 

@@ -241,6 +241,7 @@ describe("filters and a tunnel", () => {
     await host.host.swap("mark", { component: component("mark"), config: { mark: "new" } });
     expect(await host.metric(instances), "those of both generations").toBeGreaterThan(alone);
     client.destroy();
-    await waitFor("the old generation's end", async () => (await host.metric(instances)) === alone);
+    // The new one keeps an instance ready only once it is used.
+    await waitFor("the old generation's end", async () => (await host.metric(instances)) <= alone);
   });
 });

@@ -65,6 +65,8 @@ export class Load implements AsyncDisposable {
       await use(client);
     } catch (error) {
       this.failures.push(`${kind}: ${String(error)}`);
+      // One is enough, and a port where nobody listens would be asked without end.
+      this.#stopping = true;
     }
   }
 

@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use sluice_filter::values::OneOrMore;
 use sluice_filter::{Error, rules};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
-
-use crate::settings::OneOrMore;
 
 type Hash = [u8; 32];
 
@@ -28,7 +27,10 @@ impl Key {
 }
 
 impl Keys {
-    pub(crate) fn parse(named: BTreeMap<String, OneOrMore>, unnamed: Vec<String>) -> Result<Self, Error> {
+    pub(crate) fn parse(
+        named: BTreeMap<String, OneOrMore<String>>,
+        unnamed: Vec<String>,
+    ) -> Result<Self, Error> {
         let mut places: BTreeMap<Hash, String> = BTreeMap::new();
         let mut keys = Vec::new();
         let mut add = |place: String, name: Option<String>, text: &str| {
@@ -41,7 +43,7 @@ impl Keys {
         };
         for (name, hashes) in named {
             check_name(&name)?;
-            for (place, hash) in hashes.places(&format!("keys.{name}")) {
+            for (place, hash) in hashes.into_places(&format!("keys.{name}")) {
                 add(place, Some(name.clone()), &hash)?;
             }
         }

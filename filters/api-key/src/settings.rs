@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use sluice_filter::values::OneOrMore;
 use sluice_filter::{Error, rules};
 
 /// What the operator writes.
@@ -14,17 +15,10 @@ pub struct Settings {
     #[serde(default = "realm")]
     pub(crate) realm: String,
     #[serde(default)]
-    pub(crate) keys: BTreeMap<String, OneOrMore>,
+    /// A name may have several keys: an old and a new one while they are changed.
+    pub(crate) keys: BTreeMap<String, OneOrMore<String>>,
     #[serde(default)]
     pub(crate) sha256: Vec<String>,
-}
-
-/// A name may have several keys: an old and a new one while they are changed.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected a SHA-256 hash or a list of them")]
-pub(crate) enum OneOrMore {
-    One(String),
-    More(Vec<String>),
 }
 
 impl Settings {
@@ -40,20 +34,6 @@ impl Settings {
             return Err(Error::at("realm", "expected printable ASCII without quotes and backslashes"));
         }
         Ok(())
-    }
-}
-
-impl OneOrMore {
-    /// The hashes, each with its place in the configuration.
-    pub(crate) fn places(self, key: &str) -> Vec<(String, String)> {
-        match self {
-            Self::One(hash) => vec![(key.to_owned(), hash)],
-            Self::More(hashes) => hashes
-                .into_iter()
-                .enumerate()
-                .map(|(index, hash)| (format!("{key}[{index}]"), hash))
-                .collect(),
-        }
     }
 }
 

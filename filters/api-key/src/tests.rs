@@ -99,7 +99,10 @@ fn a_bad_configuration_is_refused_with_its_key() {
             json!({ "keys": { "a": WONDERLAND, "b": WONDERLAND.to_uppercase() } }),
             "config.keys.b: the same key as keys.a",
         ),
-        (json!({ "keys": { "a": 1 } }), "config.keys.a: expected a SHA-256 hash or a list of them"),
+        (
+            json!({ "keys": { "a": true } }),
+            "config.keys.a: invalid type: boolean `true`, expected a value or a list of values",
+        ),
         (
             json!({ "keys": { "": WONDERLAND } }),
             "config.keys: expected a name for each key, found an empty one",

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use sluice_filter::{Error, Request, Response, rules};
 
-use crate::settings::{EditSettings, OneOrMore};
+use crate::settings::EditSettings;
 use crate::template::{Substitution, Template};
 
 /// The edits of one side.
@@ -40,13 +40,8 @@ impl<S: Substitution> Edits<S> {
         }
         for (name, values) in settings.append {
             let place = format!("{side}.append.{name}");
-            match values {
-                OneOrMore::One(value) => edits.append.push(parse_edit(&place, name, &value)?),
-                OneOrMore::More(values) => {
-                    for (index, value) in values.iter().enumerate() {
-                        edits.append.push(parse_edit(&format!("{place}[{index}]"), name.clone(), value)?);
-                    }
-                }
+            for (place, value) in values.into_places(&place) {
+                edits.append.push(parse_edit(&place, name.clone(), &value)?);
             }
         }
         Ok(edits)

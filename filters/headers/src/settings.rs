@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use sluice_filter::values::OneOrMore;
 
 /// What the operator writes.
 #[derive(Debug, Deserialize)]
@@ -21,13 +22,5 @@ pub(crate) struct EditSettings {
     #[serde(default)]
     pub(crate) set: BTreeMap<String, String>,
     #[serde(default)]
-    pub(crate) append: BTreeMap<String, OneOrMore>,
-}
-
-/// A header may be appended more than once.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected a value or a list of values")]
-pub(crate) enum OneOrMore {
-    One(String),
-    More(Vec<String>),
+    pub(crate) append: BTreeMap<String, OneOrMore<String>>,
 }

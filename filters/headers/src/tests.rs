@@ -130,7 +130,7 @@ fn a_bad_configuration_is_refused_with_its_key() {
         ),
         (
             json!({ "request": { "append": { "x-a": 1 } } }),
-            "config.request.append.x-a: expected a value or a list of values",
+            "config.request.append.x-a: invalid type: integer `1`, expected a string",
         ),
         (
             json!({ "request": { "add": {} } }),

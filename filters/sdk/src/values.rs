@@ -50,7 +50,11 @@ pub struct Duration(time::Duration);
 
 /// One value, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneOrMore<T>(Vec<T>);
+pub struct OneOrMore<T> {
+    values: Vec<T>,
+    /// Written as a list: then an element has a place of its own.
+    listed: bool,
+}
 
 impl HeaderName {
     /// The name, if a filter may edit a header of this name; or a sentence that says why not.
@@ -183,19 +187,32 @@ impl<T> OneOrMore<T> {
     /// assert_eq!(OneOrMore::from(vec![1, 2]).into_vec(), [1, 2]);
     /// ```
     pub fn into_vec(self) -> Vec<T> {
-        self.0
+        self.values
+    }
+
+    /// The values, each with its place in the configuration, for the errors of whoever reads on.
+    ///
+    /// ```
+    /// # use sluice_filter::{testing::json, values::OneOrMore};
+    /// let places = |value| serde_json::from_value::<OneOrMore<u16>>(value).unwrap().into_places("ports");
+    /// assert_eq!(places(json!(80)), [("ports".to_owned(), 80)]);
+    /// assert_eq!(places(json!([80])), [("ports[0]".to_owned(), 80)]);
+    /// ```
+    pub fn into_places(self, key: &str) -> Vec<(String, T)> {
+        let place = |index| if self.listed { format!("{key}[{index}]") } else { key.to_owned() };
+        self.values.into_iter().enumerate().map(|(index, value)| (place(index), value)).collect()
     }
 }
 
 impl<T> Default for OneOrMore<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self::from(Vec::new())
     }
 }
 
 impl<T> From<Vec<T>> for OneOrMore<T> {
     fn from(values: Vec<T>) -> Self {
-        Self(values)
+        Self { values, listed: true }
     }
 }
 
@@ -203,7 +220,7 @@ impl<T> Deref for OneOrMore<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.0
+        &self.values
     }
 }
 
@@ -224,18 +241,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMoreVisitor<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        let value = PhantomData::<T>.deserialize(de::value::StrDeserializer::new(text))?;
-        Ok(OneOrMore(vec![value]))
+        PhantomData::<T>.deserialize(de::value::StrDeserializer::new(text)).map(one)
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        let value = PhantomData::<T>.deserialize(de::value::U64Deserializer::new(number))?;
-        Ok(OneOrMore(vec![value]))
+        PhantomData::<T>.deserialize(de::value::U64Deserializer::new(number)).map(one)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMore)
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMore::from)
     }
+}
+
+fn one<T>(value: T) -> OneOrMore<T> {
+    OneOrMore { values: vec![value], listed: false }
 }
 
 #[cfg(test)]

@@ -63,10 +63,10 @@ upstreams:
   idp: { servers: ["http://127.0.0.1:9"] }
 routes: [{ upstream: api }]
 `;
-    for (const [, name = ""] of yaml.matchAll(/\{ env: (\w+) \}/g))
-      vi.stubEnv(name, "0123456789abcdef0123456789abcdef");
+    const secrets = Array.from(yaml.matchAll(/\{ env: (\w+) \}/g), ([, name = ""]) => name);
+    for (const name of secrets) vi.stubEnv(name, "0123456789abcdef0123456789abcdef");
     // The folder that the components' paths start from.
-    const config = parseConfig(yaml + rest, join(ROOT, ".sluice", "example.yaml"), {});
+    const config = parseConfig(yaml + rest, join(ROOT, ".sluice", "example.yaml"), process.env);
     const log = createLog({ level: "warn", destination: 2 });
 
     const prepared = await Host.check({ ...config, artifacts: join(ROOT, ".sluice", "store") }, log);

@@ -5,6 +5,7 @@ import { request } from "../support/raw-client.ts";
 import { makeStage } from "../support/stage.ts";
 import { component, type ConfigParts } from "../support/test-host.ts";
 import { type Answer, ok } from "../support/upstream.ts";
+import { BrokenOff } from "../support/wire.ts";
 
 const stage = makeStage();
 
@@ -89,7 +90,7 @@ describe("a body that is no JSON", () => {
 
   test("breaks off", async () => {
     const { host } = await stage.path(chunked(pieces), masked());
-    await expect((await stage.connect(host)).ask(request("/"))).rejects.toThrow();
+    await expect((await stage.connect(host)).ask(request("/"))).rejects.toBeInstanceOf(BrokenOff);
     await host.lines("the body", ({ msg }) => msg.includes("a body that says it is JSON is not"));
   });
 

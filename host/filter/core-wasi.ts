@@ -1,11 +1,13 @@
 import { type GuestMemory, GuestTrap } from "./guest-memory.ts";
 import type { CoreImports } from "./imports/core.ts";
+import { coreFilesystem } from "./imports/filesystem.ts";
 import { randomList, randomU64 } from "./imports/random.ts";
+import { coreWaiting, READY } from "./imports/waiting.ts";
 import type { Services } from "./services.ts";
 
 /**
  * The part of WASI 0.2 that Rust's standard library needs, lowered by hand: standard output and error, clocks, randomness, the
- * granted environment. There is nothing to read, no file and no socket. Keys have no patch version (`wasi:io/streams@0.2`).
+ * granted environment, a file system with nothing in it. There is nothing to read and no socket. Keys have no patch version (`wasi:io/streams@0.2`).
  */
 export function coreWasi(memory: () => GuestMemory, services: Services): CoreImports {
   return {
@@ -13,6 +15,8 @@ export function coreWasi(memory: () => GuestMemory, services: Services): CoreImp
     ...cli(memory, services),
     ...clocks(memory, services),
     ...random(memory),
+    ...coreWaiting(memory, services),
+    ...coreFilesystem(memory),
   };
 }
 
@@ -28,8 +32,6 @@ function streams(memory: () => GuestMemory, services: Services): CoreImports {
   const read = (_self: number, _length: bigint, out: number): void => closed(memory(), out);
   return {
     "wasi:io/error@0.2": { "[resource-drop]error": nothing },
-    // Only output streams give pollables, and these never make anyone wait.
-    "wasi:io/poll@0.2": { "[resource-drop]pollable": returned, "[method]pollable.block": nothing },
     "wasi:io/streams@0.2": {
       "[resource-drop]input-stream": returned,
       "[resource-drop]output-stream": returned,
@@ -41,10 +43,10 @@ function streams(memory: () => GuestMemory, services: Services): CoreImports {
       "[method]output-stream.blocking-write-and-flush": write,
       "[method]output-stream.flush": flush,
       "[method]output-stream.blocking-flush": flush,
-      "[method]output-stream.subscribe": () => services.lend(POLLABLE),
+      "[method]output-stream.subscribe": () => services.lend(READY),
       "[method]input-stream.read": read,
       "[method]input-stream.blocking-read": read,
-      "[method]input-stream.subscribe": () => services.lend(POLLABLE),
+      "[method]input-stream.subscribe": () => services.lend(READY),
     },
   };
 }
@@ -75,7 +77,6 @@ function cli(memory: () => GuestMemory, services: Services): CoreImports {
 
 function clocks(memory: () => GuestMemory, services: Services): CoreImports {
   return {
-    "wasi:clocks/monotonic-clock@0.2": { now: () => services.time.monotonicNs, resolution: () => 1n },
     "wasi:clocks/wall-clock@0.2": {
       now: (out: number) => storeTime(memory(), services.time.wallNs, out),
       resolution: (out: number) => storeTime(memory(), 1_000_000n, out),
@@ -107,7 +108,6 @@ export function withoutPatch(module: string): string {
 const STDIN = 1;
 const STDOUT = 2;
 const STDERR = 3;
-const POLLABLE = 4;
 
 /** What check-write allows at once, a promise of the stream's; lines are bounded elsewhere. */
 export const WRITE_BYTES_MAX = 65_536n;

@@ -4,11 +4,13 @@ import { WRITE_BYTES_MAX } from "./core-wasi.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import { referenceClock } from "./imports/clock.ts";
+import { referenceFilesystem } from "./imports/filesystem.ts";
 import { referenceMetrics } from "./imports/metrics.ts";
 import { randomList, randomU64, referenceRandom } from "./imports/random.ts";
 import { referenceRateLimit } from "./imports/rate-limit.ts";
 import { referenceSecrets } from "./imports/secrets.ts";
 import { referenceStore } from "./imports/store.ts";
+import { Pollable, referenceWaiting } from "./imports/waiting.ts";
 import type { Services } from "./services.ts";
 import { LEVELS, type Level } from "./contract.ts";
 
@@ -146,8 +148,9 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
   }
   const nothing = (): undefined => undefined;
   return {
+    ...referenceWaiting(services),
+    ...referenceFilesystem(),
     "wasi:io/error": { Error: class IoError {} },
-    "wasi:io/poll": { Pollable },
     "wasi:io/streams": { InputStream, OutputStream },
     "wasi:cli/stdin": { getStdin: () => new InputStream() },
     "wasi:cli/stdout": { getStdout: () => new OutputStream() },
@@ -167,7 +170,6 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     "wasi:cli/terminal-stdin": { getTerminalStdin: nothing },
     "wasi:cli/terminal-stdout": { getTerminalStdout: nothing },
     "wasi:cli/terminal-stderr": { getTerminalStderr: nothing },
-    "wasi:clocks/monotonic-clock": { now: () => services.time.monotonicNs, resolution: () => 1n },
     "wasi:clocks/wall-clock": {
       now: () => datetime(services.time.wallNs),
       resolution: () => datetime(1_000_000n),
@@ -181,14 +183,6 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
 /** WASI `stream-error.closed`, as jco takes a result's error: from the exception's payload. */
 class StreamClosed extends Error {
   readonly payload = { tag: "closed" };
-}
-
-/** Only output streams give pollables, and these never make anyone wait. */
-class Pollable {
-  block(): void {}
-  ready(): boolean {
-    return true;
-  }
 }
 
 function jcoFields(list: FieldList): JcoField[] {

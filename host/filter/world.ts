@@ -89,6 +89,8 @@ const OFFERED_WASI: ReadonlySet<string> = new Set([
   "wasi:cli/terminal-stdout@0.2",
   "wasi:clocks/monotonic-clock@0.2",
   "wasi:clocks/wall-clock@0.2",
+  "wasi:filesystem/preopens@0.2",
+  "wasi:filesystem/types@0.2",
   "wasi:io/error@0.2",
   "wasi:io/poll@0.2",
   "wasi:io/streams@0.2",

@@ -44,13 +44,24 @@ test("handles that an exchange leaves behind are counted when it ends, each once
   const guest = new Guest();
   guest.exchange(() => {
     guest.call("cli/stdin", "get-stdin");
-    guest.call("cli/stderr", "get-stderr");
+    for (let count = 0; count < 7; count++) guest.call("cli/stderr", "get-stderr");
     guest.call("io/streams", "[method]input-stream.subscribe");
     guest.call("io/poll", "[resource-drop]pollable");
   });
   expect(guest.leaked).toBe(2);
   guest.exchange(() => {});
   expect(guest.leaked).toBe(2);
+});
+
+test("the standard streams are an instance's to keep, with a pollable each", () => {
+  const guest = new Guest();
+  guest.exchange(() => {
+    for (const name of ["stdin", "stdout", "stderr"]) {
+      guest.call(`cli/${name}`, `get-${name}`);
+      guest.call("io/streams", "[method]output-stream.subscribe");
+    }
+  });
+  expect(guest.leaked).toBe(0);
 });
 
 test("what was taken outside of an exchange may be kept, and given back later", () => {

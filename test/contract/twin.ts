@@ -102,6 +102,8 @@ export class Twin {
   readonly #make: (host: HostServices) => Instance;
   readonly #config: string;
   readonly #recorder = new Recorder();
+  /** What the log would say of the last call that failed. */
+  failure = "";
   #instance: Instance | undefined;
 
   constructor(make: (host: HostServices) => Instance, config: string) {
@@ -143,6 +145,7 @@ export class Twin {
         return result === undefined;
       } catch (error) {
         this.#instance = undefined;
+        this.failure = faultOf(error, "").detail;
         calls.push([name, saying(error, instance)]);
         return false;
       }

@@ -1,3 +1,4 @@
+import { keptView } from "./http1/socket-reader.ts";
 import type { FieldList } from "./message.ts";
 
 /** A body, or a part of one, that has to be kept: as it came where its pieces are few or large, and copied together where they are not. */
@@ -14,12 +15,13 @@ export class HeldBody {
   #used = 0;
   #open = false;
 
+  /** The first time that a chunk is kept has to be within the call in which it came. */
   push(chunk: Buffer): void {
     const { length } = chunk;
     if (length === 0) return;
     this.length += length;
     if (length > SHORT_BYTES_MAX || this.chunks.length < FEW) {
-      this.chunks.push(chunk);
+      this.chunks.push(keptView(chunk));
       this.#open = false;
     } else this.#copy(chunk);
   }

@@ -4,6 +4,7 @@ import { Failure } from "./failure.ts";
 import { HOLD } from "./filter/contract.ts";
 import type { Filter } from "./filter/filter.ts";
 import { HeldBody } from "./held-body.ts";
+import { keptView } from "./http1/socket-reader.ts";
 import {
   AS_IT_CAME,
   type FieldList,
@@ -109,7 +110,7 @@ export class Passage {
     if (this.#over) return true;
     this.#came += chunk.length;
     const last = this.#came === this.#length;
-    if (this.#moving || this.#waits) this.#entry.push({ at: 0, chunk, last });
+    if (this.#moving || this.#waits) this.#entry.push({ at: 0, chunk: keptView(chunk), last });
     else {
       this.#moving = true;
       this.#pass(0, chunk, last);
@@ -360,6 +361,7 @@ export class Passage {
 
   #wait(): void {
     this.#waits = true;
+    for (const piece of this.#work) piece.chunk = keptView(piece.chunk);
   }
 
   #stop(stage: Stage, answer: Exclude<Answer, undefined>): void {
@@ -377,7 +379,7 @@ export class Passage {
 /** A chunk before a stage. */
 interface Piece {
   readonly at: number;
-  readonly chunk: Buffer;
+  chunk: Buffer;
   readonly last: boolean;
 }
 

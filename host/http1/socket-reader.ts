@@ -82,10 +82,17 @@ export function writeView(socket: Socket, before: string, data: Buffer, after: s
   return room || socket.writableLength === 0;
 }
 
+/** A chunk that is to outlive the call in which it came: itself when its buffer can be left to it, a copy otherwise. */
+export function keptView(data: Buffer): Buffer {
+  if (shared !== undefined && data.buffer === shared.buffer) return Buffer.from(data);
+  kept = true;
+  return data;
+}
+
 /** Up to here a copy into a string costs less than a write of its own. */
 export const COPIED_BYTES_MAX = 16_384;
 
-/** What is being read has been left with the system. */
+/** What is being read has been left with the system, or with whoever keeps it. */
 let kept = false;
 let shared: Buffer | undefined;
 const spare: Buffer[] = [];

@@ -148,7 +148,7 @@ function parsedHeads(): FieldList[] {
 
 const HEADS = 256;
 
-const FACTS: ExchangeFacts = {
+export const FACTS: ExchangeFacts = {
   requestId: "c2x1aWNlMQ1",
   route: "shop",
   protocol: "HTTP/1.1",
@@ -158,7 +158,7 @@ const FACTS: ExchangeFacts = {
   metadataBytes: 0,
 };
 
-const HOST: HostServices = {
+export const HOST: HostServices = {
   filterName: "probe",
   clientAddressGranted: false,
   secrets: new Secrets({}),
@@ -178,7 +178,7 @@ const HOST: HostServices = {
   log: () => {},
 };
 
-const LIMITS: FilterLimits = {
+export const LIMITS: FilterLimits = {
   editsMax: 256,
   editBytesMax: 65_536,
   replyBytesMax: 1_048_576,

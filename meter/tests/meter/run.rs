@@ -1,5 +1,4 @@
 //! Runs a module and tells all that can be seen of it.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
 use sluice_meter::{FUEL, Limits, Metering, rewrite};
 use wasmi::{

@@ -54,11 +54,12 @@ pub(crate) fn rewrite(
         let (locals, groups) = locals(body)?;
         let purse = Purse {
             global: surroundings.fuel,
-            local: survey.loops.then_some(parameters + locals),
-            scratch: parameters + locals + u32::from(survey.loops),
+            local: parameters + locals,
+            keeps: survey.loops,
+            length: parameters + locals + 1,
             grow: surroundings.grow,
         };
-        let added = u32::from(survey.loops) + u32::from(survey.bulk);
+        let added = 1 + u32::from(survey.bulk);
         write_locals(&mut content, groups, old, code, added)?;
         pieces = write_code(&mut content, old, code, &survey, &purse)?;
     }
@@ -105,12 +106,10 @@ fn write_locals(
     let mut count = wasmparser::BinaryReader::new(old, 0);
     count.read_var_u32()?;
     let declared = old.get(count.current_position()..code).unwrap_or_default();
-    (groups + u32::from(added > 0)).encode(content);
+    (groups + 1).encode(content);
     content.extend_from_slice(declared);
-    if added > 0 {
-        added.encode(content);
-        wasm_encoder::ValType::I32.encode(content);
-    }
+    added.encode(content);
+    wasm_encoder::ValType::I32.encode(content);
     Ok(())
 }
 
@@ -155,7 +154,8 @@ fn write_edit(content: &mut Vec<u8>, edit: &Edit, survey: &Survey, purse: &Purse
     match edit.change {
         Change::Charge(segment) => match survey.costs.get(segment).copied().unwrap_or_default() {
             0 => {}
-            cost => purse.charge(content, cost),
+            cost if survey.checked.get(segment).copied().unwrap_or(true) => purse.charge(content, cost),
+            cost => purse.take(content, cost),
         },
         Change::ChargeBulk(bulk) => purse.charge_bulk(content, bulk),
         Change::Flush => purse.flush(content),

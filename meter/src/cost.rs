@@ -5,7 +5,7 @@ use wasmparser::Operator;
 use crate::refusal::Refusal;
 
 /// A function that costs no more, calls nothing and does not loop is paid for by those who call it. In quarters.
-pub(crate) const LEAF_MAX: u32 = 12 * QUARTERS;
+pub(crate) const LEAF_MAX: u32 = 16 * QUARTERS;
 
 /// How many of what [`weight`] gives make a unit of fuel.
 const QUARTERS: u32 = 4;

@@ -34,30 +34,36 @@ pub(crate) enum Bulk {
     Elements,
 }
 
-/// Where a function has its fuel. A function that loops keeps it in a local, which the compiler keeps in a register.
+/// Where a function has its fuel. One that loops keeps it in a local, which the compiler keeps in a register.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Purse {
     pub(crate) global: u32,
-    pub(crate) local: Option<u32>,
+    pub(crate) local: u32,
+    /// Whether the fuel is in the local between what is paid. Otherwise the local serves to look at it.
+    pub(crate) keeps: bool,
     /// A local for the length of a bulk operation.
-    pub(crate) scratch: u32,
+    pub(crate) length: u32,
     pub(crate) grow: u32,
 }
 
 impl Purse {
     /// At a function's entry the local has nothing yet.
     pub(crate) fn enter(&self, sink: &mut Vec<u8>, cost: u32) {
-        match self.local {
-            Some(local) => {
-                Instruction::GlobalGet(self.global).encode(sink);
-                self.pay(sink, local, &[Instruction::I32Const(cost.cast_signed())]);
-            }
-            None => self.charge(sink, cost),
-        }
+        Instruction::GlobalGet(self.global).encode(sink);
+        self.pay(sink, &[Instruction::I32Const(cost.cast_signed())]);
     }
 
+    /// Pays, or traps.
     pub(crate) fn charge(&self, sink: &mut Vec<u8>, cost: u32) {
-        self.withdraw(sink, &[Instruction::I32Const(cost.cast_signed())]);
+        self.get().encode(sink);
+        self.pay(sink, &[Instruction::I32Const(cost.cast_signed())]);
+    }
+
+    /// Pays, and leaves it to the next check whether that could be.
+    pub(crate) fn take(&self, sink: &mut Vec<u8>, cost: u32) {
+        let set =
+            if self.keeps { Instruction::LocalSet(self.local) } else { Instruction::GlobalSet(self.global) };
+        encode_all(sink, &[self.get(), Instruction::I32Const(cost.cast_signed()), Instruction::I32Sub, set]);
     }
 
     pub(crate) fn charge_bulk(&self, sink: &mut Vec<u8>, bulk: Bulk) {
@@ -65,63 +71,39 @@ impl Purse {
             Bulk::Bytes => BYTES_SHIFT,
             Bulk::Elements => ELEMENTS_SHIFT,
         };
-        Instruction::LocalSet(self.scratch).encode(sink);
-        let cost = [Instruction::LocalGet(self.scratch), Instruction::I32Const(shift), Instruction::I32ShrU];
-        self.withdraw(sink, &cost);
-        Instruction::LocalGet(self.scratch).encode(sink);
+        let cost = [Instruction::LocalGet(self.length), Instruction::I32Const(shift), Instruction::I32ShrU];
+        Instruction::LocalSet(self.length).encode(sink);
+        self.get().encode(sink);
+        self.pay(sink, &cost);
+        Instruction::LocalGet(self.length).encode(sink);
     }
 
     pub(crate) fn flush(&self, sink: &mut Vec<u8>) {
-        let Some(local) = self.local else { return };
-        Instruction::LocalGet(local).encode(sink);
-        Instruction::GlobalSet(self.global).encode(sink);
-    }
-
-    pub(crate) fn reload(&self, sink: &mut Vec<u8>) {
-        let Some(local) = self.local else { return };
-        Instruction::GlobalGet(self.global).encode(sink);
-        Instruction::LocalSet(local).encode(sink);
-    }
-
-    fn withdraw(&self, sink: &mut Vec<u8>, cost: &[Instruction<'_>]) {
-        match self.local {
-            Some(local) => {
-                Instruction::LocalGet(local).encode(sink);
-                self.pay(sink, local, cost);
-            }
-            None => {
-                Instruction::GlobalGet(self.global).encode(sink);
-                encode_all(sink, cost);
-                let trap_when_negative = [
-                    Instruction::I32Sub,
-                    Instruction::GlobalSet(self.global),
-                    Instruction::GlobalGet(self.global),
-                    Instruction::I32Const(0),
-                    Instruction::I32LtS,
-                    Instruction::If(BlockType::Empty),
-                    Instruction::Unreachable,
-                    Instruction::End,
-                ];
-                encode_all(sink, &trap_when_negative);
-            }
+        if self.keeps {
+            encode_all(sink, &[Instruction::LocalGet(self.local), Instruction::GlobalSet(self.global)]);
         }
     }
 
+    pub(crate) fn reload(&self, sink: &mut Vec<u8>) {
+        if self.keeps {
+            encode_all(sink, &[Instruction::GlobalGet(self.global), Instruction::LocalSet(self.local)]);
+        }
+    }
+
+    fn get(&self) -> Instruction<'static> {
+        if self.keeps { Instruction::LocalGet(self.local) } else { Instruction::GlobalGet(self.global) }
+    }
+
     /// The fuel is on the stack.
-    fn pay(&self, sink: &mut Vec<u8>, local: u32, cost: &[Instruction<'_>]) {
+    fn pay(&self, sink: &mut Vec<u8>, cost: &[Instruction<'_>]) {
         encode_all(sink, cost);
-        let trap_when_negative = [
-            Instruction::I32Sub,
-            Instruction::LocalTee(local),
-            Instruction::I32Const(0),
-            Instruction::I32LtS,
-            Instruction::If(BlockType::Empty),
-            Instruction::LocalGet(local),
-            Instruction::GlobalSet(self.global),
-            Instruction::Unreachable,
-            Instruction::End,
-        ];
-        encode_all(sink, &trap_when_negative);
+        encode_all(sink, &[Instruction::I32Sub, Instruction::LocalTee(self.local)]);
+        if !self.keeps {
+            encode_all(sink, &[Instruction::GlobalSet(self.global), Instruction::LocalGet(self.local)]);
+        }
+        encode_all(sink, &[Instruction::I32Const(0), Instruction::I32LtS, Instruction::If(BlockType::Empty)]);
+        self.flush(sink);
+        encode_all(sink, &[Instruction::Unreachable, Instruction::End]);
     }
 }
 

@@ -11,6 +11,8 @@ use crate::refusal::Refusal;
 pub(crate) struct Survey {
     /// What each segment costs; nothing for those that another one pays for.
     pub(crate) costs: Vec<u32>,
+    /// Whether it is seen to that each could pay.
+    pub(crate) checked: Vec<bool>,
     /// In the order of the code.
     pub(crate) edits: Vec<Edit>,
     pub(crate) loops: bool,
@@ -270,13 +272,36 @@ impl Surveyor {
             }
         }
         self.survey.costs = costs.into_iter().map(cost::units).collect();
+        self.survey.checked = self.checks();
         self.survey
     }
 }
 
+impl Surveyor {
+    /// Entries and heads of loops are always checked, and so nothing runs for ever. What runs between two checks without one of its
+    /// own is little, even where a deep recursion comes back out of as many functions.
+    fn checks(&self) -> Vec<bool> {
+        let mut unchecked = 0_u32;
+        let segments = self.segments.iter().zip(&self.survey.costs);
+        segments
+            .map(|(segment, cost)| {
+                let sum = unchecked.saturating_add(*cost);
+                let checked = segment.before.is_none() || sum > UNCHECKED_SUM;
+                if !checked {
+                    unchecked = sum;
+                }
+                checked
+            })
+            .collect()
+    }
+}
+
+/// What the segments of one function that are not checked may come to, in units.
+const UNCHECKED_SUM: u32 = 256;
+
 /// What a segment may cost, in quarters, to be paid for with the one before it, and what those may come to.
-const SMALL: u32 = 8 * 4;
-const SMALL_SUM: u32 = 32 * 4;
+const SMALL: u32 = 16 * 4;
+const SMALL_SUM: u32 = 64 * 4;
 
 /// No function is as long: the sum of what is unpaid and a whole segment stays within an i32.
 const COST_MAX: u32 = i32::MAX.cast_unsigned();

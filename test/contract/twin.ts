@@ -218,7 +218,7 @@ export const LIMITS: FilterLimits = {
   metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
-  fuel: 10_000_000,
+  fuel: 30_000_000,
 };
 
 const ENVIRONMENT = [["REGION", "eu é"]] as const;

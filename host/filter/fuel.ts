@@ -27,7 +27,7 @@ export class Fuel {
 
   /** What the present call has consumed, or the last one. */
   get used(): number {
-    return this.#limit.value - Math.max(0, this.#left.value);
+    return this.#limit.value - this.#left.value;
   }
 
   /** What was used up when a call trapped: nothing else leaves less than nothing, or asks for memory in vain and then traps. */

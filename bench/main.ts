@@ -8,6 +8,7 @@
 import { parseArgs } from "node:util";
 import { measureCalls, printCalls } from "./call.ts";
 import { measureFuel, printFuel } from "./fuel.ts";
+import { measureHostFunctions, printHostFunctions } from "./host-functions.ts";
 import { measureProxies, printProxies } from "./proxy.ts";
 import { cleanUpAtExit } from "./support/child.ts";
 import { buildProbe } from "./support/filters.ts";
@@ -24,9 +25,12 @@ if (!values.json) printCalls(call);
 const fuel = await measureFuel(values.quick);
 keepReport("fuel", fuel);
 if (!values.json) printFuel(fuel);
+const hostFunctions = await measureHostFunctions(values.quick);
+keepReport("host-functions", hostFunctions);
+if (!values.json) printHostFunctions(hostFunctions);
 const proxy = await measureProxies({ quick: values.quick, rows: [], proxies: [], rounds: 0 });
 if (proxy !== undefined) {
   keepReport("proxy", proxy);
   if (!values.json) printProxies(proxy);
 }
-if (values.json) console.log(JSON.stringify({ call, fuel, proxy }, null, 2));
+if (values.json) console.log(JSON.stringify({ call, hostFunctions, fuel, proxy }, null, 2));

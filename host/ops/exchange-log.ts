@@ -1,4 +1,5 @@
 import type { FailureCode } from "../failure.ts";
+import type { MetadataValue } from "../filter/contract.ts";
 import { quoted } from "./json.ts";
 import type { LineBatch } from "./line-batch.ts";
 
@@ -20,10 +21,15 @@ export interface ExchangeEntry {
   readonly failure: { readonly code: FailureCode; readonly detail: string } | undefined;
   /** The filter that replied in the upstream's place. */
   readonly repliedBy: string | undefined;
+  /** What filters have set, for those after them and for this line. */
+  readonly metadata: ReadonlyMap<string, MetadataValue> | undefined;
 }
 
 /** A longer path, or a longer detail, is cut: one line must not fill a batch. */
 const TEXT_LENGTH_MAX = 2_048;
+
+/** Of all metadata in one line. */
+const METADATA_LENGTH_MAX = 4_096;
 
 const SLASH = 0x2f;
 const QUERY = /[?#]/;
@@ -55,6 +61,7 @@ export class ExchangeLog {
     if (entry.failure !== undefined)
       line += `,"failure":"${entry.failure.code}","detail":${quoted(bounded(entry.failure.detail))}`;
     if (entry.repliedBy !== undefined) line += `,"replied_by":${quoted(entry.repliedBy)}`;
+    if (entry.metadata !== undefined) line += logged(entry.metadata);
     this.#batch.add(`${line}}\n`);
   }
 }
@@ -68,6 +75,18 @@ function pathOf(target: string): string {
   if (scheme < 0) return "";
   const start = kept.indexOf("/", scheme + 3);
   return start < 0 ? "/" : kept.slice(start);
+}
+
+/** In an object of its own, so that no key can pose as the host's. Bytes are for filters alone; what does not fit is left out. */
+function logged(metadata: ReadonlyMap<string, MetadataValue>): string {
+  let members = "";
+  for (const [key, { tag, val }] of metadata) {
+    if (tag === "bytes") continue;
+    const member = `${quoted(key)}:${tag === "text" ? quoted(val) : String(val)}`;
+    if (members.length + member.length > METADATA_LENGTH_MAX) continue;
+    members += members === "" ? member : `,${member}`;
+  }
+  return members === "" ? "" : `,"metadata":{${members}}`;
 }
 
 function bounded(text: string): string {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FAILURES, Failure, type FailureCode } from "../../host/failure.ts";
+import type { MetadataValue } from "../../host/filter/contract.ts";
 import { type ExchangeEntry, ExchangeLog } from "../../host/ops/exchange-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
 
@@ -16,6 +17,7 @@ const ENTRY: ExchangeEntry = {
   generation: 7,
   failure: undefined,
   repliedBy: undefined,
+  metadata: undefined,
 };
 
 test("an exchange is one line in pino's shape", () => {
@@ -51,6 +53,28 @@ test("a failure brings its code and its detail, a reply the filter that gave it"
     replied_by: "keys",
     status: 500,
   });
+});
+
+test("what filters have set is in an object of its own, but for bytes and for what is too long", () => {
+  const line = written({
+    ...ENTRY,
+    metadata: new Map<string, MetadataValue>([
+      ["user", { tag: "text", val: 'é"' }],
+      ["status", { tag: "integer", val: -(2n ** 63n) }],
+      ["known", { tag: "boolean", val: false }],
+      ["digest", { tag: "bytes", val: Buffer.from("sentinel") }],
+      ["long", { tag: "text", val: "x".repeat(5_000) }],
+      ["last", { tag: "text", val: "" }],
+    ]),
+  });
+  expect(line).toMatchObject({
+    status: 200,
+    metadata: { user: 'é"', status: Number(-(2n ** 63n)), known: false, last: "" },
+  });
+  expect(Object.keys(line["metadata"] as object)).toEqual(["user", "status", "known", "last"]);
+  expect(JSON.stringify(line)).not.toContain("sentinel");
+  const nothing = new Map<string, MetadataValue>([["b", { tag: "bytes", val: Buffer.from("b") }]]);
+  expect(written({ ...ENTRY, metadata: nothing })).not.toHaveProperty("metadata");
 });
 
 test("an exchange without a route has no route in its line", () => {

@@ -42,7 +42,7 @@ export async function measureProxies(options: ProxyOptions): Promise<ProxyReport
     await field.enter((name) => options.proxies.length === 0 || options.proxies.includes(name));
     await dropUnfit(field, rows);
     const rounds = options.rounds > 0 ? options.rounds : options.quick ? 2 : 7;
-    const bench = new Bench(field.contenders, folder, rounds, options.quick);
+    const bench = new Bench(field, folder, rounds, options.quick);
     const reports: RowReport[] = [];
     for (const row of rows) reports.push(await bench.measure(row));
     return { machine: machine(), rounds, rows: reports, aims: aimsOf(reports), leftOut: field.leftOut };
@@ -71,18 +71,24 @@ class Bench {
   readonly #folder: string;
   readonly #rounds: number;
   readonly #quick: boolean;
+  readonly #leftOut: string[];
+  /** Who has failed: nothing that it does after that is worth measuring. */
+  readonly #stopped = new Set<Contender>();
   /** Who has had so many requests that its code is compiled. */
   readonly #warm = new Set<Contender>();
 
-  constructor(contenders: readonly Contender[], folder: string, rounds: number, quick: boolean) {
+  constructor({ contenders, leftOut }: Field, folder: string, rounds: number, quick: boolean) {
     this.#contenders = contenders;
+    this.#leftOut = leftOut;
     this.#folder = folder;
     this.#rounds = rounds;
     this.#quick = quick;
   }
 
   async measure(row: Row): Promise<RowReport> {
-    const entered = this.#contenders.filter(({ variant }) => !variant || row.name === MAIN_ROW);
+    const entered = this.#contenders.filter(
+      (contender) => (!contender.variant || row.name === MAIN_ROW) && !this.#stopped.has(contender),
+    );
     const pairs = entered.map((contender) => {
       const cell: Cell = { contender: contender.name, kind: contender.kind, samples: [], waits: [] };
       return { contender, cell };
@@ -92,12 +98,22 @@ class Bench {
       // Each round begins with another one, so that none is always measured after the same neighbour.
       for (let index = 0; index < pairs.length; index++) {
         const { contender, cell } = pairs[(index + round) % pairs.length] as (typeof pairs)[number];
-        if (row.rate > 0) cell.waits.push(await pacedLoad(contender, row, this.#quick ? 2 : 5));
-        else cell.samples.push(await sample(contender, row, this.#folder));
+        if (this.#stopped.has(contender)) continue;
+        try {
+          if (row.rate > 0) cell.waits.push(await pacedLoad(contender, row, this.#quick ? 2 : 5));
+          else cell.samples.push(await sample(contender, row, this.#folder));
+        } catch (error) {
+          if (contender.kind === "sluice") throw error;
+          this.#stopped.add(contender);
+          this.#leftOut.push(
+            `From there on without: ${error instanceof Error ? error.message : String(error)}`,
+          );
+        }
       }
       console.error(`${row.title}: round ${round + 1} of ${this.#rounds}`);
     }
-    return { name: row.name, title: row.title, rate: row.rate, cells: pairs.map(({ cell }) => cell) };
+    const cells = pairs.filter(({ contender }) => !this.#stopped.has(contender)).map(({ cell }) => cell);
+    return { name: row.name, title: row.title, rate: row.rate, cells };
   }
 
   /** By requests, not by seconds: who is slow is warm later. What a row asks for that is new takes a few more. */

@@ -49,6 +49,7 @@ export async function sample(contender: Contender, row: Row, folder: string): Pr
   const after = { count: await answered(ports.upstream), cpu: child.cpu(), ms: performance.now() };
   await loaded;
   const requests = after.count - before.count;
+  if (requests === 0) throw new Error(`${contender.name}, ${row.title}: it has stopped answering`);
   let busiestMs = 0;
   for (const [thread, ms] of after.cpu.threads)
     busiestMs = Math.max(busiestMs, ms - (before.cpu.threads.get(thread) ?? 0));

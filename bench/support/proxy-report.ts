@@ -88,14 +88,19 @@ function printMatrix(rows: readonly RowReport[], rounds: number): void {
   const names = [
     ...new Set(rows.slice(0, 1).flatMap(({ cells }) => cells.map(({ contender }) => contender))),
   ];
-  const columns = names.filter((name) => rows.every((row) => find(row, name) !== undefined));
+  const columns = names.filter(
+    (name) => rows.some((row) => row.name !== MAIN_ROW && find(row, name)) || rows.length === 1,
+  );
   printMarkdown(
     ["row", ...columns, "sluice ÷ nginx", "sluice ÷ best Node peer"],
     rows.map((row) => {
       const sluice = find(row, SLUICE);
       const against = (base: Cell | undefined): string =>
         base === undefined || sluice === undefined ? "–" : ratio(sluice, base).toFixed(2);
-      const values = columns.map((name) => cpu(find(row, name) as Cell).toFixed(1));
+      const values = columns.map((name) => {
+        const cell = find(row, name);
+        return cell === undefined ? "–" : cpu(cell).toFixed(1);
+      });
       return [row.title, ...values, against(find(row, NGINX)), against(bestPeer(row))];
     }),
   );

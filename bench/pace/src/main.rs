@@ -78,6 +78,8 @@ fn run() -> io::Result<String> {
 fn keep_up(plan: &Plan, offset: Duration) -> io::Result<Vec<u64>> {
     let mut stream = TcpStream::connect(&plan.address)?;
     stream.set_nodelay(true)?;
+    // A proxy that has stopped answering is told as one, and not waited for.
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut buffer = vec![0; 65_536];
     let mut waits = Vec::new();
     let mut due = offset;

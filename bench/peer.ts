@@ -39,7 +39,7 @@ const SERVERS: Readonly<Record<string, () => void | Promise<void>>> = {
   },
 
   "fast-proxy": () => {
-    // Without a bound, as it comes: it never gives back the connection of an answer whose client went away, and soon has none left.
+    // The pool that it comes with: with a bound of 128 it stopped answering once clients had broken off answers in their middle.
     const fast = fastProxy({ base: target, undici: true });
     serve((request, response) => fast.proxy(request, response, request.url ?? "/", {}));
   },

@@ -259,7 +259,7 @@ function added(
   if (entry !== 0 && shard.expires(entry) > now) {
     if (shard.kind(entry) !== COUNTER) return "wrong-type";
     const sum = shard.number(entry) + amount;
-    if (BigInt.asIntN(64, sum) !== sum) return "overflow";
+    if (sum > COUNTER_MAX || sum < COUNTER_MIN) return "overflow";
     shard.setNumber(entry, sum);
     return sum;
   }
@@ -345,5 +345,8 @@ const ALLOWANCE = 2;
 
 /** Beyond some months a double has no whole nanoseconds any more. */
 const SLACK_NS = 16;
+
+const COUNTER_MAX = 2n ** 63n - 1n;
+const COUNTER_MIN = -(2n ** 63n);
 
 const NOTHING: Part = { bytes: new Uint8Array(0), at: 0, length: 0 };

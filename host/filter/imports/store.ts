@@ -150,7 +150,8 @@ function storeOption(guest: GuestMemory, value: Uint8Array | undefined, out: num
 /** Milliseconds; infinite without a bound. */
 function lifetimeOf(tag: number, ms: bigint): number {
   if (tag === 0) return Number.POSITIVE_INFINITY;
-  if (tag === 1) return Number(BigInt.asUintN(64, ms));
+  // Beyond the half of what it holds, a u64 comes as a number below zero.
+  if (tag === 1) return Number(ms < 0n ? BigInt.asUintN(64, ms) : ms);
   throw new GuestTrap(`${tag} is no case of a lifetime`);
 }
 

@@ -199,6 +199,36 @@ describe("the direct path agrees with the reference", () => {
     expect(await agreed("trap", fc.constant(null), stories(path), 100)).toBeGreaterThan(10);
   });
 
+  test("on bodies, whatever it is asked to do with chunks, whole bodies and trailers", async () => {
+    const act = fc.constantFrom(
+      ...["pass", "raise", "wrap", "measure", "drop", "hold", "count", "reply", "reset", "panic", "obey"],
+    );
+    const way = fc.record({
+      act,
+      take: fc.constantFrom<unknown>("stream", { whole: 9 }),
+      trailers: fc.boolean(),
+    });
+    const config = fc.record({
+      name: fc.constantFrom("a", "é"),
+      request: way,
+      response: way,
+      end: fc.boolean(),
+    });
+    const word = fc.constantFrom("raise", "wrap", "drop", "hold", "reply", "reset", "panic", "");
+    const piece = fc.oneof(
+      { weight: 3, arbitrary: word },
+      { weight: 3, arbitrary: bytes(0, 40) },
+      bytes(16_000, 16_384),
+    );
+    const what = fc.constantFrom("remove", "reply", "refused", "untrailing", "panic", "none");
+    const bodies = fc.record({
+      pieces: fc.array(piece, { maxLength: 6 }),
+      trailers: fc.tuple(what, FIELDS).map(([first, fields]) => ["x-do", first, ...fields]),
+    });
+    const story = fc.tuple(stories(), bodies).map(([plain, some]) => ({ ...plain, bodies: some }));
+    expect(await agreed("bodies", config, story, 100)).toBeGreaterThan(50);
+  });
+
   test("on bad-config, which does not come out of configure", async () => {
     const config = fc.constantFrom<unknown>(
       {},

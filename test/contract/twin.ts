@@ -3,15 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Artifact, ArtifactStore } from "../../host/filter/artifact.ts";
 import {
+  type BodyDecision,
+  type ChunkDecision,
   ConfigRefused,
   type ExchangeFacts,
   FilterFault,
   type FilterLimits,
+  HOLD,
   type HostServices,
   type Instance,
   type MetadataValue,
   type Outcome,
   type Plan,
+  RESET,
 } from "../../host/filter/contract.ts";
 import { DirectInstance } from "../../host/filter/direct.ts";
 import { Secrets } from "../../host/filter/secrets.ts";
@@ -20,7 +24,8 @@ import { importScript, type LinkedScript, ReferenceInstance } from "../../host/f
 import type { StoreGrant } from "../../host/filter/store-access.ts";
 import { CustomMetrics, type CustomSnapshot, type MetricScope } from "../../host/ops/custom-metrics.ts";
 import { SharedStore, spaceOf } from "../../host/store/shared-store.ts";
-import { type Reply, RequestHead, ResponseHead } from "../../host/message.ts";
+import { HeldBody } from "../../host/held-body.ts";
+import { type Reply, RequestHead, ResponseHead, Trailers } from "../../host/message.ts";
 
 /** An exchange, as plain data: each instance gets its own copy of the heads. */
 export interface Story {
@@ -33,6 +38,8 @@ export interface Story {
   readonly responseFields: readonly string[];
   readonly facts: Omit<ExchangeFacts, "metadata" | "metadataBytes">;
   readonly outcome: Outcome;
+  /** Pieces of a body and what comes after it; each is told as chunks, and as a whole. */
+  readonly bodies?: { readonly pieces: readonly string[]; readonly trailers: readonly string[] };
 }
 
 /** All that can be seen of what an instance did with an exchange. */
@@ -155,6 +162,7 @@ export class Twin {
     const passed =
       this.#instance !== undefined && call("on-request", () => plain(instance.onRequest(request)));
     if (passed) call("on-response", () => plain(instance.onResponse(response)));
+    if (story.bodies !== undefined) this.#bodies(instance, story.bodies, request, response, call);
     if (this.#instance !== undefined) call("on-end", () => instance.onEnd(story.outcome));
     if (this.#instance !== undefined) call("close", () => instance.close());
     return {
@@ -165,6 +173,36 @@ export class Twin {
       log: this.#recorder.lines,
       metrics: this.#recorder.counted(),
     };
+  }
+
+  /** All calls about bodies that the contract has, whatever the plan says, until one fails. */
+  #bodies(
+    instance: Instance,
+    { pieces, trailers }: NonNullable<Story["bodies"]>,
+    request: RequestHead,
+    response: ResponseHead,
+    call: (name: string, act: () => unknown) => boolean,
+  ): void {
+    const chunks = pieces.map((piece) => Buffer.from(piece, "latin1"));
+    const whole = new HeldBody();
+    for (const chunk of chunks) whole.push(chunk);
+    const behind = new Trailers([...trailers]);
+    const steps: [string, () => unknown][] = [
+      ...chunks.map((chunk, at): [string, () => unknown] => [
+        `on-request-chunk ${at}`,
+        () => decided(instance.onRequestChunk(chunk, at === chunks.length - 1)),
+      ]),
+      ["on-request-body", () => decided(instance.onRequestBody(request, whole))],
+      ["on-request-trailers", () => plain(instance.onRequestTrailers(behind))],
+      ...chunks.map((chunk, at): [string, () => unknown] => [
+        `on-response-chunk ${at}`,
+        () => decided(instance.onResponseChunk(chunk, at === chunks.length - 1)),
+      ]),
+      ["on-response-body", () => decided(instance.onResponseBody(response, whole))],
+      ["on-response-trailers", () => plain(instance.onResponseTrailers(behind))],
+      ["trailers", () => behind.fields],
+    ];
+    for (const [name, act] of steps) if (this.#instance !== undefined) call(name, act);
   }
 }
 
@@ -230,6 +268,11 @@ function plain(reply: Reply | undefined): unknown {
     fields: reply.head.fields,
     body: Buffer.from(reply.body).toString("latin1"),
   };
+}
+
+function decided(decision: ChunkDecision | BodyDecision): unknown {
+  if (decision === undefined || decision === HOLD || decision === RESET) return decision?.description;
+  return decision instanceof Uint8Array ? decision.toString("latin1") : plain(decision);
 }
 
 function metadataOf({ metadata }: ExchangeFacts): Account["metadata"] {

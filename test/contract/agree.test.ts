@@ -201,7 +201,17 @@ describe("the direct path agrees with the reference", () => {
 
   test("on bodies, whatever it is asked to do with chunks, whole bodies and trailers", async () => {
     const act = fc.constantFrom(
-      ...["pass", "raise", "wrap", "measure", "drop", "hold", "count", "reply", "reset", "panic", "obey"],
+      "pass",
+      "raise",
+      "wrap",
+      "measure",
+      "drop",
+      "hold",
+      "count",
+      "reply",
+      "reset",
+      "panic",
+      "obey",
     );
     const way = fc.record({
       act,

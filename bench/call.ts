@@ -3,6 +3,7 @@
  *
  *   node bench/call.ts [--quick] [--json]
  */
+import { NO_HTTP, NO_SENDER } from "../test/support/no-http.ts";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -104,14 +105,14 @@ function turnOf({ work, exchange }: Case, instance: Instance): (turns: number) =
     return (turns) => {
       for (let turn = 0; turn < turns; turn++) {
         instance.open(FACTS);
-        instance.onRequest(head());
+        void instance.onRequest(head());
         instance.close();
       }
     };
   }
   instance.open(FACTS);
   return (turns) => {
-    for (let turn = 0; turn < turns; turn++) instance.onRequest(head());
+    for (let turn = 0; turn < turns; turn++) void instance.onRequest(head());
   };
 }
 
@@ -154,6 +155,7 @@ export const FACTS: ExchangeFacts = {
   protocol: "HTTP/1.1",
   tlsVersion: undefined,
   clientAddress: "",
+  http: NO_SENDER,
   metadata: undefined,
   metadataBytes: 0,
 };
@@ -161,6 +163,7 @@ export const FACTS: ExchangeFacts = {
 export const HOST: HostServices = {
   filterName: "probe",
   clientAddressGranted: false,
+  http: NO_HTTP,
   secrets: new Secrets({}),
   metrics: new CustomMetrics().scope(
     "own",

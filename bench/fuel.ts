@@ -66,8 +66,8 @@ const CASES: readonly Case[] = [
     },
     turn: (instance) =>
       exchange(instance, () => {
-        instance.onRequest(request());
-        instance.onResponse(new ResponseHead(200, ["Server", "test", "Content-Type", "text/plain"]));
+        void instance.onRequest(request());
+        void instance.onResponse(new ResponseHead(200, ["Server", "test", "Content-Type", "text/plain"]));
       }),
     turns: 2_000,
   },
@@ -77,8 +77,8 @@ const CASES: readonly Case[] = [
     config: { remove: ["items.*.email"] },
     turn: (instance) =>
       exchange(instance, () => {
-        instance.onResponse(new ResponseHead(200, ["Content-Type", "application/json"]));
-        instance.onResponseChunk(JSON_BODY, true);
+        void instance.onResponse(new ResponseHead(200, ["Content-Type", "application/json"]));
+        void instance.onResponseChunk(JSON_BODY, true);
       }),
     turns: 100,
   },
@@ -219,7 +219,7 @@ async function measureEndless(): Promise<FuelReport["endless"]> {
     instance.open(FACTS);
     const began = process.cpuUsage();
     try {
-      instance.onRequest(new RequestHead("GET", "https", "a", "/spin", []));
+      void instance.onRequest(new RequestHead("GET", "https", "a", "/spin", []));
       throw new Error("the loop has ended by itself");
     } catch (error) {
       if (instance.exhausted !== "fuel") throw error;

@@ -7,6 +7,7 @@ import type { InstanceBudget } from "./filter/budget.ts";
 import type { HostServices } from "./filter/contract.ts";
 import { Filter, type FilterSettings } from "./filter/filter.ts";
 import type { GrantName } from "./filter/grants.ts";
+import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
@@ -15,6 +16,7 @@ import type { MetricScope } from "./ops/custom-metrics.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
 import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
+import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
 import { spaceOf } from "./store/shared-store.ts";
@@ -26,6 +28,8 @@ import { Upstream, type UpstreamLimits } from "./upstream.ts";
 /** What the filters of a worker have in common, and whom they tell. */
 export interface AssemblyOwner {
   readonly budget: InstanceBudget;
+  /** How this host names itself in Via. */
+  readonly viaName: string;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
 }
@@ -105,6 +109,7 @@ export class Assembly {
         generation: new Generation(
           number,
           this.#router(config, filters, upstreams),
+          new OwnRequests(upstreams, this.#owner.viaName),
           [...filters.values()],
           releaseAll,
         ),
@@ -135,6 +140,7 @@ export class Assembly {
         fuel: entry.limits.fuel,
         waitMs: timeouts.instanceWaitMs,
         instanceIdleMs: timeouts.instanceIdleMs,
+        httpMs: timeouts.httpMs,
       },
       quarantine: entry.quarantine,
     };
@@ -149,6 +155,7 @@ export class Assembly {
       },
       metrics: this.#meter.custom.scope(entry.name, limits, (text) => own.redacted(text)),
       clientAddressGranted: entry.grant.clientAddress,
+      http: new HttpClient(entry.grant.http ?? [], settings.limits),
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
         level: Parameters<FilterLog["line"]>[0],
@@ -163,12 +170,13 @@ export class Assembly {
         this.#meter.logLinesDropped += 1;
       },
     };
-    const { clientAddress, store, rateLimit } = entry.grant;
+    const { clientAddress, http, store, rateLimit } = entry.grant;
     const key = JSON.stringify([
       artifact.digest,
       artifact.memoryBytesMax,
       settings,
       clientAddress,
+      http,
       store,
       rateLimit,
       own.mark,
@@ -275,6 +283,7 @@ function granted({ grant }: FilterConfig): GrantName[] {
     store: grant.store !== null,
     "rate-limit": grant.rateLimit !== null,
     secrets: grant.secrets !== null,
+    http: grant.http !== null,
   };
   return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
 }

@@ -1,5 +1,6 @@
 import { Failure } from "./failure.ts";
 import {
+  type Awaitable,
   type BodyDecision,
   type ChunkDecision,
   type ExchangeFacts,
@@ -23,8 +24,9 @@ export interface BorrowingOwner extends ExchangeFacts {
 export type Message = RequestHead | ResponseHead | Trailers | undefined;
 
 /**
- * What comes of a call. Undefined: the message goes on as it is now. A `Failure` closes the exchange. WAITING: the call has
- * not been made, and has to be asked for again when `resume` tells that there is an instance.
+ * What comes of a call. Undefined: the message goes on as it is now. A `Failure` closes the exchange. WAITING: there is no
+ * answer yet, and the same call has to be asked for again when `resume` tells so: an instance was not there, or it is at
+ * work, for this call or for another one, and waits for something outside.
  */
 export type Answer = ChunkDecision | BodyDecision | Failure | typeof WAITING;
 
@@ -46,6 +48,10 @@ export abstract class Borrowing {
   readonly #left: number[] | undefined;
   /** By filter: whose instance is waited for, and for which phases. */
   #waits: Map<number, number> | undefined;
+  /** By filter: a call that has not returned, or what came of it until it is asked for. */
+  #suspended: Map<number, Suspended> | undefined;
+  /** What the filters are told that were at work when the exchange ended. */
+  #outcome: Outcome | undefined;
 
   constructor(filters: readonly Filter[], facts: BorrowingOwner, bodies: boolean) {
     this.filters = filters;
@@ -54,7 +60,7 @@ export abstract class Borrowing {
     this.#left = bodies ? filters.map(({ phases }) => phases) : undefined;
   }
 
-  /** An instance has come that these phases (bits) have waited for, or is not needed any more: ask again. */
+  /** What these phases (bits) have waited for has come, or is not needed any more: ask again. */
   protected abstract resume(phases: number): void;
 
   /** A filter's failure closes the exchange, and nobody is there to answer it to. */
@@ -68,6 +74,12 @@ export abstract class Borrowing {
     body: Buffer | HeldBody | undefined,
     last: boolean,
   ): Answer {
+    const suspended = this.#suspended?.get(at);
+    if (suspended !== undefined) {
+      if (suspended.answer === WAITING || suspended.phase !== phase) return this.#queue(at, phase);
+      this.#suspended?.delete(at);
+      return suspended.answer;
+    }
     const held = this.#held[at];
     if (held === DONE) return undefined;
     const filter = this.filters[at] as Filter;
@@ -80,19 +92,62 @@ export abstract class Borrowing {
         instance.open(this.facts);
       }
       const answer = invoke(instance, phase, message, body, last);
-      if (this.#left !== undefined || filter.plan.end || (phase === PHASE.request && filter.plan.response)) {
-        this.#held[at] = instance;
-      } else {
-        instance.close();
-        this.#held[at] = DONE;
-        filter.pool.give(instance);
-      }
+      if (answer instanceof Promise) return this.#suspend(at, filter, phase, instance, answer, began);
+      this.#served(at, filter, phase, instance);
       filter.meter.called(phase, (performance.now() - began) / 1000);
       return answer;
     } catch (error) {
       if (instance !== undefined) filter.meter.called(phase, (performance.now() - began) / 1000);
       return this.#fault(at, filter, instance, error);
     }
+  }
+
+  /** A call has returned: its instance is kept for a phase that may follow, or free. */
+  #served(at: number, filter: Filter, phase: FilterPhase, instance: Instance): void {
+    if (this.#left !== undefined || filter.plan.end || (phase === PHASE.request && filter.plan.response)) {
+      this.#held[at] = instance;
+    } else {
+      instance.close();
+      this.#held[at] = DONE;
+      filter.pool.give(instance);
+    }
+  }
+
+  /** The call waits for something outside. Its answer is kept when it has returned, and all that waits asks again. */
+  #suspend(
+    at: number,
+    filter: Filter,
+    phase: FilterPhase,
+    instance: Instance,
+    late: Promise<Answer>,
+    began: number,
+  ): typeof WAITING {
+    this.#held[at] = instance;
+    const suspended: Suspended = { phase, instance, answer: WAITING };
+    this.#suspended ??= new Map();
+    this.#suspended.set(at, suspended);
+    void late
+      .then((answer) => {
+        this.#served(at, filter, phase, instance);
+        return answer;
+      })
+      .catch((error: unknown) => this.#fault(at, filter, instance, error))
+      .then((answer) => this.#returned(at, filter, suspended, answer, began));
+    return this.#queue(at, phase);
+  }
+
+  #returned(at: number, filter: Filter, suspended: Suspended, answer: Answer, began: number): void {
+    filter.meter.called(suspended.phase, (performance.now() - began) / 1000);
+    suspended.answer = answer;
+    const phases = this.#waits?.get(at) ?? 0;
+    this.#waits?.delete(at);
+    if (this.ended) {
+      this.#suspended?.delete(at);
+      return this.#settle(at, this.#outcome);
+    }
+    this.resume(phases);
+    // Nobody wants to know it any more, when the message has been answered meanwhile.
+    if (this.#suspended?.get(at) === suspended) this.#suspended.delete(at);
   }
 
   /** A decision of the last call of this filter is one that the contract refuses: the call counts as failed. */
@@ -123,14 +178,23 @@ export abstract class Borrowing {
   protected settle(outcome: Outcome | undefined): void {
     if (outcome !== undefined) this.ended = true;
     for (let at = 0; at < this.filters.length; at++) {
-      const held = this.#held[at];
-      const filter = this.filters[at] as Filter;
-      const { end } = filter.plan;
-      if (held === DONE || (outcome === undefined && end)) continue;
-      if (held === undefined && (!end || at >= this.reached)) continue;
-      this.#held[at] = DONE;
-      this.#finish(at, filter, held, outcome);
+      const suspended = this.#suspended?.get(at);
+      if (suspended?.answer === WAITING) {
+        // It is told when it has returned, which it does soon now.
+        this.#outcome = outcome;
+        if (outcome !== undefined) suspended.instance.hurry();
+      } else this.#settle(at, outcome);
     }
+  }
+
+  #settle(at: number, outcome: Outcome | undefined): void {
+    const held = this.#held[at];
+    const filter = this.filters[at] as Filter;
+    const { end } = filter.plan;
+    if (held === DONE || (outcome === undefined && end)) return;
+    if (held === undefined && (!end || at >= this.reached)) return;
+    this.#held[at] = DONE;
+    this.#finish(at, filter, held, outcome);
   }
 
   #finish(at: number, filter: Filter, held: Instance | undefined, outcome: Outcome | undefined): void {
@@ -143,23 +207,38 @@ export abstract class Borrowing {
         if (instance === undefined) return filter.meter.failed("busy");
         instance.open(this.facts);
       }
-      if (outcome !== undefined && filter.plan.end) instance.onEnd(outcome);
-      instance.close();
-      if (outcome !== undefined && filter.plan.end)
-        filter.meter.called(PHASE.end, (performance.now() - began) / 1000);
-      filter.pool.give(instance);
+      if (outcome === undefined || !filter.plan.end) return this.#free(filter, instance);
+      const over = instance.onEnd(outcome);
+      if (over !== undefined) return this.#finishLate(at, filter, instance, over, began);
+      this.#free(filter, instance);
+      filter.meter.called(PHASE.end, (performance.now() - began) / 1000);
     } catch (error) {
       this.#fault(at, filter, instance, error);
     }
   }
 
+  #finishLate(at: number, filter: Filter, instance: Instance, over: Promise<void>, began: number): void {
+    void over
+      .then(() => this.#free(filter, instance))
+      .catch((error: unknown) => this.#fault(at, filter, instance, error))
+      .then(() => filter.meter.called(PHASE.end, (performance.now() - began) / 1000));
+  }
+
+  #free(filter: Filter, instance: Instance): void {
+    instance.close();
+    filter.pool.give(instance);
+  }
+
   /** Both ways of an exchange may wait for the same instance: one of them stands in line for both. */
   #wait(at: number, filter: Filter, phase: FilterPhase): typeof WAITING {
-    this.#waits ??= new Map();
-    const phases = this.#waits.get(at);
-    this.#waits.set(at, (phases ?? 0) | (1 << phase));
-    if (phases === undefined)
+    if (this.#waits?.has(at) !== true)
       filter.pool.wait({ granted: (instance) => this.#granted(at, filter, instance) });
+    return this.#queue(at, phase);
+  }
+
+  #queue(at: number, phase: FilterPhase): typeof WAITING {
+    this.#waits ??= new Map();
+    this.#waits.set(at, (this.#waits.get(at) ?? 0) | (1 << phase));
     return WAITING;
   }
 
@@ -220,7 +299,7 @@ function invoke(
   message: Message,
   body: Buffer | HeldBody | undefined,
   last: boolean,
-): ChunkDecision | BodyDecision {
+): Awaitable<ChunkDecision | BodyDecision> {
   switch (phase) {
     case PHASE.request:
       return instance.onRequest(message as RequestHead);
@@ -241,6 +320,14 @@ function invoke(
     default:
       throw new Error(`phase ${phase} is none of a message`);
   }
+}
+
+/** A call that has begun. */
+interface Suspended {
+  readonly phase: FilterPhase;
+  readonly instance: Instance;
+  /** WAITING until it has returned. */
+  answer: Answer;
 }
 
 const DONE: unique symbol = Symbol("done");

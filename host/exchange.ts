@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { type ChainOwner, ChainRun } from "./chain.ts";
 import { FAILURES, Failure } from "./failure.ts";
 import type { Ending, MetadataValue } from "./filter/contract.ts";
+import type { HttpSender } from "./filter/http-client.ts";
 import type { FilterFailure } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { Generation, Route } from "./generation.ts";
@@ -314,6 +315,10 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   get clientAddress(): string {
     return this.#client.address;
+  }
+
+  get http(): HttpSender {
+    return this.#generation.requests;
   }
 
   get method(): string {

@@ -1,6 +1,7 @@
 import type { ChainBodies } from "./chain.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { RouteMeter } from "./ops/meter.ts";
+import type { OwnRequests } from "./own-request.ts";
 import type { Router } from "./router.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -20,6 +21,8 @@ export interface Route {
 export class Generation {
   readonly number: number;
   readonly router: Router<Route>;
+  /** Filters' own requests. */
+  readonly requests: OwnRequests;
   readonly #filters: readonly Filter[];
   readonly #release: () => void;
   #exchanges = 0;
@@ -27,9 +30,16 @@ export class Generation {
   #released = false;
 
   /** `release` is called once: after `retire`, when the last exchange has ended. */
-  constructor(number: number, router: Router<Route>, filters: readonly Filter[], release: () => void) {
+  constructor(
+    number: number,
+    router: Router<Route>,
+    requests: OwnRequests,
+    filters: readonly Filter[],
+    release: () => void,
+  ) {
     this.number = number;
     this.router = router;
+    this.requests = requests;
     this.#filters = filters;
     this.#release = release;
   }

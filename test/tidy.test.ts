@@ -15,7 +15,7 @@ describe("imports point one way", () => {
     ["worker.ts"],
     ["assembly.ts"],
     // From here on each exchange comes by.
-    ["generation.ts", "listener.ts"],
+    ["generation.ts", "listener.ts", "own-request.ts"],
     ["admission.ts", "exchange.ts"],
     ["outgoing.ts", "own-reply.ts"],
     ["router.ts", "chain.ts", "upstream.ts"],

@@ -241,6 +241,8 @@ export interface GrantConfig {
   readonly log: boolean;
   readonly exchangeFacts: boolean;
   readonly clientAddress: boolean;
+  /** The names of the upstreams that it may ask; all different. Null: not granted. */
+  readonly http: readonly string[] | null;
   readonly clock: boolean;
   readonly random: boolean;
   readonly metrics: boolean;

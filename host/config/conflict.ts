@@ -120,9 +120,14 @@ function unknownNames(file: File): Finding[] {
   const upstreams = namesUnder(file, "upstreams");
   const filters = namesUnder(file, "filters");
   const secrets = namesUnder(file, "secrets");
-  const granted = under(file, ["filters"]).flatMap((filter) =>
-    under(file, [...filter.path, "grant", "secrets"]).flatMap((spot) => unknownName(spot, "secret", secrets)),
-  );
+  const granted = under(file, ["filters"]).flatMap((filter) => [
+    ...under(file, [...filter.path, "grant", "secrets"]).flatMap((spot) =>
+      unknownName(spot, "secret", secrets),
+    ),
+    ...under(file, [...filter.path, "grant", "http"]).flatMap((spot) =>
+      unknownName(spot, "upstream", upstreams),
+    ),
+  ]);
   const named = under(file, ["routes"]).flatMap((route) => {
     const chain = under(file, [...route.path, "filters"]);
     const upstream = spotAt(file, [...route.path, "upstream"]);

@@ -32,6 +32,11 @@ export function grant(): z.ZodType<GrantDraft> {
     secrets: list("a list of secrets' names", reference("the name of a secret"), 64)
       .optional()
       .describe("The import `secrets`, and what can be read through it: nothing with an empty list."),
+    http: list("a list of upstreams' names", reference("the name of an upstream"), 64)
+      .optional()
+      .describe(
+        "The import `http-client`, and the upstreams that can be asked through it: none with an empty list.",
+      ),
     env: named("a mapping from names to texts", variable, value)
       .prefault({})
       .describe("The whole environment that the filter sees."),
@@ -46,6 +51,7 @@ export function grant(): z.ZodType<GrantDraft> {
       store: input.store,
       rateLimit: input["rate-limit"],
       secrets: input.secrets === undefined ? null : [...new Set(input.secrets)],
+      http: input.http === undefined ? null : [...new Set(input.http)],
       env: Object.entries(input.env),
     }))
     .prefault({});

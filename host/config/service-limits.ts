@@ -5,13 +5,16 @@ export type ServiceLimit =
   | "metricLabelsMax"
   | "metricSeriesMax"
   | "storeKeyBytesMax"
-  | "storeValueBytesMax";
+  | "storeValueBytesMax"
+  | "httpInFlightMax"
+  | "httpRequestBytesMax"
+  | "httpResponseBytesMax";
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
 const GIB = 1_024 * MIB;
 
-/** Limits on what filters count and keep beyond an exchange. Their names are those that the contract in wit/ speaks of. */
+/** Limits on what filters count and keep beyond an exchange, and on what they ask others. Their names are those that the contract in wit/ speaks of. */
 export const SERVICE_LIMITS: Readonly<Record<ServiceLimit, Bound>> = {
   metricsMax: {
     option: "metrics",
@@ -58,6 +61,33 @@ export const SERVICE_LIMITS: Readonly<Record<ServiceLimit, Bound>> = {
     default: 64 * KIB,
     meaning: "The size of a value that a filter puts into the store.",
     reason: "A session or a cached answer fits; the store is memory, and no place for files.",
+  },
+  httpInFlightMax: {
+    option: "http-in-flight",
+    unit: "count",
+    min: 1,
+    max: 4_096,
+    default: 64,
+    meaning: "The number of requests of its own that a filter may have under way in one worker.",
+    reason: "At 10 ms each that is 6 400 a second; more waiting only shows that the service is down.",
+  },
+  httpRequestBytesMax: {
+    option: "http-request-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 64 * MIB,
+    default: 1 * MIB,
+    meaning: "The size of a request of a filter's own: path, headers and body together.",
+    reason: "As much as a filter's reply.",
+  },
+  httpResponseBytesMax: {
+    option: "http-response-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 64 * MIB,
+    default: 1 * MIB,
+    meaning: "The size of the body of an answer to a filter's own request.",
+    reason: "Key sets and verdicts are a few KiB; the whole of it is held in memory.",
   },
 };
 

@@ -15,7 +15,8 @@ export type HostTimeout =
   | "drainMs"
   | "eventLoopDelayMs"
   | "instanceWaitMs"
-  | "instanceIdleMs";
+  | "instanceIdleMs"
+  | "httpMs";
 
 export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs" | "totalMs";
 
@@ -149,6 +150,15 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     default: 1 * MINUTE,
     meaning: "How long an instance is kept that no exchange needs; one is kept always.",
     reason: "Longer than the pauses of ordinary traffic, so that instances are not made again and again.",
+  },
+  httpMs: {
+    option: "http-client",
+    unit: "ms",
+    min: 1,
+    max: 5 * MINUTE,
+    default: 10 * SECOND,
+    meaning: "How long a request of a filter's own may take, to the last byte of its answer.",
+    reason: "A client is waiting meanwhile; filters ask for less, mostly.",
   },
 };
 

@@ -2,6 +2,7 @@ import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import type { MetricScope } from "../ops/custom-metrics.ts";
 import type { Exhausted } from "./fuel.ts";
+import type { HttpClient, HttpSender } from "./http-client.ts";
 import type { Secrets } from "./secrets.ts";
 import type { StoreGrant } from "./store-access.ts";
 
@@ -64,6 +65,8 @@ export interface ExchangeFacts {
   readonly tlsVersion: string | undefined;
   /** For filters that are granted it, and for nothing else: it is never logged or kept. */
   readonly clientAddress: string;
+  /** For filters' own requests: to the upstreams of the exchange's generation. */
+  readonly http: HttpSender;
   /** What filters have left for those after them; made by the first that leaves something. */
   metadata: Map<string, MetadataValue> | undefined;
   /** Of all that filters have left, also where it was replaced since. */
@@ -81,6 +84,7 @@ export type MetadataValue =
 export interface HostServices {
   readonly filterName: string;
   readonly clientAddressGranted: boolean;
+  readonly http: HttpClient;
   readonly secrets: Secrets;
   readonly store: StoreGrant;
   readonly metrics: MetricScope;
@@ -129,19 +133,21 @@ export interface Instance {
   /** WIT `[constructor]exchange`. */
   open(facts: ExchangeFacts): void;
   /** Undefined: proceed. The head has the call's edits when it returns, and is untouched when it throws. */
-  onRequest(head: RequestHead): Reply | undefined;
+  onRequest(head: RequestHead): Awaitable<Reply | undefined>;
   /** `last`: no more bytes follow; there may be none in this chunk either. */
-  onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision;
+  onRequestChunk(chunk: Buffer, last: boolean): Awaitable<ChunkDecision>;
   /** As `onRequest` for the head. */
-  onRequestBody(head: RequestHead, body: HeldBody): BodyDecision;
+  onRequestBody(head: RequestHead, body: HeldBody): Awaitable<BodyDecision>;
   /** As `onRequest`, for trailers. */
-  onRequestTrailers(trailers: Trailers): Reply | undefined;
+  onRequestTrailers(trailers: Trailers): Awaitable<Reply | undefined>;
   /** As `onRequest`. */
-  onResponse(head: ResponseHead): Reply | undefined;
-  onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision;
-  onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision;
-  onResponseTrailers(trailers: Trailers): Reply | undefined;
-  onEnd(outcome: Outcome): void;
+  onResponse(head: ResponseHead): Awaitable<Reply | undefined>;
+  onResponseChunk(chunk: Buffer, last: boolean): Awaitable<ChunkDecision>;
+  onResponseBody(head: ResponseHead, body: HeldBody): Awaitable<BodyDecision>;
+  onResponseTrailers(trailers: Trailers): Awaitable<Reply | undefined>;
+  onEnd(outcome: Outcome): Awaitable<void>;
+  /** Ends what the present call waits for, so that it returns soon: the exchange has ended. */
+  hurry(): void;
   /** WIT `[dtor]exchange`. */
   close(): void;
   /** What the guest wrote to standard error and has not ended with a line break: a panic's message, after a trap. */
@@ -155,6 +161,9 @@ export interface Instance {
   /** How many it has served, the present one included. */
   readonly exchanges: number;
 }
+
+/** A promise comes from instances that may wait within a call, which those with the import `http-client` do, and from no others. */
+export type Awaitable<Result> = Result | Promise<Result>;
 
 /** The filter broke the contract: the call's edits or its result were refused. `detail` is for the log. */
 export class FilterFault extends Error {

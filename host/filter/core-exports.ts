@@ -1,27 +1,31 @@
+import type { Awaitable } from "./contract.ts";
 import { CALL } from "./fuel.ts";
+
+/** Lets the guest free what a call gave. */
+export type AfterCall = (out: number) => void;
 
 /** The core exports of the contract, as wit-bindgen names them. */
 export interface Core {
   configure(at: number, length: number): number;
-  afterConfigure(out: number): void;
+  readonly afterConfigure: AfterCall;
   open(): number;
   close(exchange: number): void;
-  onRequest(exchange: number, head: number): number;
-  afterRequest(out: number): void;
-  onRequestChunk(exchange: number, at: number, length: number, position: number): number;
-  afterRequestChunk(out: number): void;
-  onRequestBody(exchange: number, head: number, at: number, length: number): number;
-  afterRequestBody(out: number): void;
-  onRequestTrailers(exchange: number, trailers: number): number;
-  afterRequestTrailers(out: number): void;
-  onResponse(exchange: number, head: number): number;
-  afterResponse(out: number): void;
-  onResponseChunk(exchange: number, at: number, length: number, position: number): number;
-  afterResponseChunk(out: number): void;
-  onResponseBody(exchange: number, head: number, at: number, length: number): number;
-  afterResponseBody(out: number): void;
-  onResponseTrailers(exchange: number, trailers: number): number;
-  afterResponseTrailers(out: number): void;
+  onRequest(exchange: number, head: number): Awaitable<number>;
+  readonly afterRequest: AfterCall;
+  onRequestChunk(exchange: number, at: number, length: number, position: number): Awaitable<number>;
+  readonly afterRequestChunk: AfterCall;
+  onRequestBody(exchange: number, head: number, at: number, length: number): Awaitable<number>;
+  readonly afterRequestBody: AfterCall;
+  onRequestTrailers(exchange: number, trailers: number): Awaitable<number>;
+  readonly afterRequestTrailers: AfterCall;
+  onResponse(exchange: number, head: number): Awaitable<number>;
+  readonly afterResponse: AfterCall;
+  onResponseChunk(exchange: number, at: number, length: number, position: number): Awaitable<number>;
+  readonly afterResponseChunk: AfterCall;
+  onResponseBody(exchange: number, head: number, at: number, length: number): Awaitable<number>;
+  readonly afterResponseBody: AfterCall;
+  onResponseTrailers(exchange: number, trailers: number): Awaitable<number>;
+  readonly afterResponseTrailers: AfterCall;
   onEnd(
     exchange: number,
     ending: number,
@@ -30,12 +34,14 @@ export interface Core {
     us: bigint,
     requestBytes: bigint,
     responseBytes: bigint,
-  ): void;
+  ): Promise<void> | undefined;
 }
 
-export function coreOf(exports: WebAssembly.Exports): Core {
+/** `waits`: the phases may wait for something outside, and give promises. */
+export function coreOf(exports: WebAssembly.Exports, waits: boolean): Core {
   // Each call begins with full fuel; what is done for it afterwards has what it has left.
   const of = (name: string): never => exports[`${CALL}${FILTER}${name}`] as never;
+  const phase = (name: string): never => (waits ? (WebAssembly.promising(of(name)) as never) : of(name));
   // A post-return is exported only where a result owns memory.
   const after = (name: string): never => (exports[`cabi_post_${FILTER}${name}`] ?? (() => {})) as never;
   return {
@@ -43,34 +49,38 @@ export function coreOf(exports: WebAssembly.Exports): Core {
     afterConfigure: after("configure"),
     open: of("[constructor]exchange"),
     close: of("[dtor]exchange"),
-    onRequest: of("[method]exchange.on-request"),
+    onRequest: phase("[method]exchange.on-request"),
     afterRequest: after("[method]exchange.on-request"),
-    onRequestChunk: of("[method]exchange.on-request-chunk"),
+    onRequestChunk: phase("[method]exchange.on-request-chunk"),
     afterRequestChunk: after("[method]exchange.on-request-chunk"),
-    onRequestBody: of("[method]exchange.on-request-body"),
+    onRequestBody: phase("[method]exchange.on-request-body"),
     afterRequestBody: after("[method]exchange.on-request-body"),
-    onRequestTrailers: of("[method]exchange.on-request-trailers"),
+    onRequestTrailers: phase("[method]exchange.on-request-trailers"),
     afterRequestTrailers: after("[method]exchange.on-request-trailers"),
-    onResponse: of("[method]exchange.on-response"),
+    onResponse: phase("[method]exchange.on-response"),
     afterResponse: after("[method]exchange.on-response"),
-    onResponseChunk: of("[method]exchange.on-response-chunk"),
+    onResponseChunk: phase("[method]exchange.on-response-chunk"),
     afterResponseChunk: after("[method]exchange.on-response-chunk"),
-    onResponseBody: of("[method]exchange.on-response-body"),
+    onResponseBody: phase("[method]exchange.on-response-body"),
     afterResponseBody: after("[method]exchange.on-response-body"),
-    onResponseTrailers: of("[method]exchange.on-response-trailers"),
+    onResponseTrailers: phase("[method]exchange.on-response-trailers"),
     afterResponseTrailers: after("[method]exchange.on-response-trailers"),
-    onEnd: of("[method]exchange.on-end"),
+    onEnd: phase("[method]exchange.on-end"),
   };
 }
 
 const FILTER = "sluice:filter/filter@0.1.0#";
-const METHODS = ["request", "response"].flatMap((way) =>
-  ["", "-chunk", "-body", "-trailers"].map((part) => way + part),
-);
+/** The phases, by the names of their methods. */
+export const METHODS: readonly string[] = [
+  ...["request", "response"].flatMap((way) =>
+    ["", "-chunk", "-body", "-trailers"].map((part) => `on-${way}${part}`),
+  ),
+  "on-end",
+];
 /** Without the memory and its allocator. */
 export const REQUIRED: readonly string[] = [
   "configure",
   "[constructor]exchange",
   "[dtor]exchange",
-  ...[...METHODS, "end"].map((phase) => `[method]exchange.on-${phase}`),
+  ...METHODS.map((method) => `[method]exchange.${method}`),
 ].map((name) => FILTER + name);

@@ -1,9 +1,9 @@
-import type { FieldList } from "../message.ts";
 import { coreWasi } from "./core-wasi.ts";
 import type { MetadataValue } from "./contract.ts";
 import { type GuestMemory, GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import { coreClock } from "./imports/clock.ts";
+import { coreHttp } from "./imports/http-client.ts";
 import type { CoreImports } from "./imports/core.ts";
 import { coreMetrics } from "./imports/metrics.ts";
 import { coreRandom } from "./imports/random.ts";
@@ -103,6 +103,7 @@ export function coreImports(
     ...coreStore(memory, services),
     ...coreMetrics(memory, services),
     ...coreRateLimit(memory, services),
+    ...coreHttp(memory, services),
     ...coreWasi(memory, services),
   };
 }
@@ -155,7 +156,7 @@ function fields(
       storeValues(guest, lent.use(self).headerValues(guest.name(at, length).lower), out);
     },
     [`[method]${resource}.headers`]: (self: number, out: number) =>
-      storeFields(memory(), lent.use(self).fields, out),
+      memory().storeFields(lent.use(self).fields, out),
     [`[method]${resource}.set-header`]: (
       self: number,
       name: number,
@@ -180,14 +181,6 @@ function fields(
       lent.use(self).removeHeader(memory().name(name, nameLength).raw);
     },
   };
-}
-
-/** list<tuple<string, list<u8>>>: 16 bytes an element. */
-function storeFields(guest: GuestMemory, list: FieldList, out: number): void {
-  const count = list.length >>> 1;
-  const at = guest.allocate(count * 16, 4);
-  for (let index = 0; index < list.length; index++) guest.storeLatin1(list[index] as string, at + index * 8);
-  guest.storePair(at, count, out);
 }
 
 /** list<list<u8>>: 8 bytes an element. */

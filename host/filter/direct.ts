@@ -1,6 +1,7 @@
 import type { HeldBody } from "../held-body.ts";
 import { Reply, type RequestHead, type ResponseHead, type Trailers } from "../message.ts";
 import {
+  type Awaitable,
   type BodyDecision,
   type ChunkDecision,
   ConfigRefused,
@@ -14,13 +15,14 @@ import {
   type Outcome,
   type Plan,
 } from "./contract.ts";
-import { type Core, coreOf, REQUIRED } from "./core-exports.ts";
+import { type AfterCall, type Core, coreOf, REQUIRED } from "./core-exports.ts";
 import { coreImports, Lent } from "./core-imports.ts";
 import { withoutPatch } from "./core-wasi.ts";
 import { CALL, type Exhausted, Fuel } from "./fuel.ts";
 import { GuestMemory, type Realloc } from "./guest-memory.ts";
 import { HeadAccess } from "./head-access.ts";
 import type { CoreImports } from "./imports/core.ts";
+import { WAITING } from "./imports/http-client.ts";
 import { loadBodyDecision, loadBodyMode, loadChunkDecision, loadDecision } from "./lifting.ts";
 import { planOf } from "./plan.ts";
 import { Services } from "./services.ts";
@@ -69,7 +71,7 @@ export class DirectInstance implements Instance {
       exports["memory"] as WebAssembly.Memory,
       exports["cabi_realloc"] as unknown as Realloc,
     );
-    this.#core = coreOf(exports);
+    this.#core = coreOf(exports, waits(module));
     this.#fuel = new Fuel(exports, limits.fuel);
     (exports[`${CALL}_initialize`] as (() => void) | undefined)?.();
   }
@@ -99,88 +101,86 @@ export class DirectInstance implements Instance {
     this.#exchange = this.#core.open();
   }
 
-  onRequest(head: RequestHead): Reply | undefined {
+  onRequest(head: RequestHead): Awaitable<Reply | undefined> {
     this.#access.openRequest(head);
     const core = this.#core;
     const out = core.onRequest(this.#exchange, this.#request.lend());
-    const reply = this.#decision(out, this.#request);
-    core.afterRequest(out);
-    return reply;
+    return typeof out === "number"
+      ? this.#decision(out, this.#request, core.afterRequest)
+      : out.then((late) => this.#decision(late, this.#request, core.afterRequest));
   }
 
-  onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision {
+  onRequestChunk(chunk: Buffer, last: boolean): Awaitable<ChunkDecision> {
     const core = this.#core;
     this.#fuel.refill();
     const at = this.#memory.lowerBytes(chunk);
     const out = core.onRequestChunk(this.#exchange, at, chunk.length, last ? 1 : 0);
-    this.#services.flush();
-    const decision = loadChunkDecision(this.#memory, out >>> 0, this.#limits);
-    core.afterRequestChunk(out);
-    return decision;
+    return typeof out === "number"
+      ? this.#chunkDecision(out, core.afterRequestChunk)
+      : out.then((late) => this.#chunkDecision(late, core.afterRequestChunk));
   }
 
-  onRequestBody(head: RequestHead, body: HeldBody): BodyDecision {
+  onRequestBody(head: RequestHead, body: HeldBody): Awaitable<BodyDecision> {
     this.#access.openRequest(head);
     const core = this.#core;
     this.#fuel.refill();
     const at = this.#memory.lowerBody(body);
     const out = core.onRequestBody(this.#exchange, this.#request.lend(), at, body.length);
-    const decision = this.#bodyDecision(out, this.#request);
-    core.afterRequestBody(out);
-    return decision;
+    return typeof out === "number"
+      ? this.#bodyDecision(out, this.#request, core.afterRequestBody)
+      : out.then((late) => this.#bodyDecision(late, this.#request, core.afterRequestBody));
   }
 
-  onRequestTrailers(trailers: Trailers): Reply | undefined {
+  onRequestTrailers(trailers: Trailers): Awaitable<Reply | undefined> {
     this.#access.openTrailers(trailers);
     const core = this.#core;
     const out = core.onRequestTrailers(this.#exchange, this.#trailers.lend());
-    const reply = this.#decision(out, this.#trailers);
-    core.afterRequestTrailers(out);
-    return reply;
+    return typeof out === "number"
+      ? this.#decision(out, this.#trailers, core.afterRequestTrailers)
+      : out.then((late) => this.#decision(late, this.#trailers, core.afterRequestTrailers));
   }
 
-  onResponse(head: ResponseHead): Reply | undefined {
+  onResponse(head: ResponseHead): Awaitable<Reply | undefined> {
     this.#access.openResponse(head);
     const core = this.#core;
     const out = core.onResponse(this.#exchange, this.#response.lend());
-    const reply = this.#decision(out, this.#response);
-    core.afterResponse(out);
-    return reply;
+    return typeof out === "number"
+      ? this.#decision(out, this.#response, core.afterResponse)
+      : out.then((late) => this.#decision(late, this.#response, core.afterResponse));
   }
 
-  onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision {
+  onResponseChunk(chunk: Buffer, last: boolean): Awaitable<ChunkDecision> {
     const core = this.#core;
     this.#fuel.refill();
     const at = this.#memory.lowerBytes(chunk);
     const out = core.onResponseChunk(this.#exchange, at, chunk.length, last ? 1 : 0);
-    this.#services.flush();
-    const decision = loadChunkDecision(this.#memory, out >>> 0, this.#limits);
-    core.afterResponseChunk(out);
-    return decision;
+    return typeof out === "number"
+      ? this.#chunkDecision(out, core.afterResponseChunk)
+      : out.then((late) => this.#chunkDecision(late, core.afterResponseChunk));
   }
 
-  onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision {
+  onResponseBody(head: ResponseHead, body: HeldBody): Awaitable<BodyDecision> {
     this.#access.openResponse(head);
     const core = this.#core;
     this.#fuel.refill();
     const at = this.#memory.lowerBody(body);
     const out = core.onResponseBody(this.#exchange, this.#response.lend(), at, body.length);
-    const decision = this.#bodyDecision(out, this.#response);
-    core.afterResponseBody(out);
-    return decision;
+    return typeof out === "number"
+      ? this.#bodyDecision(out, this.#response, core.afterResponseBody)
+      : out.then((late) => this.#bodyDecision(late, this.#response, core.afterResponseBody));
   }
 
-  onResponseTrailers(trailers: Trailers): Reply | undefined {
+  onResponseTrailers(trailers: Trailers): Awaitable<Reply | undefined> {
     this.#access.openTrailers(trailers);
     const core = this.#core;
     const out = core.onResponseTrailers(this.#exchange, this.#trailers.lend());
-    const reply = this.#decision(out, this.#trailers);
-    core.afterResponseTrailers(out);
-    return reply;
+    return typeof out === "number"
+      ? this.#decision(out, this.#trailers, core.afterResponseTrailers)
+      : out.then((late) => this.#decision(late, this.#trailers, core.afterResponseTrailers));
   }
 
-  onEnd(outcome: Outcome): void {
-    this.#core.onEnd(
+  onEnd(outcome: Outcome): Awaitable<void> {
+    const over = this.#core.onEnd(
       this.#exchange,
       ENDINGS.indexOf(outcome.ending),
       outcome.status === 0 ? 0 : 1,
@@ -189,7 +189,12 @@ export class DirectInstance implements Instance {
       BigInt(outcome.requestBytes),
       BigInt(outcome.responseBytes),
     );
+    if (over !== undefined) return over.then(() => this.#services.flush());
     this.#services.flush();
+  }
+
+  hurry(): void {
+    this.#services.hurry();
   }
 
   close(): void {
@@ -218,20 +223,29 @@ export class DirectInstance implements Instance {
   }
 
   /** Lifts a `types.decision` and puts the call's edits into the message, or drops them for a reply. */
-  #decision(out: number, lent: Lent): Reply | undefined {
+  #decision(out: number, lent: Lent, after: AfterCall): Reply | undefined {
     this.#returned(lent);
     const reply = loadDecision(this.#memory, out >>> 0, this.#limits);
     if (reply === undefined) this.#access.commit();
     else this.#access.abandon();
+    after(out);
     return reply;
   }
 
-  /** The same for a `types.body-decision`. */
-  #bodyDecision(out: number, lent: Lent): BodyDecision {
+  #chunkDecision(out: number, after: AfterCall): ChunkDecision {
+    this.#services.flush();
+    const decision = loadChunkDecision(this.#memory, out >>> 0, this.#limits);
+    after(out);
+    return decision;
+  }
+
+  /** As `#decision`, of a `types.body-decision`. */
+  #bodyDecision(out: number, lent: Lent, after: AfterCall): BodyDecision {
     this.#returned(lent);
     const decision = loadBodyDecision(this.#memory, out >>> 0, this.#limits);
     if (decision instanceof Reply) this.#access.abandon();
     else this.#access.commit();
+    after(out);
     return decision;
   }
 
@@ -253,6 +267,11 @@ export function isDirect(module: WebAssembly.Module): boolean {
   return WebAssembly.Module.imports(module).every(
     ({ module: from, name, kind }) => kind === "function" && known[withoutPatch(from)]?.[name] !== undefined,
   );
+}
+
+/** Whether a module has an import that may wait: its phases are then called in a way that lets them. */
+function waits(module: WebAssembly.Module): boolean {
+  return WebAssembly.Module.imports(module).some(({ module: from }) => WAITING.has(from));
 }
 
 /** Of all that the host knows, what this module asks for, under the version that it asks for. */

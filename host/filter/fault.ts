@@ -42,7 +42,9 @@ export interface Frame {
  */
 export function faultOf(error: unknown, lastWords: string, exhausted?: Exhausted): Fault {
   const reason = reasonOf(error, exhausted);
-  const message = WHAT_RAN_OUT[reason] ?? (error instanceof Error ? error.message : String(error));
+  const message = isOutOfPhase(error)
+    ? OUT_OF_PHASE
+    : (WHAT_RAN_OUT[reason] ?? (error instanceof Error ? error.message : String(error)));
   const said = lastWords.trim().replace(/\s*note: run with `RUST_BACKTRACE=1`.*$/s, "");
   return {
     reason,
@@ -96,6 +98,7 @@ function reasonOf(error: unknown, exhausted: Exhausted | undefined): FaultReason
   }
   // V8 reports a guest's exhausted stack as a RangeError, as it does a guest's pointer beyond its memory.
   if (error instanceof RangeError) return EXHAUSTED.test(error.message) ? "stack" : "contract";
+  if (isOutOfPhase(error)) return "contract";
   return "host";
 }
 
@@ -104,3 +107,11 @@ const EXHAUSTED = /call stack (size|exhausted)/;
 // On the reference path jco finds these, and calls them traps.
 const JCO_HANDLE = /^unknown handle index|\bborrow(ed| handles)\b/;
 const JCO_REENTRY = /cannot (enter|leave) component instance/;
+
+/** The engine's own words for it speak of what the host has not done. */
+function isOutOfPhase(error: unknown): boolean {
+  return error instanceof Error && error.constructor.name === "SuspendError";
+}
+
+const OUT_OF_PHASE =
+  "an import that waits, like http-client, was called outside of a phase: it can be called within an exchange's phases, and not in configure";

@@ -12,6 +12,7 @@ import {
 import { DirectInstance } from "./direct.ts";
 import { faultOf } from "./fault.ts";
 import { type GrantName, whyNotGranted } from "./grants.ts";
+import type { HttpLimits } from "./http-client.ts";
 import { whyRefused } from "./plan.ts";
 import type { InstanceBudget } from "./budget.ts";
 import { InstancePool, type PoolLimits } from "./pool.ts";
@@ -27,7 +28,7 @@ export interface FilterSettings {
   readonly environment: Environment;
   /** What the configuration grants it to import. */
   readonly granted: readonly GrantName[];
-  readonly limits: FilterLimits & PoolLimits;
+  readonly limits: FilterLimits & PoolLimits & HttpLimits;
   readonly quarantine: QuarantineLimits;
 }
 

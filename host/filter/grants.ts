@@ -13,6 +13,7 @@ const INTERFACES = {
   metrics: { name: "sluice:filter/metrics@0.1.0", line: "metrics: true" },
   store: { name: "sluice:filter/store@0.1.0", line: "store: true" },
   "rate-limit": { name: "sluice:filter/rate-limit@0.1.0", line: "rate-limit: true" },
+  http: { name: "sluice:filter/http-client@0.1.0", line: "http: [UPSTREAM]" },
   secrets: { name: "sluice:filter/secrets@0.1.0", line: "secrets: [NAME]" },
 } as const;
 

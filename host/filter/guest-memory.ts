@@ -1,4 +1,5 @@
 import type { HeldBody } from "../held-body.ts";
+import type { FieldList } from "../message.ts";
 
 /** A guest's linear memory, through views that outlive its growth, and the canonical ABI's strings and lists in it. */
 export class GuestMemory {
@@ -139,6 +140,14 @@ export class GuestMemory {
       to += chunk.length;
     }
     return at;
+  }
+
+  /** list<tuple<string, list<u8>>>: 16 bytes an element. */
+  storeFields(list: FieldList, out: number): void {
+    const count = list.length >>> 1;
+    const at = this.allocate(count * 16, 4);
+    for (let index = 0; index < list.length; index++) this.storeLatin1(list[index] as string, at + index * 8);
+    this.storePair(at, count, out);
   }
 
   /** The two words of a list or string. */

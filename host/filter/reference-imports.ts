@@ -3,6 +3,7 @@ import type { MetadataValue } from "./contract.ts";
 import { WRITE_BYTES_MAX } from "./core-wasi.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
+import { referenceHttp } from "./imports/http-client.ts";
 import { referenceClock } from "./imports/clock.ts";
 import { referenceFilesystem } from "./imports/filesystem.ts";
 import { referenceMetrics } from "./imports/metrics.ts";
@@ -114,6 +115,7 @@ export function referenceImports(services: Services): Record<string, Record<stri
     ...referenceStore(services),
     ...referenceMetrics(services),
     ...referenceRateLimit(services),
+    ...referenceHttp(services),
     ...referenceWasi(services),
   };
 }

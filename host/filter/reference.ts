@@ -3,6 +3,7 @@ import type { HeldBody } from "../held-body.ts";
 import { Reply, type RequestHead, ResponseHead, type Trailers } from "../message.ts";
 import type { Artifact } from "./artifact.ts";
 import {
+  type Awaitable,
   type BodyDecision,
   type ChunkDecision,
   ConfigRefused,
@@ -112,53 +113,69 @@ export class ReferenceInstance implements Instance {
     this.#exchange = new this.#filter.Exchange();
   }
 
-  onRequest(head: RequestHead): Reply | undefined {
+  onRequest(head: RequestHead): Awaitable<Reply | undefined> {
     this.#access.openRequest(head);
-    return this.#decision(this.#open().onRequest(new Request(this.#access)));
+    return settled(this.#open().onRequest(new Request(this.#access)), (it) => this.#decision(it));
   }
 
-  onRequestChunk(chunk: Buffer, last: boolean): ChunkDecision {
-    return this.#chunkDecision(this.#open().onRequestChunk(chunk, last ? "last" : "more"));
+  onRequestChunk(chunk: Buffer, last: boolean): Awaitable<ChunkDecision> {
+    return settled(this.#open().onRequestChunk(chunk, last ? "last" : "more"), (it) =>
+      this.#chunkDecision(it),
+    );
   }
 
-  onRequestBody(head: RequestHead, body: HeldBody): BodyDecision {
+  onRequestBody(head: RequestHead, body: HeldBody): Awaitable<BodyDecision> {
     this.#access.openRequest(head);
-    return this.#bodyDecision(this.#open().onRequestBody(new Request(this.#access), body.whole()));
+    return settled(this.#open().onRequestBody(new Request(this.#access), body.whole()), (it) =>
+      this.#bodyDecision(it),
+    );
   }
 
-  onRequestTrailers(trailers: Trailers): Reply | undefined {
+  onRequestTrailers(trailers: Trailers): Awaitable<Reply | undefined> {
     this.#access.openTrailers(trailers);
-    return this.#decision(this.#open().onRequestTrailers(new LentTrailers(this.#access)));
+    return settled(this.#open().onRequestTrailers(new LentTrailers(this.#access)), (it) =>
+      this.#decision(it),
+    );
   }
 
-  onResponse(head: ResponseHead): Reply | undefined {
+  onResponse(head: ResponseHead): Awaitable<Reply | undefined> {
     this.#access.openResponse(head);
-    return this.#decision(this.#open().onResponse(new Response(this.#access)));
+    return settled(this.#open().onResponse(new Response(this.#access)), (it) => this.#decision(it));
   }
 
-  onResponseChunk(chunk: Buffer, last: boolean): ChunkDecision {
-    return this.#chunkDecision(this.#open().onResponseChunk(chunk, last ? "last" : "more"));
+  onResponseChunk(chunk: Buffer, last: boolean): Awaitable<ChunkDecision> {
+    return settled(this.#open().onResponseChunk(chunk, last ? "last" : "more"), (it) =>
+      this.#chunkDecision(it),
+    );
   }
 
-  onResponseBody(head: ResponseHead, body: HeldBody): BodyDecision {
+  onResponseBody(head: ResponseHead, body: HeldBody): Awaitable<BodyDecision> {
     this.#access.openResponse(head);
-    return this.#bodyDecision(this.#open().onResponseBody(new Response(this.#access), body.whole()));
+    return settled(this.#open().onResponseBody(new Response(this.#access), body.whole()), (it) =>
+      this.#bodyDecision(it),
+    );
   }
 
-  onResponseTrailers(trailers: Trailers): Reply | undefined {
+  onResponseTrailers(trailers: Trailers): Awaitable<Reply | undefined> {
     this.#access.openTrailers(trailers);
-    return this.#decision(this.#open().onResponseTrailers(new LentTrailers(this.#access)));
+    return settled(this.#open().onResponseTrailers(new LentTrailers(this.#access)), (it) =>
+      this.#decision(it),
+    );
   }
 
-  onEnd(outcome: Outcome): void {
-    this.#open().onEnd({
+  onEnd(outcome: Outcome): Awaitable<void> {
+    const over = this.#open().onEnd({
       ending: outcome.ending,
       status: outcome.status === 0 ? undefined : outcome.status,
       durationUs: BigInt(Math.round(outcome.durationUs)),
       requestBytes: BigInt(outcome.requestBytes),
       responseBytes: BigInt(outcome.responseBytes),
     });
-    this.#services.flush();
+    return settled(over, () => this.#services.flush());
+  }
+
+  hurry(): void {
+    this.#services.hurry();
   }
 
   close(): void {
@@ -236,6 +253,11 @@ export class ReferenceInstance implements Instance {
 /** Each module of a component has memory and fuel of its own, so that their number is what bounds the sum. */
 const MODULES_MAX = 16;
 
+/** jco gives promises for the phases of components that may wait. */
+function settled<From, To>(result: Awaitable<From>, lift: (result: From) => To): Awaitable<To> {
+  return result instanceof Promise ? result.then(lift) : lift(result);
+}
+
 interface JcoFilter {
   configure(config: string): JcoPlan;
   Exchange: new () => JcoExchange;
@@ -259,15 +281,15 @@ type JcoBodyMode =
   | { readonly tag: "buffered"; readonly val: number };
 
 interface JcoExchange extends Disposable {
-  onRequest(head: Request): JcoDecision;
-  onRequestChunk(chunk: Uint8Array, position: JcoPosition): JcoChunkDecision;
-  onRequestBody(head: Request, body: Uint8Array): JcoBodyDecision;
-  onRequestTrailers(trailers: LentTrailers): JcoDecision;
-  onResponse(head: Response): JcoDecision;
-  onResponseChunk(chunk: Uint8Array, position: JcoPosition): JcoChunkDecision;
-  onResponseBody(head: Response, body: Uint8Array): JcoBodyDecision;
-  onResponseTrailers(trailers: LentTrailers): JcoDecision;
-  onEnd(outcome: object): void;
+  onRequest(head: Request): Awaitable<JcoDecision>;
+  onRequestChunk(chunk: Uint8Array, position: JcoPosition): Awaitable<JcoChunkDecision>;
+  onRequestBody(head: Request, body: Uint8Array): Awaitable<JcoBodyDecision>;
+  onRequestTrailers(trailers: LentTrailers): Awaitable<JcoDecision>;
+  onResponse(head: Response): Awaitable<JcoDecision>;
+  onResponseChunk(chunk: Uint8Array, position: JcoPosition): Awaitable<JcoChunkDecision>;
+  onResponseBody(head: Response, body: Uint8Array): Awaitable<JcoBodyDecision>;
+  onResponseTrailers(trailers: LentTrailers): Awaitable<JcoDecision>;
+  onEnd(outcome: object): Awaitable<void>;
 }
 
 type JcoPosition = "more" | "last";

@@ -10,6 +10,7 @@ import {
 import type { CustomMetric, Declaration, MetricFault } from "../ops/custom-metrics.ts";
 import { CallTime } from "./call-time.ts";
 import { GuestTrap } from "./guest-memory.ts";
+import { CANCELLED, type HttpAnswer, type OwnRequest, PendingCall } from "./http-client.ts";
 import type { Secrets } from "./secrets.ts";
 import { StoreAccess } from "./store-access.ts";
 
@@ -34,6 +35,8 @@ export class Services {
   #owned = 0;
   #ownedBefore = 0;
   #linesLeft: number;
+  readonly #pending = new PendingCall();
+  #hurried = false;
 
   constructor(host: HostServices, limits: FilterLimits, environment: Environment) {
     this.#host = host;
@@ -48,6 +51,7 @@ export class Services {
     this.time.goOn();
     this.#facts = facts;
     this.#ownedBefore = this.#owned;
+    this.#hurried = false;
     this.#linesLeft = this.#limits.logLinesMax;
   }
 
@@ -85,6 +89,18 @@ export class Services {
   get facts(): ExchangeFacts {
     if (this.#facts === undefined) throw new GuestTrap("exchange-facts outside of an exchange");
     return this.#facts;
+  }
+
+  /** Sends a request of the filter's own. Traps outside of an exchange. */
+  send(request: OwnRequest): HttpAnswer | Promise<HttpAnswer> {
+    if (this.#hurried) return CANCELLED;
+    return this.#host.http.send(this.facts.http, request, this.#pending);
+  }
+
+  /** Ends the request under way, and lets no other begin within this exchange. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#pending.end(CANCELLED);
   }
 
   /** None unless the configuration grants it to this filter. */

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
 import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
+import { METHODS } from "./core-exports.ts";
 import { isDirect } from "./direct.ts";
 import { loadRewriter, type Rewriter, START_FUEL } from "./rewriter.ts";
 import { calledOf, FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
+import { WAITING } from "./imports/http-client.ts";
 
 /** Asks for the form of a component that can be run, to be kept in `folder`. */
 export interface TranspileRequest {
@@ -64,6 +66,7 @@ async function transpile({ bytes, store, folder, pages }: TranspileRequest): Pro
     name: "component",
     instantiation: "sync",
     base64Cutoff: 0,
+    ...(world.imports.some((name) => WAITING.has(name)) ? PHASES_WAIT : {}),
   });
   const sources = declarations(files);
   const other = whyOtherContract(sources);
@@ -149,3 +152,10 @@ function whyNoComponent(bytes: Uint8Array): string | undefined {
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
 }
+
+/** How jco links a component whose phases may wait. */
+const PHASES_WAIT: Parameters<typeof transpileBytes>[1] = {
+  asyncMode: "jspi",
+  asyncImports: ["sluice:filter/http-client@0.1.0#send"],
+  asyncExports: METHODS.map((method) => `${FILTER}#[method]exchange.${method}`),
+};

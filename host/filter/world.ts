@@ -29,7 +29,6 @@ export function whyNoFilter(world: ComponentWorld): string | undefined {
   }
   for (const name of world.imports) {
     if (OFFERED.has(name) || OFFERED_WASI.has(withoutPatch(name))) continue;
-    if (name in CONTRACT) return `imports ${name}, which this version of the host does not offer yet`;
     return `imports ${name}, which the host does not offer to any filter`;
   }
   return undefined;
@@ -67,6 +66,7 @@ const OFFERED: ReadonlySet<string> = new Set([
   "sluice:filter/types@0.1.0",
   "sluice:filter/log@0.1.0",
   "sluice:filter/exchange-facts@0.1.0",
+  "sluice:filter/http-client@0.1.0",
   "sluice:filter/clock@0.1.0",
   "sluice:filter/random@0.1.0",
   "sluice:filter/secrets@0.1.0",

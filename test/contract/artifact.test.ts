@@ -206,17 +206,6 @@ describe("an import that the host does not give is refused by its name", () => {
       "imports helper, which the host does not offer to any filter",
     );
   });
-
-  test.each(["http-client"])(
-    "%s, which the contract has, and this version of the host does not",
-    async (name) => {
-      const sentence = await refusal(await other(SAME, `import ${name}; export filter;`));
-      expect(sentence).toMatch(
-        /^imports sluice:filter\/[a-z-]+@0\.1\.0, which this version of the host does not offer yet$/,
-      );
-      expect(sentence).toContain(`/${name}@`);
-    },
-  );
 });
 
 test("an import that is there for its types alone counts for none", async () => {

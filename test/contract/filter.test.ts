@@ -1,4 +1,5 @@
 /** What becomes of a filter when it is loaded: a plan, or one sentence that names the filter and says why not. */
+import { NO_HTTP, NO_SENDER } from "../support/no-http.ts";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
@@ -35,6 +36,10 @@ const SETTINGS: FilterSettings = {
     ...LIMITS,
     instancesMax: 4,
     waitMs: 10,
+    httpInFlightMax: 1,
+    httpRequestBytesMax: 1_024,
+    httpResponseBytesMax: 1_024,
+    httpMs: 1_000,
     instanceIdleMs: 60_000,
     instanceExchangesMax: 1_000,
     instanceBytesMax: 1 << 23,
@@ -45,6 +50,7 @@ const SETTINGS: FilterSettings = {
 const HOST: HostServices = {
   filterName: "own",
   clientAddressGranted: false,
+  http: NO_HTTP,
   secrets: new Secrets({}),
   metrics: new CustomMetrics().scope(
     "own",
@@ -68,6 +74,7 @@ const FACTS: ExchangeFacts = {
   protocol: "HTTP/1.1",
   tlsVersion: undefined,
   clientAddress: "::1",
+  http: NO_SENDER,
   metadata: undefined,
   metadataBytes: 0,
 };
@@ -208,7 +215,7 @@ describe("a grant", () => {
       const head = new RequestHead("GET", "http", "a", "/", []);
       const instance = filter.pool.take() as Instance;
       instance.open(FACTS);
-      instance.onRequest(head);
+      void instance.onRequest(head);
       return head.fields;
     };
     expect([await seen(false), await seen(true)]).toEqual([[], ["x-seen", "::1"]]);

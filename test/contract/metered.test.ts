@@ -1,4 +1,5 @@
 /** What the meter makes of a component: the same filter, that pays. */
+import { NO_SENDER } from "../support/no-http.ts";
 import { readFileSync } from "node:fs";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
 import { parse } from "@bytecodealliance/jco-transpile/wasm-tools";
@@ -158,6 +159,7 @@ function stories(): Story[] {
       protocol: "HTTP/1.1",
       tlsVersion: undefined,
       clientAddress: "::1",
+      http: NO_SENDER,
     },
     outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 2 },
   }));

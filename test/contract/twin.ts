@@ -1,8 +1,12 @@
+import assert from "node:assert/strict";
+import type { HttpClient } from "../../host/filter/http-client.ts";
+import { NO_HTTP } from "../support/no-http.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Artifact, ArtifactStore } from "../../host/filter/artifact.ts";
 import {
+  type Awaitable,
   type BodyDecision,
   type ChunkDecision,
   ConfigRefused,
@@ -64,6 +68,7 @@ class StillStore extends SharedStore {
 class Recorder implements HostServices {
   readonly filterName: string = "twin é";
   readonly clientAddressGranted: boolean = true;
+  readonly http: HttpClient = NO_HTTP;
   readonly secrets: Secrets = new Secrets({
     "token é": Buffer.from("s3cr3t\xff\n", "latin1"),
     password: Buffer.from("swordfish"),
@@ -160,8 +165,8 @@ export class Twin {
     // What the chain does: open, the phases as long as nothing replies, the end, close; nothing behind a failure.
     call("open", () => instance.open(facts));
     const passed =
-      this.#instance !== undefined && call("on-request", () => plain(instance.onRequest(request)));
-    if (passed) call("on-response", () => plain(instance.onResponse(response)));
+      this.#instance !== undefined && call("on-request", () => plain(atOnce(instance.onRequest(request))));
+    if (passed) call("on-response", () => plain(atOnce(instance.onResponse(response))));
     if (story.bodies !== undefined) this.#bodies(instance, story.bodies, request, response, call);
     if (this.#instance !== undefined) call("on-end", () => instance.onEnd(story.outcome));
     if (this.#instance !== undefined) call("close", () => instance.close());
@@ -190,20 +195,26 @@ export class Twin {
     const steps: [string, () => unknown][] = [
       ...chunks.map((chunk, at): [string, () => unknown] => [
         `on-request-chunk ${at}`,
-        () => decided(instance.onRequestChunk(chunk, at === chunks.length - 1)),
+        () => decided(atOnce(instance.onRequestChunk(chunk, at === chunks.length - 1))),
       ]),
-      ["on-request-body", () => decided(instance.onRequestBody(request, whole))],
-      ["on-request-trailers", () => plain(instance.onRequestTrailers(behind))],
+      ["on-request-body", () => decided(atOnce(instance.onRequestBody(request, whole)))],
+      ["on-request-trailers", () => plain(atOnce(instance.onRequestTrailers(behind)))],
       ...chunks.map((chunk, at): [string, () => unknown] => [
         `on-response-chunk ${at}`,
-        () => decided(instance.onResponseChunk(chunk, at === chunks.length - 1)),
+        () => decided(atOnce(instance.onResponseChunk(chunk, at === chunks.length - 1))),
       ]),
-      ["on-response-body", () => decided(instance.onResponseBody(response, whole))],
-      ["on-response-trailers", () => plain(instance.onResponseTrailers(behind))],
+      ["on-response-body", () => decided(atOnce(instance.onResponseBody(response, whole)))],
+      ["on-response-trailers", () => plain(atOnce(instance.onResponseTrailers(behind)))],
       ["trailers", () => behind.fields],
     ];
     for (const [name, act] of steps) if (this.#instance !== undefined) call(name, act);
   }
+}
+
+/** None of the twins waits for anything. */
+function atOnce<Result>(answer: Awaitable<Result>): Result {
+  assert(!(answer instanceof Promise), "a filter without an import that waits has given a promise");
+  return answer;
 }
 
 /** An artifact, and both ways to call it. */

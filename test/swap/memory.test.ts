@@ -140,6 +140,7 @@ describe("the objects of generations that are over", () => {
 });
 
 const OWNER: AssemblyOwner = {
+  viaName: "sluice-test",
   budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
   quarantined: () => {},
   released: () => {},

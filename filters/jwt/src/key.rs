@@ -22,7 +22,6 @@ pub(crate) struct Key {
 enum Material {
     Rsa(Box<PublicKey>),
     P256(Box<p256::ecdsa::VerifyingKey>),
-    P384(Box<p384::ecdsa::VerifyingKey>),
     Ed25519(Box<ed25519_dalek::VerifyingKey>),
     Secret(Vec<u8>),
 }
@@ -90,12 +89,11 @@ impl Key {
 
     /// Whether a token that is signed in this way may be held against the key.
     pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{EdDsa, Es256, Es384, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use Algorithm::{EdDsa, Es256, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         self.algorithm.is_none_or(|only| only == algorithm)
             && match &self.material {
                 Material::Rsa(_) => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
                 Material::P256(_) => algorithm == Es256,
-                Material::P384(_) => algorithm == Es384,
                 Material::Ed25519(_) => algorithm == EdDsa,
                 Material::Secret(_) => matches!(algorithm, Hs256 | Hs384 | Hs512),
             }
@@ -110,9 +108,6 @@ impl Key {
             Material::Rsa(key) => rsa_verify(key, algorithm, message, signature),
             Material::P256(key) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
                 p256::ecdsa::signature::Verifier::verify(&**key, message, &signature).is_ok()
-            }),
-            Material::P384(key) => p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                p384::ecdsa::signature::Verifier::verify(&**key, message, &signature).is_ok()
             }),
             // RFC 8032 leaves room for keys and points of small order; strict verification does not.
             Material::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
@@ -135,11 +130,8 @@ impl Material {
                     .map_err(|error| format!("the RSA key cannot be used: {error}"))?;
                 Ok(Self::Rsa(Box::new(key)))
             }
-            ("EC", Some("P-256")) => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point(jwk, 32)?)
+            ("EC", Some("P-256")) => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point(jwk)?)
                 .map(|key| Self::P256(Box::new(key)))
-                .map_err(|_| "the point is not on the curve".to_owned()),
-            ("EC", Some("P-384")) => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point(jwk, 48)?)
-                .map(|key| Self::P384(Box::new(key)))
                 .map_err(|_| "the point is not on the curve".to_owned()),
             ("OKP", Some("Ed25519")) => {
                 let bytes = member("x", jwk.x.as_ref())?;
@@ -164,7 +156,6 @@ impl std::fmt::Debug for Material {
         f.write_str(match self {
             Self::Rsa(_) => "RSA",
             Self::P256(_) => "P-256",
-            Self::P384(_) => "P-384",
             Self::Ed25519(_) => "Ed25519",
             Self::Secret(_) => "secret",
         })
@@ -177,10 +168,10 @@ fn member(name: &str, value: Option<&String>) -> Result<Vec<u8>, String> {
 }
 
 /// As SEC 1 writes an uncompressed point; both coordinates have their full length (RFC 7518 §6.2.1.2).
-fn point(jwk: &Jwk, bytes: usize) -> Result<Vec<u8>, String> {
+fn point(jwk: &Jwk) -> Result<Vec<u8>, String> {
     let (x, y) = (member("x", jwk.x.as_ref())?, member("y", jwk.y.as_ref())?);
-    if x.len() != bytes || y.len() != bytes {
-        return Err(format!("`x` and `y` have not {bytes} bytes each"));
+    if x.len() != 32 || y.len() != 32 {
+        return Err("`x` and `y` have not 32 bytes each".to_owned());
     }
     Ok([&[4], &*x, &*y].concat())
 }

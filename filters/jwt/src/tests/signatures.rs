@@ -99,7 +99,7 @@ fn holding(vector: &Vector) -> Harness<Jwt> {
 
 #[test]
 fn every_algorithm_is_read_as_another_implementation_writes_it() {
-    assert_eq!(vectors().len(), 12);
+    assert_eq!(vectors().len(), 11);
     for vector in vectors() {
         let mut filter = holding(&vector);
         assert!(filter.exchange().request(bearer(&vector.token)).run().reply().is_none(), "{}", vector.alg);
@@ -173,6 +173,7 @@ fn a_key_that_cannot_be_trusted_is_refused() {
         (with(ec(), "x", json!(base64([1; 32]))), "the point is not on the curve"),
         (with(ec(), "x", json!(base64([1; 31]))), "`x` and `y` have not 32 bytes each"),
         (with(ec(), "crv", json!("secp256k1")), "keys of the type EC secp256k1 are not supported"),
+        (with(ec(), "crv", json!("P-384")), "keys of the type EC P-384 are not supported"),
         (with(ec(), "kty", json!("oct")), "a shared secret is no public key: grant it as a secret"),
     ] {
         assert_eq!(sentence, expected);
@@ -193,7 +194,7 @@ fn what_is_secret_is_not_printed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn a_token_with_any_byte_changed_is_refused(place in any::<proptest::sample::Index>(), byte in any::<u8>(), of in 0usize..12) {
+    fn a_token_with_any_byte_changed_is_refused(place in any::<proptest::sample::Index>(), byte in any::<u8>(), of in 0usize..11) {
         let vector = vectors().swap_remove(of);
         let mut changed = vector.token.clone().into_bytes();
         let place = place.index(changed.len());

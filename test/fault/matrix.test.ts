@@ -17,6 +17,8 @@ const TRAPS: Readonly<Record<string, readonly [reason: string, code: string]>> =
   oob: ["trap", "FILTER_TRAPPED"],
   exit: ["trap", "FILTER_TRAPPED"],
   overflow: ["stack", "FILTER_TRAPPED"],
+  spin: ["fuel", "FILTER_OUT_OF_FUEL"],
+  hoard: ["memory", "FILTER_OUT_OF_MEMORY"],
 };
 const REPLIES: typeof TRAPS = {
   "reply-broken": ["contract", "FILTER_BROKE_CONTRACT"],

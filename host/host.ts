@@ -19,6 +19,7 @@ import { type ArtifactWatch, watchArtifacts } from "./control/watch.ts";
 import { OrderFailed } from "./control/worker-link.ts";
 import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
+import { rawPlace, SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition, type MainFacts } from "./ops/metrics.ts";
@@ -39,6 +40,7 @@ export class Host implements Control {
   readonly #store: ArtifactStore;
   readonly #fleet: Fleet;
   readonly #exposition = new Exposition();
+  readonly #symbols = new SymbolReader();
   readonly #watch: ArtifactWatch;
   readonly #startedAt = Date.now();
   #config: Config;
@@ -63,7 +65,7 @@ export class Host implements Control {
     this.#store = new ArtifactStore(config.artifacts);
     this.#fleet = new Fleet(config, {
       lines: (lines) => log.writeBatch(lines),
-      fault: (line, _digest, frames) => log.writeBatch(withStack(line, frames.map(placeOf))),
+      fault: (line, digest, frames) => void this.#logFault(line, digest, frames),
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
     });
@@ -316,6 +318,17 @@ export class Host implements Control {
     }
   }
 
+  async #logFault(line: string, digest: string, frames: readonly Frame[]): Promise<void> {
+    // Of the filters that run now: one that was swapped a moment ago may have another file by now.
+    const filter = this.#config.filters.find(({ name }) => this.#artifacts[name]?.digest === digest);
+    const artifact = filter === undefined ? undefined : this.#artifacts[filter.name];
+    const stack =
+      filter === undefined || artifact === undefined
+        ? frames.map(rawPlace)
+        : await this.#symbols.stackOf(artifact, filter.component, frames);
+    this.#log.writeBatch(withStack(line, stack));
+  }
+
   #watchFiles(...configs: readonly Config[]): void {
     this.#watch.set(configs.flatMap(({ filters }) => filters.map(({ component }) => component)));
   }
@@ -337,17 +350,18 @@ export class Host implements Control {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#watch.close(), this.#certificates?.close(), this.#store.close()]);
+    await Promise.all([
+      this.#watch.close(),
+      this.#certificates?.close(),
+      this.#store.close(),
+      this.#symbols.close(),
+    ]);
   }
 }
 
 /** The line with one more member: where the filter's code was, innermost first. */
 function withStack(line: string, stack: readonly string[]): string {
   return `${JSON.stringify({ ...(JSON.parse(line) as object), stack })}\n`;
-}
-
-function placeOf({ function: index, offset }: Frame): string {
-  return `wasm-function[${index}]:0x${offset.toString(16)}`;
 }
 
 /** Errors of loading and preparing, in the operator's terms. */

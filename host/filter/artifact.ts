@@ -18,6 +18,8 @@ export interface Artifact {
   /** The maximum of its memory, in bytes, with which it was rewritten. */
   readonly memoryBytesMax: number;
   readonly main: WebAssembly.Module;
+  /** SHA-256 of the main module's code as it was before it was rewritten: what names and lines are for. */
+  readonly code: string;
   /** What jco's code needs: the file to import, and the core modules by name. */
   readonly linked: {
     readonly script: string;
@@ -83,7 +85,7 @@ export class ArtifactStore {
 const PAGE_BYTES = 65_536;
 
 /** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
-const FORM = "jco-0.15.0-2";
+const FORM = "jco-0.15.0-3";
 
 async function readComponent(path: string): Promise<Buffer> {
   try {
@@ -99,14 +101,22 @@ async function readKept(folder: string, digest: string, pages: number): Promise<
   const script = join(folder, "component.js");
   try {
     const text = await readFile(join(folder, "artifact.json"), "utf8");
-    const { imports, direct, main: mainName, modules: names } = JSON.parse(text) as ArtifactRecord;
+    const { imports, direct, code, main: mainName, modules: names } = JSON.parse(text) as ArtifactRecord;
     const modules: Record<string, WebAssembly.Module> = {};
     for (const name of names)
       modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
     const main = modules[mainName];
     if (main === undefined) return undefined;
     await access(script);
-    return { digest, imports, direct, memoryBytesMax: pages * PAGE_BYTES, main, linked: { script, modules } };
+    return {
+      digest,
+      imports,
+      direct,
+      memoryBytesMax: pages * PAGE_BYTES,
+      main,
+      code,
+      linked: { script, modules },
+    };
   } catch {
     return undefined;
   }

@@ -8,6 +8,8 @@ export interface Rewriter {
   meter(module: Uint8Array, memoryPages: number, fuel: number): Uint8Array;
   /** The same without fuel, to measure what that costs. */
   unmetered(module: Uint8Array, memoryPages: number, fuel: number): Uint8Array;
+  /** Where code of a core module is in its sources: lines of a text for each place, which is a function and an offset in turn. */
+  symbolize(module: Uint8Array, places: Uint32Array): string[];
 }
 
 /** Beside the folder of this program's code, whether that is `host/` or `dist/`. */

@@ -5,6 +5,7 @@ import { transpileBytes } from "@bytecodealliance/jco-transpile";
 import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { METHODS } from "./core-exports.ts";
 import { isDirect } from "./direct.ts";
+import { codeOf, digestOf } from "./sections.ts";
 import { loadRewriter, type Rewriter, START_FUEL } from "./rewriter.ts";
 import { calledOf, FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
 import { WAITING } from "./imports/http-client.ts";
@@ -29,6 +30,8 @@ export type TranspileAnswer =
 export interface ArtifactRecord {
   readonly imports: readonly string[];
   readonly direct: boolean;
+  /** SHA-256 of its code, as it was before it was rewritten. */
+  readonly code: string;
   /** The core module that holds the guest's code. */
   readonly main: string;
   /** All core modules, by the names that the component's JavaScript asks for. */
@@ -71,9 +74,10 @@ async function transpile({ bytes, store, folder, pages }: TranspileRequest): Pro
   const sources = declarations(files);
   const other = whyOtherContract(sources);
   if (other !== undefined) return other;
+  const codes = new Map(modulesOf(files).map((name) => [name, digestOf(codeOf(files[name] as Uint8Array))]));
   const notMetered = await meterModules(files, pages);
   if (notMetered !== undefined) return notMetered;
-  await keep(store, folder, files, calledOf(world.imports, sources));
+  await keep(store, folder, files, codes, calledOf(world.imports, sources));
   return undefined;
 }
 
@@ -103,6 +107,7 @@ async function keep(
   store: string,
   folder: string,
   files: Record<string, Uint8Array>,
+  codes: ReadonlyMap<string, string>,
   imports: readonly string[],
 ): Promise<void> {
   await mkdir(store, { recursive: true });
@@ -113,7 +118,13 @@ async function keep(
     WebAssembly.Module.exports(compile(files, name)).some((item) => item.name === `${FILTER}#configure`),
   );
   if (main === undefined) throw new Error("no core module exports configure");
-  const record: ArtifactRecord = { imports, direct: isDirect(compile(files, main)), main, modules };
+  const record: ArtifactRecord = {
+    imports,
+    direct: isDirect(compile(files, main)),
+    code: codes.get(main) ?? "",
+    main,
+    modules,
+  };
   await writeFile(join(fresh, "artifact.json"), JSON.stringify(record));
   await writeFile(join(fresh, "package.json"), '{"type":"module"}');
   try {

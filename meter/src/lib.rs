@@ -16,15 +16,17 @@ mod module;
 mod offsets;
 mod refusal;
 mod sections;
+mod symbols;
 
 #[cfg(target_arch = "wasm32")]
 mod bindings;
 
 #[cfg(target_arch = "wasm32")]
-pub use bindings::{meter, unmetered};
+pub use bindings::{meter, symbolize, unmetered};
 pub use module::{Limits, Metering, rewrite};
 pub use offsets::original_offset;
 pub use refusal::Refusal;
+pub use symbols::Symbols;
 
 /// The exported global that holds the fuel that is left: a mutable i32.
 pub const FUEL: &str = "sluice-meter:fuel";

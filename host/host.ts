@@ -11,7 +11,6 @@ import {
   type SwapRequest,
   type SwapResult,
 } from "./control/control.ts";
-import type { Frame } from "./filter/fault.ts";
 import { Fleet } from "./control/fleet.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
@@ -19,7 +18,7 @@ import { type ArtifactWatch, watchArtifacts } from "./control/watch.ts";
 import { OrderFailed } from "./control/worker-link.ts";
 import { type Artifact, ArtifactStore } from "./filter/artifact.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
-import { rawPlace, SymbolReader } from "./filter/symbols.ts";
+import { type Served, SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition, type MainFacts } from "./ops/metrics.ts";
@@ -65,7 +64,8 @@ export class Host implements Control {
     this.#store = new ArtifactStore(config.artifacts);
     this.#fleet = new Fleet(config, {
       lines: (lines) => log.writeBatch(lines),
-      fault: (line, digest, frames) => void this.#logFault(line, digest, frames),
+      fault: (line, digest, frames) =>
+        void this.#symbols.complete(line, this.#served(digest), frames).then((it) => log.writeBatch(it)),
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
     });
@@ -318,15 +318,11 @@ export class Host implements Control {
     }
   }
 
-  async #logFault(line: string, digest: string, frames: readonly Frame[]): Promise<void> {
-    // Of the filters that run now: one that was swapped a moment ago may have another file by now.
-    const filter = this.#config.filters.find(({ name }) => this.#artifacts[name]?.digest === digest);
-    const artifact = filter === undefined ? undefined : this.#artifacts[filter.name];
-    const stack =
-      filter === undefined || artifact === undefined
-        ? frames.map(rawPlace)
-        : await this.#symbols.stackOf(artifact, filter.component, frames);
-    this.#log.writeBatch(withStack(line, stack));
+  /** What a filter runs now that has this digest, and from where. */
+  #served(digest: string): Served | undefined {
+    const found = this.#config.filters.find(({ name }) => this.#artifacts[name]?.digest === digest);
+    const artifact = found === undefined ? undefined : this.#artifacts[found.name];
+    return found === undefined || artifact === undefined ? undefined : { artifact, file: found.component };
   }
 
   #watchFiles(...configs: readonly Config[]): void {
@@ -357,11 +353,6 @@ export class Host implements Control {
       this.#symbols.close(),
     ]);
   }
-}
-
-/** The line with one more member: where the filter's code was, innermost first. */
-function withStack(line: string, stack: readonly string[]): string {
-  return `${JSON.stringify({ ...(JSON.parse(line) as object), stack })}\n`;
 }
 
 /** Errors of loading and preparing, in the operator's terms. */

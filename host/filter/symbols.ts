@@ -4,6 +4,12 @@ import type { Frame } from "./fault.ts";
 import { OffsetMap } from "./offset-map.ts";
 import type { SymbolAnswer, SymbolRequest } from "./symbol-thread.ts";
 
+/** An artifact that runs, and the file that it is from. */
+export interface Served {
+  readonly artifact: Artifact;
+  readonly file: string;
+}
+
 /**
  * Finds out where in its sources a filter has failed: from names and lines in the component itself, or in the file beside it that
  * ends in `.debug.wasm`. Reads them in a thread of its own, which the first failure starts.
@@ -16,8 +22,17 @@ export class SymbolReader {
   /** Stacks that have been read, by the code and the places: a filter fails where it has failed before. */
   readonly #known = new Map<string, Promise<readonly string[]>>();
 
-  /** The lines of a stack, innermost first. `component` is the artifact's file. Never rejects. */
-  async stackOf(artifact: Artifact, component: string, frames: readonly Frame[]): Promise<readonly string[]> {
+  /**
+   * A line of the log, as JSON, with one more member: the stack. Of a filter that was swapped a moment ago nothing is known any more
+   * but the places. Never rejects.
+   */
+  async complete(line: string, served: Served | undefined, frames: readonly Frame[]): Promise<string> {
+    const stack = served === undefined ? frames.map(rawPlace) : await this.#stackOf(served, frames);
+    return `${JSON.stringify({ ...(JSON.parse(line) as object), stack })}\n`;
+  }
+
+  /** Innermost first. */
+  async #stackOf({ artifact, file }: Served, frames: readonly Frame[]): Promise<readonly string[]> {
     let map = this.#maps.get(artifact.main);
     if (map === undefined) {
       map = new OffsetMap(artifact.main);
@@ -28,11 +43,11 @@ export class SymbolReader {
       offset: map.original(offset) ?? offset,
     }));
     const places = new Uint32Array(original.flatMap(({ function: index, offset }) => [index, offset]));
-    const key = `${artifact.code} ${component} ${places.join()}`;
+    const key = `${artifact.code} ${file} ${places.join()}`;
     let texts = this.#known.get(key);
     if (texts === undefined) {
       if (this.#known.size >= KNOWN_MAX) this.#known.clear();
-      const files = [component.replace(/(\.wasm)?$/, ".debug.wasm"), component];
+      const files = [file.replace(/(\.wasm)?$/, ".debug.wasm"), file];
       texts = this.#ask({ files, code: artifact.code, places });
       this.#known.set(key, texts);
     }
@@ -61,8 +76,8 @@ export class SymbolReader {
   }
 
   #start(): Worker {
-    const file = import.meta.url.endsWith(".ts") ? "./symbol-thread.ts" : "./symbol-thread.js";
-    const worker = new Worker(new URL(file, import.meta.url));
+    const script = import.meta.url.endsWith(".ts") ? "./symbol-thread.ts" : "./symbol-thread.js";
+    const worker = new Worker(new URL(script, import.meta.url));
     worker.unref();
     worker.on("message", ({ id, texts }: SymbolAnswer) => {
       this.#waiting.get(id)?.(texts);
@@ -79,7 +94,7 @@ export class SymbolReader {
   }
 }
 
-export function rawPlace({ function: index, offset }: Frame): string {
+function rawPlace({ function: index, offset }: Frame): string {
   return `wasm-function[${index}]:0x${offset.toString(16)}`;
 }
 

@@ -152,16 +152,15 @@ function harmOf({ status, body, trailers }: RawResponse, path: string): string |
 
 test("each fault costs its own exchange as it is documented, and no other; nothing stays behind", async () => {
   const wrong: string[] = [];
-  let going = true;
-  let served = 0;
+  const traffic = { going: true, served: 0 };
   const healthy = Array.from({ length: HEALTHY }, async (_, seat) => {
     await using client = await host.connect();
-    for (let round = 0; going; round++) {
+    for (let round = 0; traffic.going; round++) {
       const phase = NAMES[(seat + round) % NAMES.length] as string;
       const path = `/healthy/${seat}/${round}`;
       const harm = harmOf(await client.ask(asking(`${phase}.${POLICIES[round % 2]}`, path)), path);
       if (harm !== undefined) wrong.push(`${path}, ${phase}: ${harm}`);
-      served += 1;
+      traffic.served += 1;
     }
   });
   const expected = new Map<string, number>();
@@ -189,10 +188,10 @@ test("each fault costs its own exchange as it is documented, and no other; nothi
       expected.set(`sluice_filter_failures_total{filter="${name}",reason="${reason}"}`, 1);
     }
   }
-  going = false;
+  traffic.going = false;
   await Promise.all(healthy);
   expect(wrong).toEqual([]);
-  expect(served, "healthy exchanges meanwhile").toBeGreaterThan(HEALTHY);
+  expect(traffic.served, "healthy exchanges meanwhile").toBeGreaterThan(HEALTHY);
   await settled(expected);
 }, 120_000);
 

@@ -68,7 +68,8 @@ function sources(): string {
   for (const file of [...files, join(CRATE, "Cargo.toml"), join(ROOT, "Cargo.toml")])
     hash.update(file.slice(ROOT.length)).update("\0").update(readFileSync(file)).update("\0");
   // Of the lock only what the package depends on: other crates come and go.
-  for (const name of ["addr2line", "gimli", "rustc-demangle", "wasm-bindgen", "wasm-encoder", "wasmparser"]) hash.update(`${name} ${locked(name)}\0`);
+  for (const name of ["addr2line", "gimli", "rustc-demangle", "wasm-bindgen", "wasm-encoder", "wasmparser"])
+    hash.update(`${name} ${locked(name)}\0`);
   return hash.digest("hex");
 }
 

@@ -132,9 +132,14 @@ function install(crate: string, version: string, variables: BuildEnvironment): v
     TOOLS,
   ];
   try {
-    show("cargo", [...options, "--locked"], "", environment);
-  } catch {
-    show("cargo", options, `${crate} did not build; why is said above.`, environment);
+    try {
+      show("cargo", [...options, "--locked"], "", environment);
+    } catch {
+      show("cargo", options, `${crate} did not build; why is said above.`, environment);
+    }
+  } finally {
+    // Some hundred MB that nobody needs again.
+    rmSync(target, { recursive: true, force: true });
   }
 }
 

@@ -105,8 +105,12 @@ function tools(): { readonly variables: BuildEnvironment; readonly mode: "normal
     install("wasm-pack", WASM_PACK, variables);
   }
   if (!hasBindgen) install("wasm-bindgen-cli", wanted, variables);
+  // Some hundred MB that nobody needs again; both have used them.
+  rmSync(TOOLS_TARGET, { recursive: true, force: true });
   return { variables, mode: "no-install" };
 }
+
+const TOOLS_TARGET = join(ROOT, "target", "tools");
 
 const WASM_PACK = "0.15.1";
 
@@ -118,8 +122,7 @@ function install(crate: string, version: string, variables: BuildEnvironment): v
   const folder = relative(process.cwd(), TOOLS) || ".";
   console.log(`meter: cargo builds ${crate} ${version} into ${folder}, once: 1 to 3 minutes`);
   mkdirSync(TOOLS, { recursive: true });
-  const target = join(ROOT, "target", "tools");
-  const environment = { ...variables, CARGO_TARGET_DIR: target, CARGO_PROFILE_DEV_DEBUG: "false" };
+  const environment = { ...variables, CARGO_TARGET_DIR: TOOLS_TARGET, CARGO_PROFILE_DEV_DEBUG: "false" };
   const options = [
     "install",
     crate,
@@ -132,14 +135,9 @@ function install(crate: string, version: string, variables: BuildEnvironment): v
     TOOLS,
   ];
   try {
-    try {
-      show("cargo", [...options, "--locked"], "", environment);
-    } catch {
-      show("cargo", options, `${crate} did not build; why is said above.`, environment);
-    }
-  } finally {
-    // Some hundred MB that nobody needs again.
-    rmSync(target, { recursive: true, force: true });
+    show("cargo", [...options, "--locked"], "", environment);
+  } catch {
+    show("cargo", options, `${crate} did not build; why is said above.`, environment);
   }
 }
 

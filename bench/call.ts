@@ -174,6 +174,7 @@ export const HOST: HostServices = {
     store: new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     space: spaceOf("keys"),
     rates: spaceOf("rates"),
+    remote: undefined,
   },
   logEnabled: () => false,
   handlesLeaked: () => {},

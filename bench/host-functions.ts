@@ -82,6 +82,7 @@ function services(): HostServices {
       store: new SharedStore(SharedStore.memory(64 * 1_048_576), 1),
       space: spaceOf("keys"),
       rates: spaceOf("rates"),
+      remote: undefined,
     },
     metrics: new CustomMetrics().scope(
       "priced",

@@ -1,6 +1,13 @@
 import { lookup } from "node:dns/promises";
 import { bodiesOf } from "./chain.ts";
-import type { Config, FilterConfig, HostTimeouts, Limits, UpstreamConfig } from "./config/config.ts";
+import type {
+  Config,
+  FilterConfig,
+  GrantConfig,
+  HostTimeouts,
+  Limits,
+  UpstreamConfig,
+} from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
@@ -9,6 +16,7 @@ import { Filter, type FilterSettings } from "./filter/filter.ts";
 import type { GrantName } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
+import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
@@ -19,6 +27,7 @@ import { HeadParser } from "./http1/head-parser.ts";
 import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
+import type { RemoteStore } from "./store/remote-store.ts";
 import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
@@ -42,6 +51,8 @@ export class Assembly {
   readonly #sweeper: Sweeper;
   readonly #owner: AssemblyOwner;
   readonly #store: Store;
+  /** The store on a server, once a generation has it. */
+  #remote: RemoteStore | undefined;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
   readonly #scopes = new WeakMap<Filter, MetricScope>();
@@ -77,6 +88,7 @@ export class Assembly {
     materials: Readonly<Record<string, UpstreamMaterial>> = {},
     secrets: FilterSecrets = {},
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
+    this.#remote ??= await this.#storeOnServer(config);
     const undo: (() => void)[] = [];
     const releaseAll = (): void => {
       for (const release of undo) release();
@@ -121,6 +133,30 @@ export class Assembly {
     }
   }
 
+  /** Ends what no generation has of its own. */
+  close(): void {
+    this.#remote?.close();
+  }
+
+  /** Its client is loaded by those that need it. */
+  async #storeOnServer({ store, timeouts }: Config): Promise<RemoteStore | undefined> {
+    if (store.server === null) return undefined;
+    const { RemoteStore } = await import("./store/remote-store.ts");
+    return new RemoteStore(
+      { url: store.server, timeoutMs: timeouts.storeMs },
+      {
+        storeLost: (reason) =>
+          this.#upstreamLog.line("warn", "store", "", "", "the store's server is lost", reason),
+        storeBack: () => this.#upstreamLog.line("info", "store", "", "", "the store's server is there"),
+      },
+    );
+  }
+
+  #remoteGrant({ store, rateLimit }: GrantConfig): RemoteGrant | undefined {
+    if (this.#remote === undefined) return undefined;
+    return { store: this.#remote, space: store ?? "nobody", rates: `rates of ${rateLimit ?? "nobody"}` };
+  }
+
   async #filter(
     entry: FilterConfig,
     artifact: Artifact,
@@ -152,6 +188,7 @@ export class Assembly {
         store: this.#store,
         space: spaceOf(entry.grant.store ?? "nobody"),
         rates: spaceOf(`rates of ${entry.grant.rateLimit ?? "nobody"}`),
+        remote: this.#remoteGrant(entry.grant),
       },
       metrics: this.#meter.custom.scope(entry.name, limits, (text) => own.redacted(text)),
       clientAddressGranted: entry.grant.clientAddress,

@@ -296,6 +296,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     await Promise.all(this.#listeners.map((listener) => listener.destroy()));
     // A tunnel has ended when its server's socket has closed, too; only then there is a line of its exchange.
     while (this.#meter.tunnelsOpen > 0) await nextTurn();
+    this.#assembly.close();
     this.#flush();
   }
 

@@ -34,6 +34,8 @@ export interface Config {
 /** Where filters keep what they share. */
 export interface StoreConfig {
   readonly sizeBytes: number;
+  /** The server that has it instead, with its user and password; null: it is in this process. Not to be shown. */
+  readonly server: string | null;
 }
 
 /** A TCP address. `host` is a name or an IP address without brackets; port 0 lets the system choose. */

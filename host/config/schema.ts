@@ -93,10 +93,15 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   artifacts: path("the path of a folder")
     .prefault(".sluice")
     .describe("The folder that keeps compiled filters between starts."),
-  store: mapping("a mapping with size", {
+  store: mapping("a mapping with size or server", {
     size: bounded(STORE_SIZE).prefault("64MiB").describe(`${STORE_SIZE.meaning} ${STORE_SIZE.reason}`),
+    server: storeServer()
+      .optional()
+      .describe(
+        "A Valkey or Redis server that has the store in the place of this process, so that many machines share it. User and password are best written as variables.",
+      ),
   })
-    .transform(({ size }) => ({ sizeBytes: size }))
+    .transform(({ size, server: remote }) => ({ sizeBytes: size, server: remote ?? null }))
     .prefault({}),
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
@@ -314,4 +319,12 @@ function name(): z.ZodType<string, string> {
 /** A name that something else has. Whether anything has it is found with the whole file in view (`conflict.ts`). */
 function reference(expected: string): z.ZodType<string, string> {
   return text(expected, /./, (input) => input);
+}
+
+function storeServer(): z.ZodType<string, string> {
+  return text(
+    "an address like redis://127.0.0.1:6379 or rediss://user:password@host/0",
+    /^rediss?:\/\/./,
+    (input) => (URL.canParse(input) && new URL(input).hostname !== "" ? input : undefined),
+  );
 }

@@ -16,7 +16,8 @@ export type HostTimeout =
   | "eventLoopDelayMs"
   | "instanceWaitMs"
   | "instanceIdleMs"
-  | "httpMs";
+  | "httpMs"
+  | "storeMs";
 
 export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs" | "totalMs";
 
@@ -159,6 +160,16 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     default: 10 * SECOND,
     meaning: "How long a request of a filter's own may take, to the last byte of its answer.",
     reason: "A client is waiting meanwhile; filters ask for less, mostly.",
+  },
+  storeMs: {
+    option: "store",
+    unit: "ms",
+    min: 1,
+    max: 1 * MINUTE,
+    default: 250,
+    meaning:
+      "How long a call of a store on a server may take, and the attempt to reach it; then it is `unavailable`.",
+    reason: "A server nearby answers within a millisecond; a client is waiting meanwhile.",
   },
 };
 

@@ -9,6 +9,7 @@ import { coreMetrics } from "./imports/metrics.ts";
 import { coreRandom } from "./imports/random.ts";
 import { coreRateLimit } from "./imports/rate-limit.ts";
 import { coreSecrets } from "./imports/secrets.ts";
+import { coreRemoteStore } from "./imports/remote-store.ts";
 import { coreStore } from "./imports/store.ts";
 import { levelOf, type Services } from "./services.ts";
 
@@ -100,12 +101,17 @@ export function coreImports(
     ...coreClock(services),
     ...coreRandom(memory),
     ...coreSecrets(memory, services),
-    ...coreStore(memory, services),
+    ...storeImports(memory, services),
     ...coreMetrics(memory, services),
-    ...coreRateLimit(memory, services),
     ...coreHttp(memory, services),
     ...coreWasi(memory, services),
   };
+}
+
+function storeImports(memory: () => GuestMemory, services: Services): CoreImports {
+  const { remote } = services.store;
+  if (remote !== undefined) return coreRemoteStore(memory, remote);
+  return { ...coreStore(memory, services), ...coreRateLimit(memory, services) };
 }
 
 /** What is not about a message: log and facts. */

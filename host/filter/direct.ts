@@ -23,6 +23,7 @@ import { GuestMemory, type Realloc } from "./guest-memory.ts";
 import { HeadAccess } from "./head-access.ts";
 import type { CoreImports } from "./imports/core.ts";
 import { WAITING } from "./imports/http-client.ts";
+import { STORED_ELSEWHERE } from "./imports/remote-store.ts";
 import { loadBodyDecision, loadBodyMode, loadChunkDecision, loadDecision } from "./lifting.ts";
 import { planOf } from "./plan.ts";
 import { Services } from "./services.ts";
@@ -71,7 +72,7 @@ export class DirectInstance implements Instance {
       exports["memory"] as WebAssembly.Memory,
       exports["cabi_realloc"] as unknown as Realloc,
     );
-    this.#core = coreOf(exports, waits(module));
+    this.#core = coreOf(exports, waits(module, host.store.remote !== undefined));
     this.#fuel = new Fuel(exports, limits.fuel);
     (exports[`${CALL}_initialize`] as (() => void) | undefined)?.();
   }
@@ -270,8 +271,10 @@ export function isDirect(module: WebAssembly.Module): boolean {
 }
 
 /** Whether a module has an import that may wait: its phases are then called in a way that lets them. */
-function waits(module: WebAssembly.Module): boolean {
-  return WebAssembly.Module.imports(module).some(({ module: from }) => WAITING.has(from));
+function waits(module: WebAssembly.Module, storedElsewhere: boolean): boolean {
+  return WebAssembly.Module.imports(module).some(
+    ({ module: from }) => WAITING.has(from) || (storedElsewhere && STORED_ELSEWHERE.includes(from)),
+  );
 }
 
 /** Of all that the host knows, what this module asks for, under the version that it asks for. */
@@ -288,4 +291,4 @@ function chosen(module: WebAssembly.Module, known: CoreImports): WebAssembly.Imp
 }
 
 const NO_LENT = undefined as never;
-const NO_SERVICES = { environment: [] } as never;
+const NO_SERVICES = { environment: [], store: { remote: undefined } } as never;

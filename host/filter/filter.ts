@@ -13,6 +13,7 @@ import { DirectInstance } from "./direct.ts";
 import { faultOf } from "./fault.ts";
 import { type GrantName, whyNotGranted } from "./grants.ts";
 import type { HttpLimits } from "./http-client.ts";
+import { STORED_ELSEWHERE } from "./imports/remote-store.ts";
 import { whyRefused } from "./plan.ts";
 import type { InstanceBudget } from "./budget.ts";
 import { InstancePool, type PoolLimits } from "./pool.ts";
@@ -133,6 +134,13 @@ async function maker(
 ): Promise<() => Instance> {
   const { limits, environment } = settings;
   if (artifact.direct) return () => new DirectInstance(artifact.main, host, limits, environment);
+  const elsewhere =
+    host.store.remote !== undefined && artifact.imports.find((name) => STORED_ELSEWHERE.includes(name));
+  if (typeof elsewhere === "string") {
+    throw new ArtifactRefused(
+      `filter ${settings.name} is composed of several components and imports ${elsewhere}, which such a filter can have only without store.server`,
+    );
+  }
   const script = await importScript(artifact);
   return () => new ReferenceInstance(script, artifact, host, limits, environment);
 }

@@ -1,4 +1,5 @@
-import type { Exchanged, Part, Space, Store, StoreFault } from "../store/store.ts";
+import type { CellRate, Exchanged, Part, Space, Store, StoreFault } from "../store/store.ts";
+import type { RemoteStore } from "../store/remote-store.ts";
 import type { CallTime } from "./call-time.ts";
 import type { FilterLimits } from "./contract.ts";
 
@@ -9,6 +10,15 @@ export interface StoreGrant {
   readonly space: Space;
   /** Where its allowances are. */
   readonly rates: Space;
+  /** The store on a server, which then stands in the place of the other one. */
+  readonly remote: RemoteGrant | undefined;
+}
+
+export interface RemoteGrant {
+  readonly store: RemoteStore;
+  /** The names of its spaces. */
+  readonly space: string;
+  readonly rates: string;
 }
 
 /** What one instance does with the store: its spaces, its limits, and the time of its call. Lifetimes and periods are in milliseconds. */
@@ -17,7 +27,11 @@ export class StoreAccess {
   readonly #limits: FilterLimits;
   readonly #time: CallTime;
 
+  /** Undefined where the store is this process's own. */
+  readonly remote: RemoteAccess | undefined;
+
   constructor(grant: StoreGrant, limits: FilterLimits, time: CallTime) {
+    this.remote = grant.remote === undefined ? undefined : new RemoteAccess(grant.remote, limits);
     this.#grant = grant;
     this.#limits = limits;
     this.#time = time;
@@ -59,13 +73,10 @@ export class StoreAccess {
 
   /** How many more could come at once now; below zero, in how many milliseconds it would be allowed. */
   take(key: Part, limit: number, periodMs: number, burst: number, cost: number): number | StoreFault {
-    if (limit < 1 || periodMs < 1 || burst < 1) return "bad-rate";
+    const rate = rateOf(limit, periodMs, burst, cost);
+    if (rate === undefined) return "bad-rate";
     if (this.#tooLarge(key)) return "too-large";
-    const interval = Math.max(1, Math.floor((periodMs * MS) / limit));
-    const rate = { interval, room: interval * burst, cost };
-    const left = this.#grant.store.take(this.#grant.rates, key, rate, this.#now);
-    if (typeof left === "string") return left;
-    return left >= 0 ? Math.min(left, COUNT_MAX) : -Math.min(Math.ceil(-left / MS), WAIT_MS_MAX);
+    return allowance(this.#grant.store.take(this.#grant.rates, key, rate, this.#now));
   }
 
   get #now(): number {
@@ -76,6 +87,75 @@ export class StoreAccess {
     const { storeKeyBytesMax, storeValueBytesMax } = this.#limits;
     return key.length > storeKeyBytesMax || (value !== undefined && value.length > storeValueBytesMax);
   }
+}
+
+/** The same with the store on a server: each call is waited for. Keys and values are copies, no views of a guest's memory. */
+export class RemoteAccess {
+  readonly #grant: RemoteGrant;
+  readonly #limits: FilterLimits;
+
+  constructor(grant: RemoteGrant, limits: FilterLimits) {
+    this.#grant = grant;
+    this.#limits = limits;
+  }
+
+  async get(key: Buffer): Promise<Uint8Array | undefined | StoreFault> {
+    return this.#tooLarge(key) ? "too-large" : await this.#grant.store.get(this.#grant.space, key);
+  }
+
+  async set(key: Buffer, value: Buffer, lifetimeMs: number): Promise<undefined | StoreFault> {
+    if (this.#tooLarge(key, value)) return "too-large";
+    return await this.#grant.store.set(this.#grant.space, key, value, lifetimeMs);
+  }
+
+  async delete(key: Buffer): Promise<undefined | StoreFault> {
+    return this.#tooLarge(key) ? "too-large" : await this.#grant.store.delete(this.#grant.space, key);
+  }
+
+  async compareAndSet(
+    key: Buffer,
+    expected: Buffer | undefined,
+    value: Buffer,
+    lifetimeMs: number,
+  ): Promise<Exchanged | StoreFault> {
+    if (this.#tooLarge(key, value)) return "too-large";
+    return await this.#grant.store.compareAndSet(this.#grant.space, key, expected, value, lifetimeMs);
+  }
+
+  async add(key: Buffer, amount: bigint, lifetimeMs: number): Promise<bigint | StoreFault> {
+    if (this.#tooLarge(key)) return "too-large";
+    return await this.#grant.store.add(this.#grant.space, key, amount, lifetimeMs);
+  }
+
+  async take(
+    key: Buffer,
+    limit: number,
+    periodMs: number,
+    burst: number,
+    cost: number,
+  ): Promise<number | StoreFault> {
+    const rate = rateOf(limit, periodMs, burst, cost);
+    if (rate === undefined) return "bad-rate";
+    if (this.#tooLarge(key)) return "too-large";
+    return allowance(await this.#grant.store.take(this.#grant.rates, key, rate));
+  }
+
+  #tooLarge(key: Buffer, value?: Buffer): boolean {
+    const { storeKeyBytesMax, storeValueBytesMax } = this.#limits;
+    return key.length > storeKeyBytesMax || (value !== undefined && value.length > storeValueBytesMax);
+  }
+}
+
+function rateOf(limit: number, periodMs: number, burst: number, cost: number): CellRate | undefined {
+  if (limit < 1 || periodMs < 1 || burst < 1) return undefined;
+  const interval = Math.max(1, Math.floor((periodMs * MS) / limit));
+  return { interval, room: interval * burst, cost };
+}
+
+/** In milliseconds, as far as the contract's numbers go. */
+function allowance(left: number | StoreFault): number | StoreFault {
+  if (typeof left === "string") return left;
+  return left >= 0 ? Math.min(left, COUNT_MAX) : -Math.min(Math.ceil(-left / MS), WAIT_MS_MAX);
 }
 
 /** The store's unit of time is a nanosecond. */

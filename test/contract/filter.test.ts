@@ -61,6 +61,7 @@ const HOST: HostServices = {
     store: new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     space: spaceOf("keys"),
     rates: spaceOf("rates"),
+    remote: undefined,
   },
   logEnabled: () => true,
   handlesLeaked: () => {},

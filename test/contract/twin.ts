@@ -84,6 +84,7 @@ class Recorder implements HostServices {
     store: new StillStore(SharedStore.memory(4 * 1_048_576), 1),
     space: spaceOf("keys"),
     rates: spaceOf("rates"),
+    remote: undefined,
   };
   lines: string[] = [];
 

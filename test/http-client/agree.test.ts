@@ -46,6 +46,7 @@ const HOST: HostServices = {
     store: new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
     space: spaceOf("nobody"),
     rates: spaceOf("nobody"),
+    remote: undefined,
   },
   metrics: new CustomMetrics().scope(
     "asks",

@@ -20,6 +20,7 @@ export interface ConfigParts {
   readonly timeouts?: Readonly<Record<string, string>>;
   readonly limits?: Readonly<Record<string, number | string>>;
   readonly workers?: number;
+  readonly store?: object;
   readonly log?: object;
   readonly forwarded?: object;
   readonly artifacts?: string;

@@ -22,14 +22,18 @@ export function coreRateLimit(memory: () => GuestMemory, services: Services): Co
         const period = Number(BigInt.asUintN(64, periodMs));
         const left = services.store.take(key, limit >>> 0, period, burst >>> 0, cost >>> 0);
         if (typeof left === "string") return storeFault(guest, left, out, out + 8);
-        const { view } = guest;
-        view.setUint8(out, 0);
-        view.setUint8(out + 8, left >= 0 ? 0 : 1);
-        if (left >= 0) view.setUint32(out + 16, left, true);
-        else view.setBigUint64(out + 16, BigInt(-left), true);
+        storeVerdict(guest, left, out);
       },
     },
   };
+}
+
+/** How many more could come at once; below zero, in how many milliseconds it would be allowed. */
+export function storeVerdict({ view }: GuestMemory, left: number, out: number): void {
+  view.setUint8(out, 0);
+  view.setUint8(out + 8, left >= 0 ? 0 : 1);
+  if (left >= 0) view.setUint32(out + 16, left, true);
+  else view.setBigUint64(out + 16, BigInt(-left), true);
 }
 
 export function referenceRateLimit(services: Services): Record<string, Record<string, unknown>> {

@@ -134,7 +134,7 @@ export function storeFault(guest: GuestMemory, fault: StoreFault, out: number, a
   if (sentence !== undefined) guest.storeUtf8(sentence, at + 4);
 }
 
-function storeExchanged(guest: GuestMemory, result: Exchanged | StoreFault, out: number): void {
+export function storeExchanged(guest: GuestMemory, result: Exchanged | StoreFault, out: number): void {
   if (typeof result === "string" && result !== STORED) return storeFault(guest, result, out, out + 4);
   guest.view.setUint8(out, 0);
   guest.view.setUint8(out + 4, result === STORED ? 0 : 1);
@@ -142,13 +142,13 @@ function storeExchanged(guest: GuestMemory, result: Exchanged | StoreFault, out:
 }
 
 /** option<list<u8>>. */
-function storeOption(guest: GuestMemory, value: Uint8Array | undefined, out: number): void {
+export function storeOption(guest: GuestMemory, value: Uint8Array | undefined, out: number): void {
   guest.view.setUint8(out, value === undefined ? 0 : 1);
   if (value !== undefined) guest.storeBytes(value, out + 4);
 }
 
 /** Milliseconds; infinite without a bound. */
-function lifetimeOf(tag: number, ms: bigint): number {
+export function lifetimeOf(tag: number, ms: bigint): number {
   if (tag === 0) return Number.POSITIVE_INFINITY;
   // Beyond the half of what it holds, a u64 comes as a number below zero.
   if (tag === 1) return Number(ms < 0n ? BigInt.asUintN(64, ms) : ms);

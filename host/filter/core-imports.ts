@@ -9,7 +9,7 @@ import { coreMetrics } from "./imports/metrics.ts";
 import { coreRandom } from "./imports/random.ts";
 import { coreRateLimit } from "./imports/rate-limit.ts";
 import { coreSecrets } from "./imports/secrets.ts";
-import { coreRemoteStore } from "./imports/remote-store.ts";
+import { coreRemoteRateLimit, coreRemoteStore } from "./imports/remote-store.ts";
 import { coreStore } from "./imports/store.ts";
 import { levelOf, type Services } from "./services.ts";
 
@@ -110,7 +110,8 @@ export function coreImports(
 
 function storeImports(memory: () => GuestMemory, services: Services): CoreImports {
   const { remote } = services.store;
-  if (remote !== undefined) return coreRemoteStore(memory, remote);
+  if (remote !== undefined)
+    return { ...coreRemoteStore(memory, remote), ...coreRemoteRateLimit(memory, remote) };
   return { ...coreStore(memory, services), ...coreRateLimit(memory, services) };
 }
 

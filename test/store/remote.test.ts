@@ -1,4 +1,5 @@
 /** The store on a server: the same to filters, and shared by hosts. */
+import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { request } from "../support/raw-client.ts";
 import { component, startHost, type TestHost } from "../support/test-host.ts";
@@ -8,14 +9,13 @@ import { RemoteStore } from "../../host/store/remote-store.ts";
 import { hasRedisServer, INSTALL, RedisServer } from "./redis-server.ts";
 
 const there = hasRedisServer();
-const suite = describe.skipIf(!there && process.env["CI"] === undefined);
 
-suite(`a store on a server (needs: ${INSTALL})`, () => {
+describe.skipIf(!there && process.env["CI"] === undefined)(`a store on a server (needs: ${INSTALL})`, () => {
   let server: RedisServer;
   let upstream: Upstream;
 
   beforeAll(async () => {
-    expect(there, `redis-server is missing: ${INSTALL}`).toBe(true);
+    assert(there, `redis-server is missing: ${INSTALL}`);
     server = await RedisServer.start();
     upstream = await Upstream.start(({ head }) => ok(head.all("x-called").join("\n")));
   });
@@ -144,7 +144,8 @@ suite(`a store on a server (needs: ${INSTALL})`, () => {
     await waitFor("the store", async () => (await told(at))[0]?.startsWith("Ok") === true);
     await own.end();
     await waitFor("its absence", async () => (await told(at))[0] === "Err(Error::Unavailable)");
-    await at.lines("of the loss", (line) => line.msg === "the store's server is lost");
+    const [lost] = await at.lines("of the loss", (line) => line.msg === "the store's server is lost");
+    expect(lost).toMatchObject({ level: 40, detail: expect.any(String) as string });
     await own.begin();
     await waitFor("its return", async () => (await told(at))[0]?.startsWith("Ok") === true);
     await at.lines("of the return", (line) => line.msg === "the store's server is there");

@@ -4,16 +4,12 @@ import type { CoreImports } from "./core.ts";
 import { storeVerdict } from "./rate-limit.ts";
 import { lifetimeOf, storeExchanged, storeFault, storeOption } from "./store.ts";
 
-/** `store` and `rate-limit`, lowered by hand, where the store is on a server: to the guest they are calls that take a while. */
+/** `store`, lowered by hand, where it is on a server: to the guest its functions are calls that take a while. */
 export function coreRemoteStore(memory: () => GuestMemory, store: RemoteAccess): CoreImports {
-  const copied = (at: number, length: number): Buffer => {
-    const { buffer, byteOffset, byteLength } = memory().copy(at, length);
-    return Buffer.from(buffer, byteOffset, byteLength);
-  };
   return {
     "sluice:filter/store@0.1.0": {
       get: waiting(async (at: number, length: number, out: number) => {
-        const found = await store.get(copied(at, length));
+        const found = await store.get(copied(memory(), at, length));
         const guest = memory();
         if (typeof found === "string") return storeFault(guest, found, out, out + 4);
         guest.view.setUint8(out, 0);
@@ -30,11 +26,15 @@ export function coreRemoteStore(memory: () => GuestMemory, store: RemoteAccess):
           out: number,
         ) => {
           const lifetime = lifetimeOf(life, ms);
-          done(memory, await store.set(copied(at, length), copied(from, size), lifetime), out);
+          done(
+            memory,
+            await store.set(copied(memory(), at, length), copied(memory(), from, size), lifetime),
+            out,
+          );
         },
       ),
       delete: waiting(async (at: number, length: number, out: number) => {
-        done(memory, await store.delete(copied(at, length)), out);
+        done(memory, await store.delete(copied(memory(), at, length)), out);
       }),
       "compare-and-set": waiting(
         async (
@@ -49,12 +49,12 @@ export function coreRemoteStore(memory: () => GuestMemory, store: RemoteAccess):
           ms: bigint,
           out: number,
         ) => {
-          const expected = hasExpected === 0 ? undefined : copied(expectedAt, expectedLength);
+          const expected = hasExpected === 0 ? undefined : copied(memory(), expectedAt, expectedLength);
           const lifetime = lifetimeOf(life, ms);
           const result = await store.compareAndSet(
-            copied(at, length),
+            copied(memory(), at, length),
             expected,
-            copied(from, size),
+            copied(memory(), from, size),
             lifetime,
           );
           storeExchanged(memory(), result, out);
@@ -62,7 +62,7 @@ export function coreRemoteStore(memory: () => GuestMemory, store: RemoteAccess):
       ),
       add: waiting(
         async (at: number, length: number, amount: bigint, life: number, ms: bigint, out: number) => {
-          const result = await store.add(copied(at, length), amount, lifetimeOf(life, ms));
+          const result = await store.add(copied(memory(), at, length), amount, lifetimeOf(life, ms));
           const guest = memory();
           if (typeof result === "string") return storeFault(guest, result, out, out + 8);
           guest.view.setUint8(out, 0);
@@ -70,6 +70,12 @@ export function coreRemoteStore(memory: () => GuestMemory, store: RemoteAccess):
         },
       ),
     },
+  };
+}
+
+/** The same of `rate-limit`. */
+export function coreRemoteRateLimit(memory: () => GuestMemory, store: RemoteAccess): CoreImports {
+  return {
     "sluice:filter/rate-limit@0.1.0": {
       take: waiting(
         async (
@@ -82,7 +88,13 @@ export function coreRemoteStore(memory: () => GuestMemory, store: RemoteAccess):
           out: number,
         ) => {
           const period = Number(BigInt.asUintN(64, periodMs));
-          const left = await store.take(copied(at, length), limit >>> 0, period, burst >>> 0, cost >>> 0);
+          const left = await store.take(
+            copied(memory(), at, length),
+            limit >>> 0,
+            period,
+            burst >>> 0,
+            cost >>> 0,
+          );
           const guest = memory();
           if (typeof left === "string") return storeFault(guest, left, out, out + 8);
           storeVerdict(guest, left, out);
@@ -97,6 +109,12 @@ export const STORED_ELSEWHERE: readonly string[] = [
   "sluice:filter/store@0.1.0",
   "sluice:filter/rate-limit@0.1.0",
 ];
+
+/** Bytes that stay what they are while the guest waits. */
+function copied(guest: GuestMemory, at: number, length: number): Buffer {
+  const { buffer, byteOffset, byteLength } = guest.copy(at, length);
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
 
 function done(
   memory: () => GuestMemory,

@@ -6,6 +6,7 @@
  *   npm run --silent bench -- --json
  */
 import { parseArgs } from "node:util";
+import { measureBodies, printBodies } from "./body.ts";
 import { measureCalls, printCalls } from "./call.ts";
 import { measureFuel, printFuel } from "./fuel.ts";
 import { measureHostFunctions, printHostFunctions } from "./host-functions.ts";
@@ -22,6 +23,9 @@ buildProbe();
 const call = await measureCalls(values.quick);
 keepReport("call", call);
 if (!values.json) printCalls(call);
+const body = await measureBodies(values.quick);
+keepReport("body", body);
+if (!values.json) printBodies(body);
 const fuel = await measureFuel(values.quick);
 keepReport("fuel", fuel);
 if (!values.json) printFuel(fuel);
@@ -33,4 +37,4 @@ if (proxy !== undefined) {
   keepReport("proxy", proxy);
   if (!values.json) printProxies(proxy);
 }
-if (values.json) console.log(JSON.stringify({ call, hostFunctions, fuel, proxy }, null, 2));
+if (values.json) console.log(JSON.stringify({ call, body, hostFunctions, fuel, proxy }, null, 2));

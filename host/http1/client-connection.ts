@@ -123,6 +123,7 @@ export class ClientConnection implements BodySink {
       this.#rest = undefined;
       this.#body(rest);
     }
+    if (this.#halfClosed) this.#nothingFollows();
     if (!this.#wanted) return;
     this.#bodyDeadline = this.#decoder.done ? 0 : Date.now() + this.#world.limits.bodyMs;
     this.socket.resume();
@@ -287,7 +288,7 @@ export class ClientConnection implements BodySink {
   }
 
   #begin({ head, facts, close }: ReadRequest, address: string, rest: Buffer | undefined): void {
-    if (close) this.closing = true;
+    if (close || (this.#halfClosed && rest === undefined)) this.closing = true;
     if (this.#world.parser.chunked) this.#decoder.beginChunked();
     else this.#decoder.beginLength(Math.max(facts.contentLength, 0));
     this.#state = EXCHANGE;
@@ -364,11 +365,21 @@ export class ClientConnection implements BodySink {
   /** The client sends no more. It may still read: its answer comes, if it does not take too long. */
   #ended(): void {
     if (this.#state === EXCHANGE) {
-      if (!this.#decoder.done) return this.#gone("the client broke off in its request");
+      // An end is told while the socket is paused, too, and what is not decoded yet may be the whole body.
+      if (!this.#decoder.done && this.#rest === undefined)
+        return this.#gone("the client broke off in its request");
       this.#halfClosed = true;
       if (this.#rest === undefined) this.closing = true;
       this.#deadline = Date.now() + this.#world.limits.halfClosedMs;
     } else if (this.#state !== TAKEN) this.socket.end();
+  }
+
+  /** What came before the client closed its side is decoded. The next sweep tells what is missing: others are at work here. */
+  #nothingFollows(): void {
+    if (this.#rest === undefined) this.closing = true;
+    const missing = this.#state === EXCHANGE && !this.#decoder.done;
+    // Of a body that is broken something else has been told already.
+    if (missing && this.#deadline !== 0) this.#deadline = Date.now();
   }
 
   #drained(): void {

@@ -27,7 +27,8 @@ let answer: (arrival: Arrival) => Promise<void>;
 
 beforeAll(async () => {
   upstream = await Upstream.start((arrival) => answer(arrival));
-  host = await startProxy(upstream);
+  // Clients close their side here, and are to be answered however busy the machine is.
+  host = await startProxy(upstream, { timeouts: { "client-half-closed": "30s" } });
 });
 
 afterAll(async () => {

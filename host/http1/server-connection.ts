@@ -107,6 +107,8 @@ export class ServerConnection implements BodySink, HeadSink, ReadSink {
   #paused = false;
   /** Bytes of a body that came while paused. */
   #stalled: Buffer | undefined;
+  /** The server ended its side meanwhile: a stream's end is told while it is paused, too. */
+  #endHeard = false;
   /** A response has ended, and the bytes that came with it have not all been looked at. */
   #complete = false;
   #closed = false;
@@ -204,7 +206,10 @@ export class ServerConnection implements BodySink, HeadSink, ReadSink {
     const stalled = this.#stalled;
     this.#stalled = undefined;
     this.#socket.resume();
-    if (stalled !== undefined) this.#body(stalled, 0);
+    if (stalled === undefined) return;
+    this.#body(stalled, 0);
+    if (this.#endHeard) this.#ended();
+    if (this.#closed) this.#lost();
   }
 
   /** Nobody waits for the answer any more. */
@@ -339,6 +344,10 @@ export class ServerConnection implements BodySink, HeadSink, ReadSink {
   }
 
   #ended(): void {
+    if (this.#stalled !== undefined && this.#owner !== undefined) {
+      this.#endHeard = true;
+      return;
+    }
     if (this.#owner !== undefined && this.#responded && this.#decoder.untilEnd) this.bodyEnded(NONE);
     this.#socket.destroy();
   }
@@ -355,6 +364,11 @@ export class ServerConnection implements BodySink, HeadSink, ReadSink {
     if (this.#closed) return;
     this.#closed = true;
     this.#keeper.gone(this);
+    // What came before is looked at before.
+    if (this.#stalled === undefined) this.#lost();
+  }
+
+  #lost(): void {
     const owner = this.#owner;
     this.#owner = undefined;
     if (owner === undefined) return;

@@ -40,7 +40,7 @@ async function halfClosed(bytes: string): Promise<Waiting> {
 interface Waiting extends AsyncDisposable {
   readonly upstream: Upstream;
   readonly client: RawClient;
-  release(): void;
+  readonly release: () => void;
 }
 
 for (const [name, bytes] of Object.entries(BODIES)) {

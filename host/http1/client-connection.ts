@@ -207,13 +207,11 @@ export class ClientConnection implements BodySink {
   bodyChunk(chunk: Buffer): void {
     const client = this.#client;
     if (client === undefined) return;
-    if (this.#bodyDeadline !== 0) this.#bodyDeadline = Date.now() + this.#world.limits.bodyMs;
+    const { bodyMs, bodyBytesMax } = this.#world.limits;
+    if (this.#bodyDeadline !== 0) this.#bodyDeadline = Date.now() + bodyMs;
     client.requestBytes += chunk.length;
-    if (client.requestBytes > this.#world.limits.bodyBytesMax) {
-      return this.#broken(
-        new Failure("BODY_TOO_LARGE", `more than ${this.#world.limits.bodyBytesMax} bytes`),
-      );
-    }
+    if (client.requestBytes > bodyBytesMax)
+      return this.#broken(new Failure("BODY_TOO_LARGE", `more than ${bodyBytesMax} bytes`));
     client.owner?.clientSent(chunk);
   }
 
@@ -377,9 +375,8 @@ export class ClientConnection implements BodySink {
   /** What came before the client closed its side is decoded. The next sweep tells what is missing: others are at work here. */
   #nothingFollows(): void {
     if (this.#rest === undefined) this.closing = true;
-    const missing = this.#state === EXCHANGE && !this.#decoder.done;
     // Of a body that is broken something else has been told already.
-    if (missing && this.#deadline !== 0) this.#deadline = Date.now();
+    if (this.#state === EXCHANGE && !this.#decoder.done && this.#deadline !== 0) this.#deadline = Date.now();
   }
 
   #drained(): void {

@@ -193,7 +193,8 @@ function ready(bytes: Uint8Array, config: object): Instance {
   return instance;
 }
 
-async function modules(filter: string): Promise<{ metered: Uint8Array; plain: Uint8Array }> {
+/** The main module of a filter, with fuel and without, bounded alike. */
+export async function modules(filter: string): Promise<{ metered: Uint8Array; plain: Uint8Array }> {
   const { files } = await transpileBytes(readFileSync(join(FILTERS_DIRECTORY, `${filter}.wasm`)), {
     name: "component",
     instantiation: "sync",

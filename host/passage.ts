@@ -13,6 +13,7 @@ import {
   Trailers,
   UNKNOWN,
 } from "./message.ts";
+import { Outlet } from "./outlet.ts";
 import { type Stage, stageOf, type Way } from "./stage.ts";
 
 /**
@@ -54,20 +55,13 @@ export class Passage {
   #touched = false;
   /** Whether one has it chunk by chunk, and may change its length with any of them. */
   #streamed = false;
-  /** The head has left. */
-  #left = false;
-  /** What has come through before the head could leave. */
-  #out: HeldBody | undefined;
+  readonly #outlet: Outlet;
   /** A call waits for its instance. */
   #waits = false;
   #moving = false;
   #over = false;
-  /** The receiver has no room. */
-  #full = false;
   /** The sender has been asked to pause, or has not been asked to begin. */
   #paused: boolean;
-  /** The receiver is there. */
-  #open: boolean;
 
   /** `filters`: in the order of requests; a response passes them in reverse. */
   constructor(
@@ -87,7 +81,7 @@ export class Passage {
     this.#bodied = length !== 0;
     const { inward } = direction;
     this.#paused = inward;
-    this.#open = !inward;
+    this.#outlet = new Outlet(inward, owner);
     const stages = filters.map((filter, at) => stageOf(filter, at, inward));
     this.#stages = inward ? stages : stages.toReversed();
   }
@@ -138,9 +132,7 @@ export class Passage {
 
   /** The receiver has room again, or is there. */
   drained(): void {
-    this.#full = false;
-    this.#open = true;
-    this.#flush();
+    this.#outlet.drained();
     this.#beckon();
   }
 
@@ -150,13 +142,13 @@ export class Passage {
     this.#work.length = 0;
     this.#entry.length = 0;
     this.#gathered = undefined;
-    this.#out = undefined;
+    this.#outlet.take();
   }
 
   /** Whether there is somebody to take what comes. */
   get room(): boolean {
     if (this.#over) return true;
-    return !this.#waits && !this.#full && (this.#gathered !== undefined || (this.#left && this.#open));
+    return !this.#waits && !this.#outlet.full && (this.#gathered !== undefined || this.#outlet.flows);
   }
 
   /** Goes on with what is furthest ahead, until there is nothing or something has to be waited for. */
@@ -269,11 +261,7 @@ export class Passage {
       const stage = this.#stages[this.#at] as Stage;
       this.#gathered.push(chunk);
       if (this.#gathered.length > stage.bytesMax) this.#refuse(stage);
-    } else if (this.#left && this.#open && this.#out === undefined) this.#give(chunk);
-    else {
-      this.#out ??= new HeldBody();
-      this.#out.push(chunk);
-    }
+    } else this.#outlet.push(chunk);
   }
 
   #moveEnd(): void {
@@ -312,13 +300,13 @@ export class Passage {
   /** The head leaves when it has come through. Of a message that is here as a whole, all leaves at once. */
   #leave(): void {
     const through = this.#ended && this.#endAt === this.#stages.length;
-    if (!this.#left) {
+    if (!this.#outlet.left) {
       if (this.#at < this.#stages.length || (this.#ended && !through)) return;
-      this.#left = true;
+      this.#outlet.leave();
       if (through) return this.#leaveWhole();
       this.#passed(this.#streamed ? UNKNOWN : AS_IT_CAME, undefined);
     }
-    this.#flush();
+    this.#outlet.flush();
     if (!through || this.#over) return;
     this.#over = true;
     if (this.#way.inward) this.#owner.requestEnded(this.#trailers.fields);
@@ -327,7 +315,7 @@ export class Passage {
 
   #leaveWhole(): void {
     this.#over = true;
-    const body = this.#out ?? new HeldBody();
+    const body = this.#outlet.take() ?? new HeldBody();
     body.trailers = this.#trailers.fields;
     if (!this.#touched)
       return this.#passed(AS_IT_CAME, this.#length === 0 && this.#way.inward ? undefined : body);
@@ -337,18 +325,6 @@ export class Passage {
   #passed(framing: number, body: HeldBody | undefined): void {
     if (this.#way.inward) this.#owner.requestPassed(framing, body);
     else this.#owner.responsePassed(this.#head as ResponseHead, framing, body);
-  }
-
-  #flush(): void {
-    const out = this.#out;
-    if (out === undefined || !this.#left || !this.#open) return;
-    this.#out = undefined;
-    for (const chunk of out.chunks) this.#give(chunk);
-  }
-
-  #give(chunk: Buffer): void {
-    const room = this.#way.inward ? this.#owner.requestChunk(chunk) : this.#owner.responseChunk(chunk);
-    if (!room) this.#full = true;
   }
 
   /** Lets the sender go on, when it waits and need not. */

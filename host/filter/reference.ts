@@ -21,23 +21,20 @@ import {
 import { type Exhausted, Fuel, isMetered } from "./fuel.ts";
 import { checkReply, HeadAccess } from "./head-access.ts";
 import {
-  type JcoField,
-  LentTrailers,
-  Request,
-  Response,
-  referenceImports,
-  textOf,
-} from "./reference-imports.ts";
+  bufferOf,
+  type JcoBodyDecision,
+  type JcoChunkDecision,
+  type JcoDecision,
+  type JcoExchange,
+  type JcoFilter,
+  type JcoPlan,
+  type JcoReply,
+  type LinkedScript,
+  liftedPlan,
+  settled,
+} from "./reference-exports.ts";
+import { LentTrailers, Request, Response, referenceImports, textOf } from "./reference-imports.ts";
 import { Services } from "./services.ts";
-
-/** A component's JavaScript as jco writes it with `instantiation: 'sync'`. */
-export interface LinkedScript {
-  instantiate(
-    coreModule: (name: string) => WebAssembly.Module,
-    imports: Record<string, Record<string, unknown>>,
-    instantiateCore: (module: WebAssembly.Module, imports: WebAssembly.Imports) => WebAssembly.Instance,
-  ): { readonly filter: JcoFilter };
-}
 
 /** The script has to be imported once before instances can be made of it at once. */
 export async function importScript(artifact: Artifact): Promise<LinkedScript> {
@@ -94,16 +91,7 @@ export class ReferenceInstance implements Instance {
       throw new ConfigRefused(this.#services.secrets.redacted(error));
     }
     this.#services.flush();
-    const { phases } = plan;
-    return {
-      request: phases.request === true,
-      requestTrailers: phases.requestTrailers === true,
-      response: phases.response === true,
-      responseTrailers: phases.responseTrailers === true,
-      end: phases.end === true,
-      requestBody: bodyMode(plan.requestBody),
-      responseBody: bodyMode(plan.responseBody),
-    };
+    return liftedPlan(plan);
   }
 
   open(facts: ExchangeFacts): void {
@@ -252,72 +240,3 @@ export class ReferenceInstance implements Instance {
 
 /** Each module of a component has memory and fuel of its own, so that their number is what bounds the sum. */
 const MODULES_MAX = 16;
-
-/** jco gives promises for the phases of components that may wait. */
-function settled<From, To>(result: Awaitable<From>, lift: (result: From) => To): Awaitable<To> {
-  return result instanceof Promise ? result.then(lift) : lift(result);
-}
-
-interface JcoFilter {
-  configure(config: string): JcoPlan;
-  Exchange: new () => JcoExchange;
-}
-
-interface JcoPlan {
-  readonly phases: {
-    readonly request?: boolean;
-    readonly requestTrailers?: boolean;
-    readonly response?: boolean;
-    readonly responseTrailers?: boolean;
-    readonly end?: boolean;
-  };
-  readonly requestBody: JcoBodyMode;
-  readonly responseBody: JcoBodyMode;
-}
-
-type JcoBodyMode =
-  | { readonly tag: "none" }
-  | { readonly tag: "stream" }
-  | { readonly tag: "buffered"; readonly val: number };
-
-interface JcoExchange extends Disposable {
-  onRequest(head: Request): Awaitable<JcoDecision>;
-  onRequestChunk(chunk: Uint8Array, position: JcoPosition): Awaitable<JcoChunkDecision>;
-  onRequestBody(head: Request, body: Uint8Array): Awaitable<JcoBodyDecision>;
-  onRequestTrailers(trailers: LentTrailers): Awaitable<JcoDecision>;
-  onResponse(head: Response): Awaitable<JcoDecision>;
-  onResponseChunk(chunk: Uint8Array, position: JcoPosition): Awaitable<JcoChunkDecision>;
-  onResponseBody(head: Response, body: Uint8Array): Awaitable<JcoBodyDecision>;
-  onResponseTrailers(trailers: LentTrailers): Awaitable<JcoDecision>;
-  onEnd(outcome: object): Awaitable<void>;
-}
-
-type JcoPosition = "more" | "last";
-
-type JcoDecision = { readonly tag: "proceed" } | { readonly tag: "reply"; readonly val: JcoReply };
-
-type JcoChunkDecision =
-  | { readonly tag: "pass" }
-  | { readonly tag: "hold" }
-  | { readonly tag: "reset" }
-  | { readonly tag: "replace"; readonly val: Uint8Array }
-  | { readonly tag: "reply"; readonly val: JcoReply };
-
-type JcoBodyDecision =
-  | { readonly tag: "pass" }
-  | { readonly tag: "replace"; readonly val: Uint8Array }
-  | { readonly tag: "reply"; readonly val: JcoReply };
-
-interface JcoReply {
-  readonly status: number;
-  readonly headers: JcoField[];
-  readonly body: Uint8Array;
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function bodyMode(mode: JcoBodyMode): Plan["requestBody"] {
-  return mode.tag === "buffered" ? { kind: "buffered", bytesMax: mode.val } : { kind: mode.tag };
-}

@@ -24,7 +24,8 @@ import {
 import { DirectInstance } from "../../host/filter/direct.ts";
 import { Secrets } from "../../host/filter/secrets.ts";
 import { faultOf } from "../../host/filter/fault.ts";
-import { importScript, type LinkedScript, ReferenceInstance } from "../../host/filter/reference.ts";
+import { importScript, ReferenceInstance } from "../../host/filter/reference.ts";
+import type { LinkedScript } from "../../host/filter/reference-exports.ts";
 import type { StoreGrant } from "../../host/filter/store-access.ts";
 import { CustomMetrics, type CustomSnapshot, type MetricScope } from "../../host/ops/custom-metrics.ts";
 import { SharedStore, spaceOf } from "../../host/store/shared-store.ts";

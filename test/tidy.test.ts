@@ -20,7 +20,7 @@ describe("imports point one way", () => {
     ["outgoing.ts", "own-reply.ts"],
     ["router.ts", "chain.ts", "upstream.ts"],
     ["passage.ts"],
-    ["borrowing.ts", "stage.ts"],
+    ["borrowing.ts", "outlet.ts", "stage.ts"],
     ["server.ts"],
     ["forwarding.ts"],
     [

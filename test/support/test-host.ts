@@ -107,6 +107,8 @@ export function configOf(parts: ConfigParts, folder: string = tmpdir()): Config 
     artifacts: ARTIFACTS,
     routes: [{ upstream: "main" }],
     ...parts,
+    // A machine that is busy with other things is no reason to refuse a test's requests.
+    timeouts: { "event-loop-delay": "1m", ...parts.timeouts },
   };
   // JSON is YAML.
   return parseConfig(JSON.stringify(whole), join(folder, "sluice.yaml"), process.env);

@@ -10,6 +10,8 @@ import { measureBodies, printBodies } from "./body.ts";
 import { measureCalls, printCalls } from "./call.ts";
 import { measureFuel, printFuel } from "./fuel.ts";
 import { measureHostFunctions, printHostFunctions } from "./host-functions.ts";
+import { measureHttpClient, printHttpClient } from "./http-client.ts";
+import { measurePhases, printPhases } from "./phases.ts";
 import { measureProxies, printProxies } from "./proxy.ts";
 import { cleanUpAtExit } from "./support/child.ts";
 import { buildProbe } from "./support/filters.ts";
@@ -26,15 +28,22 @@ if (!values.json) printCalls(call);
 const body = await measureBodies(values.quick);
 keepReport("body", body);
 if (!values.json) printBodies(body);
+const phases = await measurePhases(values.quick);
+keepReport("phases", phases);
+if (!values.json) printPhases(phases);
 const fuel = await measureFuel(values.quick);
 keepReport("fuel", fuel);
 if (!values.json) printFuel(fuel);
 const hostFunctions = await measureHostFunctions(values.quick);
 keepReport("host-functions", hostFunctions);
 if (!values.json) printHostFunctions(hostFunctions);
+const httpClient = await measureHttpClient(values.quick);
+keepReport("http-client", httpClient);
+if (!values.json) printHttpClient(httpClient);
 const proxy = await measureProxies({ quick: values.quick, rows: [], proxies: [], rounds: 0 });
 if (proxy !== undefined) {
   keepReport("proxy", proxy);
   if (!values.json) printProxies(proxy);
 }
-if (values.json) console.log(JSON.stringify({ call, body, hostFunctions, fuel, proxy }, null, 2));
+if (values.json)
+  console.log(JSON.stringify({ call, body, phases, hostFunctions, httpClient, fuel, proxy }, null, 2));

@@ -24,6 +24,8 @@ describe("a whole file", () => {
         eventLoopDelayMs: 500,
         instanceWaitMs: 1_000,
         instanceIdleMs: 60_000,
+        httpMs: 10_000,
+        storeMs: 250,
       },
       limits: {
         clientHeadBytesMax: 16_384,
@@ -51,6 +53,9 @@ describe("a whole file", () => {
         instanceExchangesMax: 1_000_000,
         instanceBytesMax: 8_388_608,
         failureLinesMax: 10,
+        httpInFlightMax: 64,
+        httpRequestBytesMax: 1_048_576,
+        httpResponseBytesMax: 1_048_576,
       },
       forwarded: { mode: "x-forwarded", trusted: [] },
       upstreams: [
@@ -96,7 +101,7 @@ describe("a whole file", () => {
           serverTiming: false,
         },
       ],
-      store: { sizeBytes: 67_108_864 },
+      store: { sizeBytes: 67_108_864, server: null },
       secrets: [],
     });
   });

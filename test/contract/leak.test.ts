@@ -9,7 +9,10 @@ import { LIMITS } from "./twin.ts";
 class Guest {
   leaked = 0;
   readonly #services = new Services(
-    { handlesLeaked: (count: number) => (this.leaked += count) } as unknown as HostServices,
+    {
+      handlesLeaked: (count: number) => (this.leaked += count),
+      store: { remote: undefined },
+    } as unknown as HostServices,
     LIMITS,
     [],
   );

@@ -51,7 +51,7 @@ test("a connection beyond limits.connections is reset, and the next one is taken
 test("a worker that is late sheds load and serves the rest, and all of it when the load has gone", async () => {
   const { host } = await path(undefined, {
     timeouts: { "event-loop-delay": "10ms" },
-    filters: { trap: { component: component("trap") } },
+    filters: { trap: { component: component("trap"), limits: { fuel: 2_000_000_000 } } },
     routes: [{ match: { path: "/busy" }, filters: ["trap"], upstream: "main" }, { upstream: "main" }],
   });
   const shed = (): Promise<number> => host.metric('sluice_failures_total{code="HOST_OVERLOADED"}');

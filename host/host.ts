@@ -1,11 +1,21 @@
 import { readFileSync } from "node:fs";
 import { formatAddress } from "./config/address.ts";
-import type { Address, Config, FilterConfig, Json } from "./config/config.ts";
+import type { Address, Config, FilterConfig, Json, LogLevel } from "./config/config.ts";
+import type { Problem } from "./config/problem.ts";
+import type { TrialView } from "./trial/trial.ts";
 import { readGranted, SecretRefused } from "./config/secret-source.ts";
 import { Certificates } from "./control/certificates.ts";
 import {
+  type ArtifactView,
+  type ChangeResult,
+  type ConfigView,
   type Control,
+  type Differences,
+  type Explanation,
+  type GenerationView,
   Refusal,
+  type RefusedRequest,
+  type WorkerView,
   type RefusalCode,
   type Status,
   type SwapRequest,
@@ -27,7 +37,7 @@ import type { ListenerMaterial, UpstreamMaterial } from "./tls/material.ts";
 import { readUpstream } from "./tls/pem-file.ts";
 
 /** What a change did to one filter. */
-type Change = Omit<SwapResult, "generation" | "durationMs">;
+type Change = Omit<SwapResult, "generation" | "durationMs" | "changes">;
 
 /**
  * A running proxy: workers that serve a generation, and the changes from one to the next. It carries no traffic itself.
@@ -146,13 +156,16 @@ export class Host implements Control {
           phases: prepared?.phases ?? [],
           onFailure: filter.onFailure,
           quarantined: quarantined.get(filter.name) ?? 0,
+          trial: null,
         };
       }),
       routes: this.#config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),
       upstreams: this.#config.upstreams.map(({ name, servers }) => ({
         name,
         servers: servers.map(({ origin }) => origin),
+        drained: [],
       })),
+      file: { path: null, differs: false, problems: [], refusal: null },
     };
   }
 
@@ -184,17 +197,75 @@ export class Host implements Control {
     return this.#exposition.render(await this.#fleet.snapshots(), facts);
   }
 
+  workers(): Promise<readonly WorkerView[]> {
+    throw new Refusal("HOST_UNAVAILABLE", "workers");
+  }
+  diffSwap(): Promise<Differences> {
+    throw new Refusal("HOST_UNAVAILABLE", "diffSwap");
+  }
+  promote(): Promise<ChangeResult> {
+    throw new Refusal("HOST_UNAVAILABLE", "promote");
+  }
+  endTrial(): Promise<ChangeResult> {
+    throw new Refusal("HOST_UNAVAILABLE", "endTrial");
+  }
+  trial(): Promise<TrialView | undefined> {
+    throw new Refusal("HOST_UNAVAILABLE", "trial");
+  }
+  rollback(): Promise<ChangeResult> {
+    throw new Refusal("HOST_UNAVAILABLE", "rollback");
+  }
+  generations(): Promise<readonly GenerationView[]> {
+    throw new Refusal("HOST_UNAVAILABLE", "generations");
+  }
+  config(): ConfigView {
+    throw new Refusal("HOST_UNAVAILABLE", "config");
+  }
+  validate(): readonly Problem[] {
+    throw new Refusal("HOST_UNAVAILABLE", "validate");
+  }
+  diff(): Promise<Differences> {
+    throw new Refusal("HOST_UNAVAILABLE", "diff");
+  }
+  apply(): Promise<ChangeResult> {
+    throw new Refusal("HOST_UNAVAILABLE", "apply");
+  }
+  drainServer(): Promise<ChangeResult> {
+    throw new Refusal("HOST_UNAVAILABLE", "drainServer");
+  }
+  setWeight(): Promise<ChangeResult> {
+    throw new Refusal("HOST_UNAVAILABLE", "setWeight");
+  }
+  artifacts(): Promise<readonly ArtifactView[]> {
+    throw new Refusal("HOST_UNAVAILABLE", "artifacts");
+  }
+  collectArtifacts(): Promise<readonly string[]> {
+    throw new Refusal("HOST_UNAVAILABLE", "collectArtifacts");
+  }
+  get logLevel(): LogLevel {
+    return this.#config.log.level;
+  }
+  setLogLevel(): Promise<void> {
+    throw new Refusal("HOST_UNAVAILABLE", "setLogLevel");
+  }
+  refusedRequests(): Promise<readonly RefusedRequest[]> {
+    throw new Refusal("HOST_UNAVAILABLE", "refusedRequests");
+  }
+  explain(): Explanation {
+    throw new Refusal("HOST_UNAVAILABLE", "explain");
+  }
+
   swap(name: string, request: SwapRequest): Promise<SwapResult> {
     return this.#inTurn(async () => {
       const present = this.#config.filters.find((filter) => filter.name === name);
       if (present === undefined) {
         const known = this.#config.filters.map((filter) => filter.name).join(", ");
         const refusal = new Refusal("FILTER_UNKNOWN", `there is no filter ${name}: ${known}`);
-        throw this.#refused(name, request.component, refusal);
+        throw this.#refused(name, request.component ?? "", refusal);
       }
       const next: FilterConfig = {
         ...present,
-        component: request.component,
+        component: request.component ?? present.component,
         sha256: request.sha256 ?? null,
         config: request.config === undefined ? present.config : (request.config as Json),
       };
@@ -259,6 +330,7 @@ export class Host implements Control {
       ...change,
       generation: this.#generation,
       durationMs: Math.round(performance.now() - began),
+      changes: [],
     };
     this.#log.logger.info(result, "swapped");
     return result;

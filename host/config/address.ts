@@ -42,6 +42,7 @@ export function parseServer(input: string): ServerConfig | undefined {
     host: split.host,
     port: split.port,
     weight: 1,
+    drained: false,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Candidate } from "../trial/trial.ts";
 import type { FilterLimit, HostLimit } from "./limits.ts";
 import type { ServiceLimit } from "./service-limits.ts";
 import type { HostTimeout } from "./timeouts.ts";
@@ -206,6 +207,8 @@ export interface ServerConfig {
   readonly port: number;
   /** How many requests it should get, compared with the others. */
   readonly weight: number;
+  /** An operator lets it have no new exchanges. In no file: only the admin API says so. */
+  readonly drained: boolean;
 }
 
 /** What one filter may consume. */
@@ -228,6 +231,8 @@ export interface FilterConfig {
   readonly quarantine: QuarantineConfig;
   readonly limits: FuelConfig;
   readonly grant: GrantConfig;
+  /** The version that is tried beside it. In no file: only the admin API begins a trial. */
+  readonly candidate: Candidate | null;
 }
 
 /** A filter that fails more often than `failures` in `of` exchanges is not called for `baseMs`, and up to `maxMs` when that does not help. */

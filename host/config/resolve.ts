@@ -29,6 +29,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     ...filter,
     component: resolve(folder, filter.component),
     grant: resolveGrant(name, filter.grant),
+    candidate: null,
   }));
   return {
     listen: draft.listen.map((entry) => ({ ...entry, tls: resolveListenTls(entry.tls, folder) })),

@@ -64,7 +64,7 @@ export interface DraftUpstream extends UpstreamDispatch, UpstreamStanding {
   readonly tls: UpstreamTls | null;
 }
 
-export type DraftFilter = Omit<FilterConfig, "name" | "grant"> & { readonly grant: GrantDraft };
+export type DraftFilter = Omit<FilterConfig, "name" | "grant" | "candidate"> & { readonly grant: GrantDraft };
 
 export interface DraftRoute {
   readonly name: string | undefined;

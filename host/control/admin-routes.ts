@@ -16,7 +16,7 @@ export function addRoutes(app: OpenAPIHono, control: Control): void {
   });
   app.openapi(statusRoute, async (c) => c.json(await fullStatus(control), 200));
   app.openapi(swapRoute, async (c) => {
-    const result = await control.swap(c.req.valid("param").name, c.req.valid("json"));
+    const result = await control.swap(c.req.valid("param").name, c.req.valid("json"), { by: "local" });
     return c.json(result, 200);
   });
   app.doc31("/openapi.json", () => ({
@@ -68,6 +68,8 @@ const SwapRequestSchema = z
   })
   .openapi("SwapRequest");
 
+const names = z.array(z.string()).readonly();
+
 const SwapResultSchema = z
   .object({
     generation: z.int(),
@@ -76,10 +78,9 @@ const SwapResultSchema = z
     to: digest,
     configChanged: z.boolean(),
     durationMs: z.number(),
+    changes: names,
   })
   .openapi("SwapResult");
-
-const names = z.array(z.string()).readonly();
 
 const StatusSchema = z
   .object({

@@ -1,0 +1,128 @@
+/** A version of a filter that is tried on live traffic beside the one that serves. */
+
+/** What an operator asks for with `sluice swap --canary` or `--shadow`. */
+export type TrialRequest = TrialLimits &
+  (
+    | {
+        readonly kind: "canary";
+        /** The share of exchanges that the candidate serves, in percent: above 0, below 100. */
+        readonly percent: number;
+        readonly key: TrialKey;
+      }
+    | { readonly kind: "shadow" }
+  );
+
+/** What keeps an exchange's like on one side: the same value goes to the same version. */
+export type TrialKey =
+  /** The client's address, hashed with a key that only this trial has; kept nowhere. */
+  | { readonly kind: "client" }
+  | { readonly kind: "header"; readonly name: string }
+  | { readonly kind: "cookie"; readonly name: string }
+  /** Each exchange by itself. */
+  | { readonly kind: "none" };
+
+/** When a trial ends by itself. */
+export interface TrialLimits {
+  /** After so long, within the limits, the candidate is promoted; 0: never by itself. */
+  readonly forMs: number;
+  /** Before so many exchanges of the candidate nothing is promoted, and shares of errors are not judged. */
+  readonly exchangesMin: number;
+  /** How much larger the candidate's share of failed exchanges (5xx or broken off) may be, in percent of exchanges. */
+  readonly errorPercentMax: number;
+  /** How often the candidate may fail (trap, fuel, memory, contract) in all. */
+  readonly failuresMax: number;
+  /** How much longer the candidate's calls may take in one exchange, in the mean. */
+  readonly addedMsMax: number;
+  /** Of a shadow: the share of exchanges with differences at which it is rolled back, in percent. 100: never. */
+  readonly differencePercentMax: number;
+}
+
+/** How a trial stands. */
+export interface TrialView {
+  readonly filter: string;
+  readonly request: TrialRequest;
+  readonly component: string;
+  readonly digest: string;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly present: TrialCounts;
+  readonly candidate: TrialCounts;
+  /** Of a shadow. */
+  readonly shadow: ShadowCounts | null;
+  /** `running`, or what it came to; a trial that has ended is seen until the next one of its filter. */
+  readonly state: "running" | "promoted" | "rolled-back";
+  /** One sentence: why it ended, or what it waits for. */
+  readonly why: string;
+}
+
+/** What exchanges came to, in all workers, since the trial began. */
+export interface TrialCounts {
+  readonly exchanges: number;
+  /** 5xx or broken off for another reason than a client that went away. */
+  readonly failed: number;
+  /** Failures of the filter itself. */
+  readonly failures: number;
+  /** Time in the filter's calls, in the mean of an exchange. */
+  readonly meanMs: number;
+}
+
+export interface ShadowCounts {
+  readonly compared: number;
+  readonly different: number;
+  /** Copies that were dropped because the shadow was behind. */
+  readonly dropped: number;
+  /** By kind, in `DIFFERENCE_KINDS`. */
+  readonly kinds: Readonly<Record<DifferenceKind, number>>;
+  /** The last ones, redacted: names of headers, never values. */
+  readonly samples: readonly ShadowSample[];
+}
+
+export const DIFFERENCE_KINDS = [
+  /** One replied, went on or reset, and the other did not do the same. */
+  "decision",
+  /** The status of their replies. */
+  "status",
+  /** Headers of a reply, or edits of a head. */
+  "headers",
+  /** The path, method or authority that they left. */
+  "target",
+  "body",
+  "trailers",
+  /** The candidate failed where the present one did not. */
+  "failure",
+] as const;
+
+export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
+
+export interface ShadowSample {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly requestId: string;
+  readonly phase: string;
+  readonly kind: DifferenceKind;
+  /** One sentence, with names of headers and no values. */
+  readonly detail: string;
+}
+
+/** The candidate of a filter, as a generation has it. It is in no file. */
+export interface Candidate {
+  readonly component: string;
+  readonly digest: string;
+  readonly sha256: string | null;
+  readonly config: unknown;
+  readonly trial: TrialRequest;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  /** Unlike that of any other trial: what keys are hashed with. */
+  readonly salt: string;
+}
+
+/** When the request leaves them out. */
+export const TRIAL_DEFAULTS: TrialLimits = {
+  forMs: 600_000,
+  exchangesMin: 100,
+  errorPercentMax: 1,
+  failuresMax: 0,
+  addedMsMax: 5,
+  differencePercentMax: 100,
+};

@@ -149,6 +149,8 @@ export class RunningHost implements AsyncDisposable {
     this.signal("SIGUSR2");
     const { pid } = await this.line("serving", seen);
     this.#pid = pid as number;
+    // Until then both processes have the admin socket, and either may answer.
+    await this.line("draining: a successor serves", seen);
     return this.#pid;
   }
 

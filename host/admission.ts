@@ -17,7 +17,7 @@ export interface AdmissionLimits {
  * A single late turn tells nothing: it may be a collection of garbage, or another process.
  */
 export class Admission implements Timed {
-  readonly #limits: AdmissionLimits;
+  limits: AdmissionLimits;
   #lookedMs = 0;
   /** Turns in a row that were too late. */
   #late = 0;
@@ -27,12 +27,12 @@ export class Admission implements Timed {
   #due = 0;
 
   constructor(limits: AdmissionLimits) {
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   /** Why the next request is refused; undefined when it may come in. */
   refusal(exchangesInFlight: number): Refusal | undefined {
-    if (exchangesInFlight >= this.#limits.exchangesMax) return FULL;
+    if (exchangesInFlight >= this.limits.exchangesMax) return FULL;
     if (this.#share === 0) return undefined;
     this.#due += this.#share;
     if (this.#due < 1) return undefined;
@@ -43,7 +43,7 @@ export class Admission implements Timed {
   sweep(nowMs: number): void {
     const delayMs = this.#lookedMs === 0 ? 0 : nowMs - this.#lookedMs - SWEEP_MS;
     this.#lookedMs = nowMs;
-    const { delayMsMax } = this.#limits;
+    const { delayMsMax } = this.limits;
     if (delayMs > delayMsMax) {
       this.#late += 1;
       if (this.#late >= LATE_TURNS) this.#share = Math.min(SHARE_MAX, this.#share + SHARE_UP);

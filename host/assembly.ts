@@ -13,7 +13,7 @@ import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
 import type { HostServices } from "./filter/contract.ts";
 import { Filter, type FilterSettings } from "./filter/filter.ts";
-import type { GrantName } from "./filter/grants.ts";
+import { grantsOf } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
@@ -25,6 +25,7 @@ import type { WorkerMeter } from "./ops/meter.ts";
 import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { OwnRequests } from "./own-request.ts";
+import { EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./reception.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
 import type { RemoteStore } from "./store/remote-store.ts";
@@ -59,8 +60,8 @@ export class Assembly {
   readonly #filters = new Registry<Filter>((filter) => {
     const { pool } = filter;
     this.#sweeper.remove(pool);
-    pool.close();
     this.#scopes.get(filter)?.release();
+    return pool.close();
   });
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
@@ -89,9 +90,9 @@ export class Assembly {
     secrets: FilterSecrets = {},
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
     this.#remote ??= await this.#storeOnServer(config);
-    const undo: (() => void)[] = [];
-    const releaseAll = (): void => {
-      for (const release of undo) release();
+    const undo: (() => Promise<void>)[] = [];
+    const releaseAll = async (): Promise<void> => {
+      await Promise.all(undo.map((release) => release()));
     };
     try {
       const filters = new Map<string, Filter>();
@@ -117,18 +118,22 @@ export class Assembly {
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
         upstreams.set(entry.name, await this.#upstream(entry, config, materials[entry.name] ?? null, undo));
+      const adopt = (): void => {
+        for (const { name, servers } of config.upstreams) upstreams.get(name)?.use(servers);
+      };
       return {
         generation: new Generation(
           number,
           this.#router(config, filters, upstreams),
           new OwnRequests(upstreams, this.#owner.viaName),
           [...filters.values()],
+          adopt,
           releaseAll,
         ),
         filters: prepared,
       };
     } catch (error) {
-      releaseAll();
+      void releaseAll();
       throw error;
     }
   }
@@ -163,14 +168,14 @@ export class Assembly {
     secrets: Readonly<Record<string, Uint8Array>>,
     limits: Limits,
     timeouts: HostTimeouts,
-    undo: (() => void)[],
+    undo: (() => Promise<void>)[],
   ): Promise<Filter> {
     const settings: FilterSettings = {
       name: entry.name,
       config: JSON.stringify(entry.config),
       onFailure: entry.onFailure,
       environment: entry.grant.env,
-      granted: granted(entry),
+      granted: grantsOf(entry.grant),
       limits: {
         ...limits,
         fuel: entry.limits.fuel,
@@ -246,7 +251,7 @@ export class Assembly {
     entry: UpstreamConfig,
     config: Config,
     tls: UpstreamMaterial | null,
-    undo: (() => void)[],
+    undo: (() => Promise<void>)[],
   ): Promise<Upstream> {
     const limits: UpstreamLimits = {
       connectionsMax: entry.connectionsMax,
@@ -261,7 +266,8 @@ export class Assembly {
       trailerBytesMax: TRAILER_BYTES_MAX,
       interimMax: INTERIM_MAX,
     };
-    const key = JSON.stringify([entry, limits, tls]);
+    // One whose servers alone are other ones stays, and is told of them when the generation becomes live.
+    const key = JSON.stringify([{ ...entry, servers: [] }, limits, tls]);
     const upstream = await this.#upstreams.use(
       key,
       async () =>
@@ -310,29 +316,10 @@ export class Assembly {
   }
 }
 
-function granted({ grant }: FilterConfig): GrantName[] {
-  const given: Readonly<Record<GrantName, boolean>> = {
-    log: grant.log,
-    "exchange-facts": grant.exchangeFacts,
-    clock: grant.clock,
-    random: grant.random,
-    metrics: grant.metrics,
-    store: grant.store !== null,
-    "rate-limit": grant.rateLimit !== null,
-    secrets: grant.secrets !== null,
-    http: grant.http !== null,
-  };
-  return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
-}
-
 /** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */
 const RESPONSE_HEAD_BYTES_MAX = 65_536;
 
 const RESPONSE_FIELDS_MAX = 1_000;
-
-/** What a sender may say beside a body's data: nobody reads extensions. */
-export const EXTENSION_BYTES_MAX = 1_024;
-export const TRAILER_BYTES_MAX = 16_384;
 
 /** Interim responses before the final one. */
 const INTERIM_MAX = 16;

@@ -24,23 +24,30 @@ export class Generation {
   /** Filters' own requests. */
   readonly requests: OwnRequests;
   readonly #filters: readonly Filter[];
-  readonly #release: () => void;
+  readonly #adopt: () => void;
+  readonly #release: () => Promise<void>;
+  readonly #drained = Promise.withResolvers<void>();
   #exchanges = 0;
   #retired = false;
   #released = false;
 
-  /** `release` is called once: after `retire`, when the last exchange has ended. */
+  /**
+   * `adopt` is called when it becomes live: what it shares with the one before is told then what is different. `release` is called once:
+   * after `retire`, when the last exchange has ended. It resolves when no instance is left.
+   */
   constructor(
     number: number,
     router: Router<Route>,
     requests: OwnRequests,
     filters: readonly Filter[],
-    release: () => void,
+    adopt: () => void,
+    release: () => Promise<void>,
   ) {
     this.number = number;
     this.router = router;
     this.requests = requests;
     this.#filters = filters;
+    this.#adopt = adopt;
     this.#release = release;
   }
 
@@ -48,9 +55,19 @@ export class Generation {
     return this.#exchanges;
   }
 
+  /** Resolves when nothing of it is left but what other generations use, too. */
+  get drained(): Promise<void> {
+    return this.#drained.promise;
+  }
+
   /** Names of the filters that are not called, because they have failed too often. */
   quarantined(): string[] {
     return this.#filters.filter(({ pool }) => pool.quarantined).map(({ name }) => name);
+  }
+
+  /** Exchanges begin on it from now on. */
+  adopt(): void {
+    this.#adopt();
   }
 
   hold(): void {
@@ -71,6 +88,6 @@ export class Generation {
   #releaseWhenIdle(): void {
     if (!this.#retired || this.#exchanges > 0 || this.#released) return;
     this.#released = true;
-    this.#release();
+    void this.#release().then(this.#drained.resolve, this.#drained.reject);
   }
 }

@@ -23,14 +23,19 @@ export interface ListenerOwner {
   handshakeFailed(reason: HandshakeFailure): void;
 }
 
+/** What connections are served with; the same for all listeners of a worker. */
+export interface ListenerWorld {
+  readonly limits: ConnectionLimits;
+  readonly parser: HeadParser;
+  readonly forwarding: Forwarding;
+}
+
 /** Sockets in: the connections of one address that this worker has been given. */
 export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
   readonly #secure: SecureServer | undefined;
   readonly #owner: ListenerOwner;
-  readonly #limits: ConnectionLimits;
-  readonly #parser: HeadParser;
   readonly #sweeper: Sweeper;
-  readonly #forwarding: Forwarding;
+  #world: ListenerWorld;
   readonly #connections = new Set<ClientConnection>();
   readonly #proxyProtocol: boolean;
   /** Connections whose proxies have not yet said whom they speak for. */
@@ -44,21 +49,22 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
 
   /** `tls` is null in the clear; `proxyProtocol`: every connection begins with a header of that protocol. */
   constructor(
-    limits: ConnectionLimits,
-    parser: HeadParser,
+    world: ListenerWorld,
     sweeper: Sweeper,
     tls: ListenerMaterial | null,
     proxyProtocol: boolean,
-    forwarding: Forwarding,
     owner: ListenerOwner,
   ) {
-    this.#limits = limits;
-    this.#parser = parser;
+    this.#world = world;
     this.#sweeper = sweeper;
     this.#proxyProtocol = proxyProtocol;
-    this.#forwarding = forwarding;
     this.#owner = owner;
-    if (tls !== null) this.#secure = new SecureServer(tls, limits.headMs, this);
+    if (tls !== null) this.#secure = new SecureServer(tls, world.limits.headMs, this);
+  }
+
+  /** Connections from now on are served with this; those that are open go on with what they have, and so does the bound on handshakes. */
+  use(world: ListenerWorld): void {
+    this.#world = world;
   }
 
   /** Takes over a connection that has been accepted elsewhere, and of which nothing has been read. */
@@ -66,7 +72,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
     // A client that has sent its last byte may still read.
     socket.allowHalfOpen = true;
     if (!this.#proxyProtocol) return this.#enter(socket, undefined);
-    const gate = new ProxyGate(socket, this.#limits.headMs, this);
+    const gate = new ProxyGate(socket, this.#world.limits.headMs, this);
     if (this.#draining) gate.drain();
     this.#gates.add(gate);
     this.#sweeper.add(gate);
@@ -174,11 +180,9 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
     const scheme = this.#secure === undefined ? "http" : "https";
     const world = {
       scheme,
-      parser: this.#parser,
-      limits: this.#limits,
+      ...this.#world,
       owner: this,
       heads: this.#heads,
-      forwarding: this.#forwarding,
     } as const;
     const connection = new ClientConnection(socket, world, address);
     if (this.#draining) connection.drain();

@@ -4,9 +4,10 @@
  */
 export class Registry<Thing> {
   readonly #entries = new Map<string, { thing: Promise<Thing>; uses: number }>();
-  readonly #end: (thing: Thing) => void;
+  readonly #end: (thing: Thing) => Promise<void> | void;
 
-  constructor(end: (thing: Thing) => void) {
+  /** `end` resolves when nothing is left of the thing. */
+  constructor(end: (thing: Thing) => Promise<void> | void) {
     this.#end = end;
   }
 
@@ -26,12 +27,13 @@ export class Registry<Thing> {
     }
   }
 
-  release(key: string): void {
+  /** Resolves when nothing is left of the thing, or at once while others use it. */
+  async release(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     entry.uses -= 1;
     if (entry.uses > 0) return;
     this.#entries.delete(key);
-    void entry.thing.then(this.#end);
+    await this.#end(await entry.thing);
   }
 }

@@ -41,6 +41,8 @@ export class Server implements ServerKeeper, Choice, Timed {
   /** Of its origin and address, for hashes with a request's key. */
   readonly seed: number;
   readonly standing: Standing;
+  /** An operator lets it have no new exchanges. */
+  isDrained: boolean;
   readonly meter: ServerMeter;
   readonly #means: ServerMeans;
   readonly #config: ServerConfig;
@@ -68,6 +70,7 @@ export class Server implements ServerKeeper, Choice, Timed {
     this.address = candidate?.[0].address ?? "";
     this.authority = origin.slice(origin.indexOf("//") + 2);
     this.seed = murmur3(this.address === "" ? origin : `${origin} ${this.address}`, 0);
+    this.isDrained = config.drained;
     this.standing = new Standing(weight, ejection, health, slowStartMs);
     this.meter = meter;
     this.#means = means;

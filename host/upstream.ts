@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { RetryConfig, RetryReason, UpstreamConfig } from "./config/config.ts";
+import type { RetryConfig, RetryReason, ServerConfig, UpstreamConfig } from "./config/config.ts";
 import { Failure, type FailureCode } from "./failure.ts";
 import type {
   Outgoing,
@@ -62,6 +62,11 @@ export class Upstream {
    */
   call(request: Outgoing, fields: FieldList, owner: UpstreamOwner): UpstreamCall {
     return new UpstreamCall(this, request, requestKey(this.config.balance, fields), owner);
+  }
+
+  /** These are its servers from now on. Connections to those that stay go on. */
+  use(servers: readonly ServerConfig[]): void {
+    this.servers.use(servers);
   }
 
   /** Ends idle connections now, and the others when they have finished. */

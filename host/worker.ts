@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { Admission } from "./admission.ts";
-import { Assembly, type AssemblyOwner, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
+import { Assembly, type AssemblyOwner } from "./assembly.ts";
+import type { Config, LogLevel } from "./config/config.ts";
 import {
   type Answers,
   type Fault,
@@ -25,17 +26,17 @@ import type { Filter } from "./filter/filter.ts";
 import { InstanceBudget } from "./filter/budget.ts";
 import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Client } from "./http1/client.ts";
-import { Forwarding } from "./forwarding.ts";
-import { HeadParser } from "./http1/head-parser.ts";
 import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
-import { Listener, type ListenerOwner } from "./listener.ts";
+import { Generations } from "./generations.ts";
+import type { ListenerOwner } from "./listener.ts";
+import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
-import type { ListenerMaterial } from "./tls/material.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
+import { Refusals } from "./ops/refusals.ts";
 import { UpstreamLog } from "./ops/upstream-log.ts";
 import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
 
@@ -47,6 +48,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #lines: LineBatch;
   readonly #exchangeLog: ExchangeLog;
   readonly #filterLog: FilterLog;
+  readonly #upstreamLog: UpstreamLog;
   readonly #assembly: Assembly;
   readonly budget: InstanceBudget;
   /** What the main thread was told last. */
@@ -54,9 +56,12 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #admission: Admission;
   readonly #unrouted: RouteMeter;
   readonly #sweeper = new Sweeper();
-  readonly #listeners: Listener[] = [];
-  readonly #prepared = new Map<number, Generation>();
-  #live: Generation | undefined;
+  readonly #reception: Reception;
+  readonly #refusals = new Refusals();
+  readonly #generations = new Generations((generation) => this.#post({ kind: "drained", generation }));
+  /** Of each generation that is prepared. */
+  readonly #configs = new Map<number, Config>();
+  #config: Config;
   /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
   readonly #idPrefix = randomBytes(9).toString("base64url");
   #ids = 0;
@@ -65,10 +70,10 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     const { config, id } = data;
     this.#port = port;
     this.#data = data;
+    this.#config = config;
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
-    const logged = config.log.exchanges && LOGGED_LEVELS.has(config.log.level);
-    this.#exchangeLog = new ExchangeLog(this.#lines, id, logged);
+    this.#exchangeLog = new ExchangeLog(this.#lines, id, logsExchanges(config, config.log.level));
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
       linesMax: config.limits.logRateMax,
       failuresMax: config.limits.failureLinesMax,
@@ -77,20 +82,18 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       },
     });
     this.#sweeper.add(this.#filterLog);
+    this.#upstreamLog = new UpstreamLog(this.#lines, id, config.log.level);
     this.#assembly = new Assembly(
       this.#meter,
       this.#filterLog,
-      new UpstreamLog(this.#lines, id, config.log.level),
+      this.#upstreamLog,
       this.#sweeper,
       this,
       new SharedStore(data.store, id),
     );
     this.#unrouted = this.#meter.route(NO_ROUTE);
-    const { limits, timeouts } = config;
-    this.#admission = new Admission({
-      exchangesMax: limits.exchangesMax,
-      delayMsMax: timeouts.eventLoopDelayMs,
-    });
+    this.#admission = new Admission(admissionOf(config));
+    this.#reception = new Reception(config, this.#sweeper, this);
     this.#sweeper.add(this.#admission);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
@@ -110,11 +113,12 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       return client.reply(refusal.reply, refusal.reply.head);
     }
     this.#meter.exchangesInFlight += 1;
-    new Exchange(this, this.#live as Generation, client).begin();
+    new Exchange(this, this.#generations.live as Generation, client).begin();
   }
 
   refused(failure: Failure): void {
     this.#meter.failed(failure.code);
+    this.#refusals.add(failure);
   }
 
   connections(change: number): void {
@@ -136,7 +140,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   tunnel(exchange: Exchange, client: Socket, server: Socket): void {
-    const tunnel = new Tunnel(client, server, this.#data.config.timeouts.tunnelIdleMs, {
+    const tunnel = new Tunnel(client, server, this.#config.timeouts.tunnelIdleMs, {
       tunnelled: (fromClient, fromServer) => exchange.tunnelled(fromClient, fromServer),
       tunnelEnded: () => {
         this.#meter.tunnelsOpen -= 1;
@@ -178,7 +182,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   /** Of the live generation alone: a filter that was swapped begins anew, whatever its last exchanges still do. */
   #tellQuarantined(): void {
-    const filters = this.#live?.quarantined() ?? [];
+    const filters = this.#generations.live?.quarantined() ?? [];
     if (filters.join() === this.#quarantined.join()) return;
     for (const name of this.#quarantined) this.#meter.filter(name).quarantined = 0;
     for (const name of filters) this.#meter.filter(name).quarantined = 1;
@@ -208,9 +212,17 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       case "abandon":
         return this.#abandon(order.generation);
       case "open":
-        return this.#open(order.tls);
+        return void this.#reception.open(order.listener, order.tls, order.proxyProtocol);
+      case "close":
+        return void this.#reception.close(order.listener);
       case "renew":
-        return this.#renew(order.listener, order.tls);
+        return void this.#reception.renew(order.listener, order.tls);
+      case "generations":
+        return this.#generations.loads();
+      case "refusals":
+        return this.#refusals.list();
+      case "level":
+        return this.#keepLines(order.level);
       case "snapshot":
         return this.#meter.snapshot();
       case "drain":
@@ -228,72 +240,52 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       order.materials,
       order.secrets,
     );
-    this.#prepared.set(order.generation, generation);
+    this.#generations.prepare(generation);
+    this.#configs.set(order.generation, order.config);
     return filters;
   }
 
   #commit(number: number): undefined {
-    const next = this.#prepared.get(number);
-    if (next === undefined) throw new Error(`generation ${number} is not prepared`);
-    this.#prepared.delete(number);
-    const last = this.#live;
-    this.#live = next;
+    this.#generations.commit(number);
+    this.#use(this.#configs.get(number) as Config);
+    this.#configs.delete(number);
     this.#tellQuarantined();
-    last?.retire();
   }
 
   #abandon(number: number): undefined {
-    this.#prepared.get(number)?.retire();
-    this.#prepared.delete(number);
+    this.#generations.abandon(number);
+    this.#configs.delete(number);
+  }
+
+  /** What of a configuration is no generation's, but the worker's own. */
+  #use(config: Config): void {
+    const levelChanged = this.#config.log.level !== config.log.level;
+    this.#config = config;
+    this.#admission.limits = admissionOf(config);
+    this.budget.most = config.limits.instancesTotalMax;
+    this.#reception.use(config);
+    if (levelChanged) this.#keepLines(config.log.level);
+    else this.#exchangeLog.enabled = logsExchanges(config, this.#filterLog.least);
+  }
+
+  #keepLines(level: LogLevel): undefined {
+    this.#filterLog.least = level;
+    this.#upstreamLog.least = level;
+    this.#exchangeLog.enabled = logsExchanges(this.#config, level);
   }
 
   #adopt({ listener, socket }: HandedConnection): void {
     Atomics.add(this.#data.vitals, TAKEN, 1);
-    const taker = this.#listeners[listener];
-    if (taker === undefined) socket.destroy();
-    else taker.take(socket);
-  }
-
-  #open(tls: ListenerMaterial | null): undefined {
-    const { limits, timeouts, listen } = this.#data.config;
-    const parser = new HeadParser({ fieldsMax: limits.clientHeadersMax });
-    const listener = new Listener(
-      {
-        headBytesMax: limits.clientHeadBytesMax,
-        targetBytesMax: limits.clientTargetBytesMax,
-        bodyBytesMax: limits.clientBodyBytesMax,
-        extensionBytesMax: EXTENSION_BYTES_MAX,
-        trailerBytesMax: TRAILER_BYTES_MAX,
-        headMs: timeouts.clientHeadMs,
-        requestMs: timeouts.clientRequestMs,
-        bodyMs: timeouts.clientBodyMs,
-        idleMs: timeouts.clientIdleMs,
-        writeMs: timeouts.clientWriteMs,
-        halfClosedMs: timeouts.clientHalfClosedMs,
-        lingerMs: LINGER_MS,
-      },
-      parser,
-      this.#sweeper,
-      tls,
-      // Listeners are opened in the order of the file.
-      listen[this.#listeners.length]?.proxyProtocol ?? false,
-      new Forwarding(this.#data.config.forwarded),
-      this,
-    );
-    this.#listeners.push(listener);
-  }
-
-  #renew(listener: number, tls: ListenerMaterial): undefined {
-    this.#listeners[listener]?.renew(tls);
+    this.#reception.take(listener, socket);
   }
 
   async #drain(): Promise<undefined> {
-    await Promise.all(this.#listeners.map((listener) => listener.drain()));
+    await this.#reception.drain();
     this.#flush();
   }
 
   async #stop(): Promise<undefined> {
-    await Promise.all(this.#listeners.map((listener) => listener.destroy()));
+    await this.#reception.destroy();
     // A tunnel has ended when its server's socket has closed, too; only then there is a line of its exchange.
     while (this.#meter.tunnelsOpen > 0) await nextTurn();
     this.#assembly.close();
@@ -311,15 +303,20 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 }
 
 function faultOf(error: unknown): Fault {
-  if (error instanceof ArtifactRefused) return "artifact";
+  if (error instanceof ArtifactRefused) return error.code === "grant" ? "grant" : "artifact";
   return error instanceof ConfigRefused ? "configure" : "host";
+}
+
+function admissionOf({ limits, timeouts }: Config): AdmissionLimits {
+  return { exchangesMax: limits.exchangesMax, delayMsMax: timeouts.eventLoopDelayMs };
+}
+
+function logsExchanges({ log }: Config, level: LogLevel): boolean {
+  return log.exchanges && LOGGED_LEVELS.has(level);
 }
 
 /** Exchanges are logged at level info. */
 const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
-
-/** How long a client may take to close after the last response of a connection. */
-const LINGER_MS = 2_000;
 
 // A panic's own machinery is about ten frames, and a filter's code comes below it.
 Error.stackTraceLimit = 50;

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
@@ -19,23 +20,23 @@ const FLUSH_MS_MAX = 2_000;
 /** Runs the proxy until a signal ends it. Gives 0 when the exchanges in flight could end, 1 when a second signal broke them. */
 export async function run(file: string): Promise<number> {
   try {
-    return await runWith(loadConfig(file), takeInheritance(process.env));
+    return await runWith(resolve(file), loadConfig(file), takeInheritance(process.env));
   } catch (error) {
     await tellPredecessor({ sluice: "failed", sentence: sentenceOf(error) });
     throw error;
   }
 }
 
-async function runWith(config: Config, inherited: InheritedSockets): Promise<number> {
+async function runWith(file: string, config: Config, inherited: InheritedSockets): Promise<number> {
   // To ask for the stream makes a pipe non-blocking. Otherwise a write for which nobody makes room would hold a thread of the
   // process, and not even process.exit could end it.
   process.stderr.on("error", () => {});
   const log = createLog({ level: config.log.level, destination: STANDARD_ERROR });
-  const signals = new StopSignals();
+  const signals = new Signals();
   const succession = new Succession(log.logger);
   let code = FAILED;
   try {
-    code = await serve(config, log, { inherited, signals, succession });
+    code = await serve(file, config, log, { inherited, signals, succession });
     return code;
   } finally {
     signals.close();
@@ -58,13 +59,18 @@ async function flushOrExit(log: Log, code: number): Promise<void> {
 
 interface Life {
   readonly inherited: InheritedSockets;
-  readonly signals: StopSignals;
+  readonly signals: Signals;
   readonly succession: Succession;
 }
 
-async function serve(config: Config, log: Log, { inherited, signals, succession }: Life): Promise<number> {
+async function serve(
+  file: string,
+  config: Config,
+  log: Log,
+  { inherited, signals, succession }: Life,
+): Promise<number> {
   const { logger } = log;
-  const host = await Promise.race([Host.start(config, log, inherited), signals.second]);
+  const host = await Promise.race([Host.start(config, log, inherited, file), signals.second]);
   if (typeof host === "string") {
     // A start cannot be taken back half-way, and who asks twice does not want to wait for its end.
     logger.warn({ signal: host }, "stopped before it served");
@@ -74,6 +80,10 @@ async function serve(config: Config, log: Log, { inherited, signals, succession 
   const admin = await openAdmin(host, config, log, inherited);
   for (const name of inherited.closeRest()) logger.warn(`nothing is configured for ${name}: closed`);
   logger.info({ listen: host.status().listen, admin: admin?.address ?? null }, "serving");
+  signals.onReload(() => {
+    // What is refused has been logged, and what ran before still runs.
+    host.apply(undefined, { by: "signal" }).catch(() => {});
+  });
   tellSupervisor(logger, "READY=1", `MAINPID=${process.pid}`);
   await tellPredecessor({ sluice: "serving" });
   succession.allow(() => [...host.sockets, ...(admin === undefined ? [] : [admin.socket])]);
@@ -88,7 +98,7 @@ interface Served {
   readonly host: Host;
   readonly admin: Admin | undefined;
   readonly logger: Logger;
-  readonly signals: StopSignals;
+  readonly signals: Signals;
 }
 
 /** Another process serves: the exchanges that are here end here. */
@@ -138,11 +148,13 @@ async function openAdmin(
   }
 }
 
-/** SIGTERM and SIGINT, counted together. */
-class StopSignals {
+/** SIGTERM and SIGINT, counted together, and SIGHUP. */
+class Signals {
   readonly first: Promise<NodeJS.Signals>;
   readonly second: Promise<NodeJS.Signals>;
   readonly #listener: (signal: NodeJS.Signals) => void;
+  #reload: () => void = () => {};
+  readonly #hangup = (): void => this.#reload();
 
   constructor() {
     const first = Promise.withResolvers<NodeJS.Signals>();
@@ -156,10 +168,18 @@ class StopSignals {
     this.second = second.promise;
     process.on("SIGTERM", this.#listener);
     process.on("SIGINT", this.#listener);
+    // From the beginning: without a listener the signal would end the process.
+    process.on("SIGHUP", this.#hangup);
+  }
+
+  /** What a SIGHUP does from now on. One that came before the host served had nothing to read again. */
+  onReload(reload: () => void): void {
+    this.#reload = reload;
   }
 
   close(): void {
     process.off("SIGTERM", this.#listener);
     process.off("SIGINT", this.#listener);
+    process.off("SIGHUP", this.#hangup);
   }
 }

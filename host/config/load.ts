@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Config } from "./config.ts";
-import { parseConfig } from "./parse.ts";
-import { ConfigError } from "./problem.ts";
+import { parseConfig, placeOf } from "./parse.ts";
+import { ConfigError, type Problem } from "./problem.ts";
 
 /**
  * Reads a configuration from its file, with the process's environment. Throws nothing but a `ConfigError`.
@@ -10,6 +10,16 @@ import { ConfigError } from "./problem.ts";
  */
 export function loadConfig(path: string): Config {
   return parseConfig(readText(path), path, process.env);
+}
+
+/** The same for a text that somebody has sent. `path` is the file that it could be in. */
+export function readConfig(text: string, path: string): Config {
+  return parseConfig(text, path, process.env);
+}
+
+/** Where an option stands in a file, as `sluice check` would say it. */
+export function placeInFile(path: string, option: string): Omit<Problem, "sentence"> {
+  return placeOf(readText(path), process.env, [option]);
 }
 
 function readText(path: string): string {

@@ -36,6 +36,15 @@ export function parseConfig(text: string, file: string, env: Variables): Config 
   return resolveDraft(verdict.output, machine);
 }
 
+/** Where an option stands in a text; at its beginning when it is left out there. */
+export function placeOf(text: string, env: Variables, path: readonly string[]): Omit<Problem, "sentence"> {
+  const { root, lines } = readSource(text.replace(/^\uFEFF/, ""), env);
+  let place = root;
+  for (const name of path) place = place?.children.get(name);
+  const { line, col } = lines.linePos(place?.keyOffset ?? 0);
+  return { line: Math.max(line, 1), column: Math.max(col, 1), path: path.join(".") };
+}
+
 function problems(findings: readonly Finding[], lines: LineCounter): Problem[] {
   return findings
     .toSorted((a, b) => a.offset - b.offset)

@@ -158,6 +158,8 @@ export type RefusalCode =
   | "TRIAL_REFUSED"
   /** No upstream, or no server of it, of that name. */
   | "SERVER_UNKNOWN"
+  /** The last server of an upstream is not drained. */
+  | "SERVER_NEEDED"
   /** A host that was started without a configuration file has none to read. */
   | "NO_FILE"
   /** The host stops, lost a worker while the change was under way, or cannot write its state. */

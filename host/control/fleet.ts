@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
-import type { Address, Config } from "../config/config.ts";
+import type { Address, Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
-import { type Door, doorName, openDoors } from "./door.ts";
+import type { WorkerView } from "./control.ts";
+import type { RefusedHead } from "../ops/refusals.ts";
+import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
 import {
+  type Answers,
   type HandedConnection,
   INSTANCES,
   OPEN,
@@ -27,6 +30,17 @@ export interface FleetOwner {
   lost(sentence: string): void;
   /** The last counts of a worker that has ended. */
   retired(snapshot: MeterSnapshot): void;
+  /** No worker has anything of this generation any more. */
+  drained(generation: number): void;
+}
+
+/** What the fleet is to be after a change. */
+export interface FleetChange {
+  readonly order: Prepare;
+  readonly endpoints: readonly Endpoint[];
+  readonly inherited: InheritedSockets;
+  /** Every worker is ready, and none has begun. When it rejects, none will. */
+  readonly ready: (filters: readonly PreparedFilter[]) => Promise<void>;
 }
 
 type Prepare = Extract<Order, { kind: "prepare" }>;
@@ -41,12 +55,10 @@ interface Member {
   quarantined: readonly string[];
   /** Connections given to it. */
   handed: number;
-}
-
-/** Where connections are taken, and with what they are served; `tls` is null in the clear. */
-export interface Endpoint {
-  readonly address: Address;
-  readonly tls: ListenerMaterial | null;
+  /** The generation that it begins exchanges on; 0 before its first. */
+  generation: number;
+  /** Generations of which it still has something. */
+  readonly ending: Set<number>;
 }
 
 /**
@@ -54,7 +66,7 @@ export interface Endpoint {
  * the fewest. A worker that is lost is replaced by one that begins with the same generation; the port stays open meanwhile.
  */
 export class Fleet {
-  readonly #config: Config;
+  #config: Config;
   readonly #owner: FleetOwner;
   readonly #members = new Map<number, Member>();
   /** Outlives every worker. */
@@ -62,8 +74,9 @@ export class Fleet {
   readonly #store: SharedStore;
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
-  #endpoints: Endpoint[] = [];
-  #doors: readonly Door[] = [];
+  readonly #entrances = new Entrances((listener, socket) => this.#take({ listener, socket }));
+  /** Keeps lines of this importance instead of the configuration's. */
+  #level: LogLevel | undefined;
   /** Connections that came while no worker served. */
   readonly #held: HandedConnection[] = [];
   readonly #pulses: NodeJS.Timeout;
@@ -101,52 +114,119 @@ export class Fleet {
     return counts;
   }
 
-  /** Prepares a generation on every worker, then makes it live on every one; rejects with the first refusal, and nothing has changed. */
-  async change(order: Prepare): Promise<readonly PreparedFilter[]> {
+  /**
+   * Prepares a generation on every worker, then makes it live on every one; rejects with the first refusal, and nothing has changed.
+   * New addresses are taken before, and those that are no more are left after.
+   */
+  async change({ order, endpoints, inherited, ready }: FleetChange): Promise<readonly PreparedFilter[]> {
     const members = [...this.#members.values()];
-    const results = await Promise.allSettled(members.map(({ link }) => link.ask<"prepare">(order)));
-    const refused = results.find((result) => result.status === "rejected");
-    if (refused !== undefined) {
-      await Promise.allSettled(
-        members.map(({ link }) => link.ask<"abandon">({ kind: "abandon", generation: order.generation })),
-      );
-      throw refused.reason;
+    const entrances = this.#entrances.plan(endpoints);
+    const askAll = (ask: (link: WorkerLink) => Promise<unknown>): Promise<PromiseSettledResult<unknown>[]> =>
+      Promise.allSettled(members.map(({ link }) => ask(link)));
+    let doors: Awaited<ReturnType<Entrances["open"]>> | undefined;
+    let filters: readonly PreparedFilter[];
+    try {
+      const prepared = members.map(async ({ link }) => {
+        for (const entrance of entrances.added) await link.ask<"open">(openOrder(entrance));
+        return link.ask<"prepare">(order);
+      });
+      [filters = []] = allOf(await Promise.allSettled(prepared));
+      doors = await this.#entrances.open(entrances, inherited);
+      await ready(filters);
+    } catch (error) {
+      doors?.abandon();
+      await askAll((link) => link.ask<"abandon">({ kind: "abandon", generation: order.generation }));
+      for (const { id } of entrances.added)
+        await askAll((link) => link.ask<"close">({ kind: "close", listener: id }));
+      throw error;
     }
     // From here on there is no way back: a worker lost now is replaced by one that begins with the new generation.
     this.#live = order;
+    this.#config = order.config;
+    this.#level = undefined;
+    doors.commit();
     await Promise.allSettled(members.map((member) => this.#commit(member, order.generation)));
-    const [first] = results;
-    return first?.status === "fulfilled" ? first.value : [];
+    for (const { id, endpoint } of entrances.renewed)
+      if (endpoint.tls !== null) await this.renew(id, endpoint.tls).catch(() => {});
+    for (const { id } of entrances.removed)
+      await askAll((link) => link.ask<"close">({ kind: "close", listener: id }));
+    this.#flushHeld();
+    return filters;
   }
 
-  /** Resolves with the actual addresses. */
-  async listen(endpoints: readonly Endpoint[], inherited: InheritedSockets): Promise<readonly Address[]> {
-    this.#endpoints = [...endpoints];
-    for (const { link } of this.#members.values()) await this.#open(link);
-    const addresses = endpoints.map(({ address }) => address);
-    this.#doors = await openDoors(addresses, inherited, (listener, socket) =>
-      this.#take({ listener, socket }),
-    );
-    return this.#doors.map(({ address }) => address);
+  /** Prepares a generation on one worker and forgets it. Rejects with what stands against it. */
+  async rehearse(order: Prepare): Promise<void> {
+    const [member] = this.#members.values();
+    if (member === undefined) return;
+    try {
+      await member.link.ask<"prepare">(order);
+    } finally {
+      await member.link.ask<"abandon">({ kind: "abandon", generation: order.generation }).catch(() => {});
+    }
+  }
+
+  /** Actual addresses, in the order of the endpoints. */
+  get addresses(): readonly Address[] {
+    return this.#entrances.addresses;
   }
 
   /** What another process needs to take connections at the same addresses. */
   get sockets(): readonly InheritedSocket[] {
-    return this.#doors.map(({ descriptor, supervised }, at) => ({
-      fd: descriptor,
-      name: doorName((this.#endpoints[at] as Endpoint).address),
-      supervised,
-    }));
+    return this.#entrances.sockets;
+  }
+
+  /** In the order of the endpoints. */
+  get entrances(): readonly Entrance[] {
+    return this.#entrances.all;
   }
 
   /** Gives a listener other certificates, on all workers. */
   async renew(listener: number, tls: ListenerMaterial): Promise<void> {
-    const endpoint = this.#endpoints[listener];
-    if (endpoint === undefined || this.#stopping) return;
+    const entrance = this.#entrances.all.find(({ id }) => id === listener);
+    if (entrance === undefined || this.#stopping) return;
     // A worker that begins now gets them, too.
-    this.#endpoints[listener] = { ...endpoint, tls };
+    entrance.endpoint = { ...entrance.endpoint, tls };
     const links = [...this.#members.values()].map(({ link }) => link);
     await Promise.all(links.map((link) => link.ask<"renew">({ kind: "renew", listener, tls })));
+  }
+
+  /** Until the next change. */
+  async keepLines(level: LogLevel): Promise<void> {
+    this.#level = level;
+    await this.#askEach({ kind: "level", level });
+  }
+
+  /** How many exchanges each generation has, in all workers that answer. */
+  async generations(): Promise<ReadonlyMap<number, number>> {
+    const sums = new Map<number, number>();
+    for (const [, loads] of await this.#askEach<"generations">({ kind: "generations" }))
+      for (const { number, exchanges } of loads) sums.set(number, (sums.get(number) ?? 0) + exchanges);
+    return sums;
+  }
+
+  /** Whether any worker has something of it. */
+  has(generation: number): boolean {
+    return [...this.#members.values()].some(
+      (member) => member.generation === generation || member.ending.has(generation),
+    );
+  }
+
+  async refusals(): Promise<readonly (RefusedHead & { readonly worker: number })[]> {
+    const answers = await this.#askEach<"refusals">({ kind: "refusals" });
+    const all = answers.flatMap(([worker, list]) => list.map((refused) => ({ ...refused, worker })));
+    return all.toSorted((one, other) => other.at - one.at);
+  }
+
+  async views(): Promise<readonly WorkerView[]> {
+    const loads = new Map(await this.#askEach<"generations">({ kind: "generations" }));
+    return [...this.#members.values()].map((member) => ({
+      id: member.link.id,
+      state: member.state,
+      generation: member.generation,
+      connections: connectionsOf(member),
+      exchanges: (loads.get(member.link.id) ?? []).reduce((sum, { exchanges }) => sum + exchanges, 0),
+      instances: Atomics.load(member.vitals, INSTANCES),
+    }));
   }
 
   /** One snapshot per worker: its last one when it does not answer. */
@@ -164,7 +244,7 @@ export class Fleet {
 
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
-    for (const door of this.#doors) door.close();
+    this.#entrances.close();
     for (const member of this.#members.values()) member.state = "draining";
     const drained = [...this.#members.values()].map(({ link }) =>
       link.ask<"drain">({ kind: "drain" }).catch(() => {}),
@@ -176,7 +256,7 @@ export class Fleet {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#pulses);
-    for (const door of this.#doors) door.close();
+    this.#entrances.close();
     for (const { socket } of this.#held.splice(0)) socket.destroy();
     const members = [...this.#members.values()];
     await Promise.all(
@@ -206,6 +286,10 @@ export class Fleet {
         quarantined: (filters) => {
           member.quarantined = filters;
         },
+        drained: (_, generation) => {
+          member.ending.delete(generation);
+          this.#tellDrained(generation);
+        },
         ended: (ended, error) => this.#ended(ended, error),
       },
     );
@@ -222,22 +306,49 @@ export class Fleet {
       vitals,
       quarantined: [],
       handed: 0,
+      generation: 0,
+      ending: new Set(),
     };
     this.#members.set(link.id, member);
     return member;
   }
 
   async #commit(member: Member, generation: number): Promise<void> {
+    const before = member.generation;
+    // It may tell of the end of the one before in the same breath as it answers.
+    if (before > 0) member.ending.add(before);
+    member.generation = generation;
     await member.link.ask<"commit">({ kind: "commit", generation });
     member.state = "serving";
+  }
+
+  #tellDrained(generation: number): void {
+    if (!this.has(generation)) this.#owner.drained(generation);
   }
 
   /** Makes a worker ready for the connections of all listeners. */
   async #open(link: WorkerLink): Promise<void> {
     // By place, and not a copy: certificates may be renewed meanwhile.
-    for (let at = 0; at < this.#endpoints.length; at++) {
-      await link.ask<"open">({ kind: "open", tls: (this.#endpoints[at] as Endpoint).tls });
-    }
+    for (let at = 0; at < this.#entrances.all.length; at++)
+      await link.ask<"open">(openOrder(this.#entrances.all[at] as Entrance));
+  }
+
+  /** The answers of those that give one within a second. */
+  async #askEach<Kind extends "generations" | "refusals" | "level">(
+    order: Extract<Order, { kind: Kind }>,
+  ): Promise<[worker: number, answer: Answers[Kind]][]> {
+    const asked = [...this.#members.values()].map(
+      async ({ link }): Promise<[number, Answers[Kind]]> => [
+        link.id,
+        await within(SNAPSHOT_MS, link.ask<Kind>(order)),
+      ],
+    );
+    const answers = await Promise.allSettled(asked);
+    return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  }
+
+  #flushHeld(): void {
+    for (const connection of this.#held.splice(0)) this.#take(connection);
   }
 
   /** To the serving worker with the fewest connections; while there is none, they wait in order, but not without end. */
@@ -265,6 +376,7 @@ export class Fleet {
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
     // Its instances have ended with it.
     if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));
+    for (const generation of member?.ending ?? []) this.#tellDrained(generation);
     if (this.#stopping) return;
     this.#owner.lost(`worker ${link.id} ended: ${error?.message ?? "no error"}`);
     // Before there is a generation the start fails anyway, and says why.
@@ -288,7 +400,8 @@ export class Fleet {
         return;
       }
       await this.#commit(member, live.generation);
-      for (const connection of this.#held.splice(0)) this.#take(connection);
+      if (this.#level !== undefined) await link.ask<"level">({ kind: "level", level: this.#level });
+      this.#flushHeld();
     } catch (error) {
       this.#owner.lost(
         `worker ${link.id} could not begin: ${error instanceof Error ? error.message : String(error)}`,
@@ -296,6 +409,18 @@ export class Fleet {
       await link.terminate();
     }
   }
+}
+
+/** All values, or the first reason why there are not. */
+function allOf<Value>(results: readonly PromiseSettledResult<Value>[]): Value[] {
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}
+
+function openOrder({ id, endpoint }: Entrance): Extract<Order, { kind: "open" }> {
+  return { kind: "open", listener: id, tls: endpoint.tls, proxyProtocol: endpoint.proxyProtocol };
 }
 
 /** One whose loop stands still is the last choice. */

@@ -1,8 +1,10 @@
 import type { Socket } from "node:net";
-import type { Config } from "../config/config.ts";
+import type { Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import type { Artifact } from "../filter/artifact.ts";
+import type { GenerationLoad } from "../generations.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { RefusedHead } from "../ops/refusals.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
@@ -29,7 +31,7 @@ export const TAKEN = 2;
 export const INSTANCES = 3;
 export const VITALS_BYTES = 16;
 
-/** A connection for one of the worker's listeners, which count the `open` orders. Nothing is answered. */
+/** A connection for one of the worker's listeners. Nothing is answered. */
 export interface HandedConnection {
   readonly listener: number;
   readonly socket: Socket;
@@ -51,12 +53,22 @@ export type Order =
   | { readonly kind: "commit"; readonly generation: number }
   /** Forget the prepared generation. */
   | { readonly kind: "abandon"; readonly generation: number }
-  /** Listen on one more address. `tls` is null in the clear. */
   /** Be ready for connections of one more listener; `tls` is null in the clear. */
-  | { readonly kind: "open"; readonly tls: ListenerMaterial | null }
-  /** Answer with these certificates from now on; `listener` counts the `open` orders. */
+  | {
+      readonly kind: "open";
+      readonly listener: number;
+      readonly tls: ListenerMaterial | null;
+      readonly proxyProtocol: boolean;
+    }
+  /** No connection of this listener comes any more; those that are there end when they are done. */
+  | { readonly kind: "close"; readonly listener: number }
+  /** Answer with these certificates from now on. */
   | { readonly kind: "renew"; readonly listener: number; readonly tls: ListenerMaterial }
   | { readonly kind: "snapshot" }
+  | { readonly kind: "generations" }
+  | { readonly kind: "refusals" }
+  /** Keep lines of this importance, whatever the configuration says. */
+  | { readonly kind: "level"; readonly level: LogLevel }
   /** Take no new connection; answered when the last one has ended. */
   | { readonly kind: "drain" }
   /** Break what is left. */
@@ -77,7 +89,11 @@ export interface Answers {
   readonly commit: undefined;
   readonly abandon: undefined;
   readonly open: undefined;
+  readonly close: undefined;
   readonly renew: undefined;
+  readonly generations: readonly GenerationLoad[];
+  readonly refusals: readonly RefusedHead[];
+  readonly level: undefined;
   readonly snapshot: MeterSnapshot;
   readonly drain: undefined;
   readonly stop: undefined;
@@ -89,7 +105,7 @@ export interface OrderMessage {
 }
 
 /** Why an order failed: whose fault it was, as the classes of `filter/contract.ts` tell. */
-export type Fault = "artifact" | "configure" | "host";
+export type Fault = "artifact" | "grant" | "configure" | "host";
 
 export type WorkerMessage =
   | { readonly kind: "done"; readonly id: number; readonly value: Answers[keyof Answers] }
@@ -103,5 +119,7 @@ export type WorkerMessage =
       readonly digest: string;
       readonly frames: readonly Frame[];
     }
+  /** Nothing is left of a generation that was live: no exchange and no instance. */
+  | { readonly kind: "drained"; readonly generation: number }
   /** Whole log lines. */
   | { readonly kind: "lines"; readonly lines: string };

@@ -26,6 +26,7 @@ export interface WorkerLinkOwner {
   lines(lines: string): void;
   fault(line: string, digest: string, frames: readonly Frame[]): void;
   quarantined(filters: readonly string[]): void;
+  drained(link: WorkerLink, generation: number): void;
   /** The thread has ended, asked or not. Comes once. */
   ended(link: WorkerLink, error: Error | undefined): void;
 }
@@ -97,6 +98,7 @@ export class WorkerLink {
     if (message.kind === "lines") return this.#owner.lines(message.lines);
     if (message.kind === "fault") return this.#owner.fault(message.line, message.digest, message.frames);
     if (message.kind === "quarantined") return this.#owner.quarantined(message.filters);
+    if (message.kind === "drained") return this.#owner.drained(this, message.generation);
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "done") waiting?.resolve(message.value as never);

@@ -1,10 +1,12 @@
-import { createHash } from "node:crypto";
 import { access, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { FUELED } from "../config/fuel-limits.ts";
+import { ComponentStore, type Evidence } from "./component-store.ts";
 import { ArtifactRefused } from "./contract.ts";
 import { rewriterVersion } from "./rewriter.ts";
+import { whyNoComponent } from "./sections.ts";
+import { type EvidenceFinder, find, type Registry, type Wanted } from "./sources.ts";
 import type { ArtifactRecord, TranspileAnswer, TranspileRequest } from "./transpile-thread.ts";
 
 /** A component's bytes in the form that workers run, known by the digest of the bytes. Survives a postMessage. */
@@ -27,55 +29,125 @@ export interface Artifact {
   };
 }
 
-/** Reads components and keeps their transpiled form on disk, so that nothing is transpiled twice. */
+/** Says why a component is not to be trusted; undefined when it is. */
+export type TrustCheck = (
+  component: { readonly digest: string; bytes(): Promise<Uint8Array> },
+  evidence: readonly Evidence[],
+) => Promise<string | undefined>;
+
+export interface ArtifactStoreOptions {
+  readonly registry?: Registry | undefined;
+  readonly evidenceBeside?: EvidenceFinder | undefined;
+}
+
+/** Finds components, and keeps them and their transpiled form on disk, so that nothing is fetched or transpiled twice. */
 export class ArtifactStore {
+  readonly components: ComponentStore;
   readonly #folder: string;
+  readonly #options: ArtifactStoreOptions;
   readonly #thread = new TranspileThread();
   /** By digest and memory: compiled once for all filters and generations that use it, and forgotten with the last of them. */
   readonly #loaded = new Map<string, WeakRef<Artifact>>();
 
-  constructor(folder: string) {
+  constructor(folder: string, options: ArtifactStoreOptions = {}) {
     this.#folder = folder;
+    this.#options = options;
+    this.components = new ComponentStore(folder);
   }
 
   /**
-   * Reads a component and rewrites its core modules so that their memory has this maximum and their code consumes fuel. Rejects
-   * with an `ArtifactRefused` whose sentence names the file and what is wrong with it.
+   * Finds a component, and keeps it. Gives its digest. Rejects with an `ArtifactRefused` whose sentence names the place and what is
+   * wrong with it.
    */
-  async load(
-    path: string,
-    sha256: string | undefined,
-    memoryBytesMax: number = FUELED.memoryBytesMax.default,
-  ): Promise<Artifact> {
-    const bytes = await readComponent(path);
-    const digest = createHash("sha256").update(bytes).digest("hex");
-    if (sha256 !== undefined && sha256 !== digest) {
-      throw new ArtifactRefused(`${path} has the digest ${digest}, and ${sha256} was asked for`);
+  async take(wanted: Wanted, trust?: TrustCheck): Promise<string> {
+    const found = await find(wanted, this.#options.registry, this.#options.evidenceBeside);
+    const { digest, evidence } = found;
+    const kept = await this.components.read(digest);
+    const bytes = async (): Promise<Buffer> => kept ?? (await found.bytes());
+    // Before it is fetched, where the signature is one of the digest alone.
+    const why = await trust?.({ digest, bytes }, evidence);
+    if (why !== undefined) throw new ArtifactRefused(`${wanted.component} ${why}`, { code: "signature" });
+    if (kept !== undefined && evidence.length === 0) return digest;
+    const fetched = await bytes();
+    // Whatever a path leads to by mistake is not to be copied.
+    const notComponent = whyNoComponent(fetched);
+    if (notComponent !== undefined) throw new ArtifactRefused(`${found.place} ${notComponent}`);
+    await this.#keep(digest, fetched, evidence, wanted.component);
+    return digest;
+  }
+
+  /**
+   * A component that was taken before, rewritten so that its memory has this maximum and its code consumes fuel. `name` is for
+   * sentences. Rejects with an `ArtifactRefused`.
+   */
+  async open(name: string, digest: string, memoryBytesMax: number, trust?: TrustCheck): Promise<Artifact> {
+    if (trust !== undefined) {
+      const bytes = (): Promise<Buffer> => this.#read(name, digest);
+      const why = await trust({ digest, bytes }, await this.components.evidence(digest));
+      if (why !== undefined) throw new ArtifactRefused(`${name} ${why}`, { code: "signature" });
     }
     const pages = Math.floor(memoryBytesMax / PAGE_BYTES);
     const key = `${digest} ${pages}`;
     const loaded = this.#loaded.get(key)?.deref();
     if (loaded !== undefined) return loaded;
-    const artifact = await this.#open(path, bytes, digest, pages);
+    const artifact = await this.#open(name, digest, pages);
     this.#loaded.set(key, new WeakRef(artifact));
+    void this.components.touch(digest);
     return artifact;
+  }
+
+  /** Both, for a file. */
+  async load(
+    path: string,
+    sha256: string | undefined,
+    memoryBytesMax: number = FUELED.memoryBytesMax.default,
+  ): Promise<Artifact> {
+    const wanted: Wanted = { filter: "", component: path, sha256: sha256 ?? null, granted: [], signed: false };
+    return this.open(path, await this.take(wanted), memoryBytesMax);
   }
 
   async close(): Promise<void> {
     await this.#thread.close();
   }
 
-  async #open(path: string, bytes: Buffer, digest: string, pages: number): Promise<Artifact> {
+  async #keep(
+    digest: string,
+    bytes: Uint8Array,
+    evidence: readonly Evidence[],
+    component: string,
+  ): Promise<void> {
+    try {
+      await this.components.keep(digest, bytes, evidence);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? "unwritable";
+      throw new ArtifactRefused(`${component} cannot be kept in ${this.#folder} (${code})`, { cause: error });
+    }
+  }
+
+  async #read(name: string, digest: string): Promise<Buffer> {
+    const bytes = await this.components.read(digest);
+    if (bytes === undefined)
+      throw new ArtifactRefused(`${name} is not in ${this.#folder} any more, by its digest ${digest}`);
+    return bytes;
+  }
+
+  async #open(name: string, digest: string, pages: number): Promise<Artifact> {
     // The form changes with the code of host and meter, so their versions are part of the name.
-    const folder = join(this.#folder, `${digest}-${FORM}-${await rewriterVersion()}-${pages}`);
+    const form = `${FORM}-${await rewriterVersion()}-${pages}`;
+    const folder = join(this.components.folderOf(digest), form);
     const kept = await readKept(folder, digest, pages);
     if (kept !== undefined) return kept;
+    const bytes = await this.#read(name, digest);
     // What is there all the same is damaged: a disk was full, or somebody has tidied up.
     await rm(folder, { recursive: true, force: true });
-    const answer = await this.#thread.transpile({ bytes, store: this.#folder, folder, pages });
-    if (answer.kind === "refused") throw new ArtifactRefused(`${path} ${answer.sentence}`);
+    const store = this.components.folderOf(digest);
+    const answer = await this.#thread.transpile({ bytes, store, folder, pages });
+    if (answer.kind === "refused") {
+      await this.components.remove(digest);
+      throw new ArtifactRefused(`${name} ${answer.sentence}`);
+    }
     if (answer.kind === "failed")
-      throw new ArtifactRefused(`${path} cannot be transpiled: ${answer.message}`);
+      throw new ArtifactRefused(`${name} cannot be transpiled: ${answer.message}`);
     const fresh = await readKept(folder, digest, pages);
     if (fresh === undefined) throw new ArtifactRefused(`${folder} cannot be written or read`);
     return fresh;
@@ -85,16 +157,7 @@ export class ArtifactStore {
 const PAGE_BYTES = 65_536;
 
 /** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
-const FORM = "jco-0.15.0-3";
-
-async function readComponent(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
-    throw new ArtifactRefused(`${path} cannot be read (${code})`, { cause: error });
-  }
-}
+const FORM = "jco-0.15.0-4";
 
 /** Undefined when it is not there, or not whole. */
 async function readKept(folder: string, digest: string, pages: number): Promise<Artifact | undefined> {

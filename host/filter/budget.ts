@@ -7,7 +7,8 @@ export class InstanceBudget {
   readonly #all: Int32Array;
   readonly #own: Int32Array;
   readonly #place: number;
-  readonly #most: number;
+  /** Of all workers together. */
+  most: number;
   /** What the present turn of the event loop has spent on making instances. */
   #spentMs = 0;
 
@@ -16,12 +17,12 @@ export class InstanceBudget {
     this.#all = all;
     this.#own = own;
     this.#place = place;
-    this.#most = most;
+    this.most = most;
   }
 
   /** Whether one more may be made, which then counts. */
   claim(): boolean {
-    if (Atomics.add(this.#all, 0, 1) >= this.#most) {
+    if (Atomics.add(this.#all, 0, 1) >= this.most) {
       Atomics.sub(this.#all, 0, 1);
       return false;
     }
@@ -60,7 +61,7 @@ export class InstanceBudget {
 
   /** So little is left that idle instances should not be kept. */
   get tight(): boolean {
-    return Atomics.load(this.#all, 0) >= this.#most - (this.#most >>> 3);
+    return Atomics.load(this.#all, 0) >= this.most - (this.most >>> 3);
   }
 }
 

@@ -185,4 +185,11 @@ export class ConfigRefused extends Error {
 /** The file is no artifact that this host can run; the sentence names the file, and the import or export that is wrong. */
 export class ArtifactRefused extends Error {
   override readonly name = "ArtifactRefused";
+  /** What is missing: a signature that is asked for, a grant, or an artifact that is one. */
+  readonly code: "signature" | "grant" | "artifact";
+
+  constructor(sentence: string, options?: ErrorOptions & { readonly code?: ArtifactRefused["code"] }) {
+    super(sentence, options);
+    this.code = options?.code ?? "artifact";
+  }
 }

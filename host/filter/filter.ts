@@ -94,7 +94,7 @@ export class Filter {
     place: FilterPlace,
   ): Promise<Filter> {
     const notGranted = whyNotGranted(settings.name, artifact.imports, settings.granted);
-    if (notGranted !== undefined) throw new ArtifactRefused(notGranted);
+    if (notGranted !== undefined) throw new ArtifactRefused(notGranted, { code: "grant" });
     const blank = await maker(artifact, settings, host);
     const { instance: first, plan } = configured(blank, settings);
     const refusal = whyRefused(plan, settings.limits.bodyBufferedBytesMax);

@@ -46,6 +46,8 @@ export class InstancePool {
   readonly #waiting: Queued[] = [];
   #count = 0;
   #closed = false;
+  /** Tells who waits for the last instance to go, once the pool is closed. */
+  #empty: (() => void) | undefined;
   #replacing = false;
   /** The fewest that were free since the last look: so many were not needed. */
   #unneeded = 0;
@@ -127,11 +129,14 @@ export class InstancePool {
     } else if (this.#budget.tight) this.#shrink(idle);
   }
 
-  /** Lets the instances go; those in use follow when they are given back. */
-  close(): void {
+  /** Lets the instances go; those in use follow when they are given back. Resolves when the last one has gone. */
+  close(): Promise<void> {
     this.#closed = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#empty = resolve;
     this.#end("swap", this.#free.length);
     this.#free.length = 0;
+    return promise;
   }
 
   #takeFresh(): Instance | undefined {
@@ -208,6 +213,7 @@ export class InstancePool {
     this.#alive(-count);
     this.#budget.release(count);
     this.#meter.ended(why, count);
+    if (this.#closed && this.#count === 0) this.#empty?.();
   }
 
   /** Not within the call that has made it necessary: an exchange waits for that. */

@@ -48,3 +48,12 @@ const PREAMBLE_BYTES = 8;
 const CORE_MODULE = 1;
 /** Of a module. */
 const CODE = 10;
+
+/** The first eight bytes tell a component from a core module and from anything else. */
+export function whyNoComponent(bytes: Uint8Array): string | undefined {
+  const magic =
+    bytes.length >= 8 && bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
+  if (!magic) return "is no WebAssembly file: it does not begin with \\0asm";
+  if (bytes[6] === 0) return "is a core module and no component: build it with --target wasm32-wasip2";
+  return undefined;
+}

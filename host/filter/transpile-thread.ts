@@ -54,8 +54,6 @@ async function answer(request: TranspileRequest): Promise<TranspileAnswer> {
 
 /** Undefined: the folder is there. Otherwise the sentence of a refusal. */
 async function transpile({ bytes, store, folder, pages }: TranspileRequest): Promise<string | undefined> {
-  const notComponent = whyNoComponent(bytes);
-  if (notComponent !== undefined) return notComponent;
   let wit: string;
   try {
     wit = await componentWit(bytes);
@@ -149,15 +147,6 @@ function declarations(files: Record<string, Uint8Array>): Map<string, string> {
     if (name !== undefined) sources.set(name, text);
   }
   return sources;
-}
-
-/** The first eight bytes tell a component from a core module and from anything else. */
-function whyNoComponent(bytes: Uint8Array): string | undefined {
-  const magic =
-    bytes.length >= 8 && bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
-  if (!magic) return "is no WebAssembly file: it does not begin with \\0asm";
-  if (bytes[6] === 0) return "is a core module and no component: build it with --target wasm32-wasip2";
-  return undefined;
 }
 
 function firstLine(error: unknown): string {

@@ -40,7 +40,7 @@ const QUERY = /[?#]/;
  * Neither the client's address nor a header's value is ever in a line, and no query: it holds what people search for, and tokens.
  */
 export class ExchangeLog {
-  readonly enabled: boolean;
+  enabled: boolean;
   readonly #batch: LineBatch;
   readonly #origin: string;
 

@@ -25,7 +25,8 @@ export class FilterLog {
   /** By filter and reason, of which neither has a space. */
   readonly #failures: Flood;
   readonly #origin: string;
-  readonly #least: LogThreshold;
+  /** The least important lines that are kept. */
+  least: LogThreshold;
 
   constructor(batch: LineBatch, worker: number, least: LogThreshold, bounds: FilterLogBounds) {
     this.#batch = batch;
@@ -41,11 +42,11 @@ export class FilterLog {
       ]);
     });
     this.#origin = `,"pid":${process.pid},"worker":${worker},"filter":`;
-    this.#least = least;
+    this.least = least;
   }
 
   enabled(level: Level): boolean {
-    return isKept(level, this.#least);
+    return isKept(level, this.least);
   }
 
   /** A line that the filter itself has written. */

@@ -162,6 +162,18 @@ export const METRICS = {
     labels: ["result"],
     help: "Swaps that were asked for, by result.",
   },
+  sluice_reloads_total: {
+    type: "counter",
+    unit: "reloads",
+    labels: ["result"],
+    help: "Changes of the whole configuration that were asked for, by the API, a signal or the file itself, by result.",
+  },
+  sluice_config_file_valid: {
+    type: "gauge",
+    unit: "1",
+    labels: [],
+    help: "1 when the configuration file was in order when it was last read, 0 when it was refused.",
+  },
   sluice_generation: {
     type: "gauge",
     unit: "number",
@@ -190,6 +202,9 @@ export interface MainFacts {
   readonly generation: number;
   readonly swapsOk: number;
   readonly swapsRefused: number;
+  readonly reloadsOk: number;
+  readonly reloadsRefused: number;
+  readonly fileValid: boolean;
   readonly connectionsRefused: number;
   /** The main thread's own; the workers' come with their snapshots. */
   readonly logLinesDropped: number;

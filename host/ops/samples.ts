@@ -117,6 +117,8 @@ function mainSamples(
 ): Samples<
   | "sluice_connections_refused_total"
   | "sluice_swaps_total"
+  | "sluice_reloads_total"
+  | "sluice_config_file_valid"
   | "sluice_generation"
   | "sluice_build_info"
   | "sluice_log_lines_dropped_total"
@@ -127,6 +129,11 @@ function mainSamples(
       { value: main.swapsOk, labels: { result: "ok" } },
       { value: main.swapsRefused, labels: { result: "refused" } },
     ],
+    sluice_reloads_total: [
+      { value: main.reloadsOk, labels: { result: "ok" } },
+      { value: main.reloadsRefused, labels: { result: "refused" } },
+    ],
+    sluice_config_file_valid: [single(main.fileValid ? 1 : 0)],
     sluice_generation: [single(main.generation)],
     sluice_build_info: [{ value: 1, labels: { version: main.version, node: process.versions.node } }],
     sluice_log_lines_dropped_total: [single(all.logLinesDropped + main.logLinesDropped)],

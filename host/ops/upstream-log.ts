@@ -8,17 +8,18 @@ import type { LineBatch } from "./line-batch.ts";
 export class UpstreamLog {
   readonly #batch: LineBatch;
   readonly #origin: string;
-  readonly #least: LogThreshold;
+  /** The least important lines that are kept. */
+  least: LogThreshold;
 
   constructor(batch: LineBatch, worker: number, least: LogThreshold) {
     this.#batch = batch;
     this.#origin = `,"pid":${process.pid},"worker":${worker},"upstream":`;
-    this.#least = least;
+    this.least = least;
   }
 
   /** `server` and `address` are left out where they are empty. */
   line(level: Level, upstream: string, server: string, address: string, message: string, detail = ""): void {
-    if (!isKept(level, this.#least)) return;
+    if (!isKept(level, this.least)) return;
     let line = `{"level":${severity(level)},"time":${Date.now()}${this.#origin}${quoted(upstream)}`;
     if (server !== "") line += `,"server":${quoted(server)}`;
     if (address !== "") line += `,"address":${quoted(address)}`;

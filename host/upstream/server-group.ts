@@ -8,6 +8,7 @@ import type { Timed } from "../sweeper.ts";
 import { type Balancer, balancerOf } from "./balancer.ts";
 import { HealthCheck } from "./health-check.ts";
 import { type Candidate, type Lookup, NameWatch } from "./name-watch.ts";
+import type { ServerState } from "./standing.ts";
 
 /** What a group tells of its servers, and with what it finds them. */
 export interface GroupMeans extends ServerMeans {
@@ -18,7 +19,7 @@ export interface GroupMeans extends ServerMeans {
 
 /** A server of the configuration, and what its name stands for now. */
 interface Entry {
-  readonly config: ServerConfig;
+  config: ServerConfig;
   readonly watch: NameWatch | undefined;
   /** One for each address; one alone, without an address, until the name is found. */
   servers: readonly Server[];
@@ -32,7 +33,7 @@ interface Entry {
  */
 export class ServerGroup implements Timed, ServerJudge, ServerSource {
   readonly #means: GroupMeans;
-  readonly #entries: readonly Entry[];
+  #entries: readonly Entry[];
   readonly #checks = new Map<Server, HealthCheck>();
   readonly #balancer: Balancer<Server>;
   /** Chooses from all: for a try after the only server in use has failed. */
@@ -52,6 +53,25 @@ export class ServerGroup implements Timed, ServerJudge, ServerSource {
     means.sweeper.add(this);
     means.meter.watch(this);
     for (const { watch } of this.#entries) watch?.sweep(Date.now());
+  }
+
+  /** Those that are there already keep their connections, and what is thought of them. */
+  use(configs: readonly ServerConfig[]): void {
+    const before = new Map(this.#entries.map((entry) => [entry.config.origin, entry]));
+    if (JSON.stringify(configs) === JSON.stringify([...before.values()].map(({ config }) => config))) return;
+    const kept = configs.map((config) => before.get(config.origin));
+    this.#entries = configs.map((config, at) => {
+      const known = kept[at];
+      if (known === undefined) return this.#join(config);
+      known.config = config;
+      for (const server of known.servers) {
+        server.standing.share(config.weight);
+        server.isDrained = config.drained;
+      }
+      return known;
+    });
+    this.#gather();
+    for (const entry of before.values()) if (!kept.includes(entry)) this.#part(entry);
   }
 
   /** How many servers there are, in use or not. */
@@ -97,7 +117,7 @@ export class ServerGroup implements Timed, ServerJudge, ServerSource {
       upstream: name,
       server: server.origin,
       address: server.address,
-      states: { [server.isClosed ? "leaving" : server.standing.state]: 1 },
+      states: { [stateOf(server)]: 1 },
       inFlight: server.load - server.pending,
       pending: server.pending,
       connections: server.connections,
@@ -177,6 +197,21 @@ export class ServerGroup implements Timed, ServerJudge, ServerSource {
     this.#tell("info", server, "server added");
   }
 
+  #join(config: ServerConfig): Entry {
+    const entry = this.#enter(config);
+    for (const server of entry.servers) this.#welcome(server);
+    entry.watch?.sweep(Date.now());
+    return entry;
+  }
+
+  #part({ watch, servers }: Entry): void {
+    watch?.close();
+    for (const server of servers) {
+      this.#retire(server);
+      if (server.address === "") this.#tell("info", server, "server removed");
+    }
+  }
+
   #retire(server: Server): void {
     this.#checks.get(server)?.close();
     this.#checks.delete(server);
@@ -193,16 +228,23 @@ export class ServerGroup implements Timed, ServerJudge, ServerSource {
 
   #gather(): void {
     this.#all = this.#entries.flatMap(({ servers }) => servers);
-    this.#anyone.use(this.#all);
+    this.#anyone.use(this.#wanted());
     this.#inUse = [];
     this.#refresh();
   }
 
+  /** All but those that an operator has taken out. Where that is every one, a request has to go somewhere. */
+  #wanted(): readonly Server[] {
+    const wanted = this.#all.filter(({ isDrained }) => !isDrained);
+    return wanted.length === 0 ? this.#all : wanted;
+  }
+
   /** Tells the balancer whom it may choose. */
   #refresh(): void {
-    const usable = this.#all.filter(({ standing }) => standing.usable);
+    const wanted = this.#wanted();
+    const usable = wanted.filter(({ standing }) => standing.usable);
     const { panicShare, name } = this.#means.config;
-    const isPanic = usable.length === 0 || usable.length * 100 < panicShare * this.#all.length;
+    const isPanic = usable.length === 0 || usable.length * 100 < panicShare * wanted.length;
     if (isPanic !== this.#isPanic) {
       this.#isPanic = isPanic;
       if (isPanic)
@@ -212,11 +254,11 @@ export class ServerGroup implements Timed, ServerJudge, ServerSource {
           "",
           "",
           "too few servers are well: all are used",
-          `${usable.length} of ${this.#all.length}`,
+          `${usable.length} of ${wanted.length}`,
         );
       else this.#means.log.line("info", name, "", "", "enough servers are well again");
     }
-    const next = isPanic ? this.#all : usable;
+    const next = isPanic ? wanted : usable;
     if (next.length === this.#inUse.length && next.every((server, at) => server === this.#inUse[at])) return;
     this.#inUse = next;
     this.#balancer.use(next);
@@ -229,4 +271,9 @@ export class ServerGroup implements Timed, ServerJudge, ServerSource {
   #tellOfName({ config }: Entry, level: "info" | "warn", message: string, detail = ""): void {
     this.#means.log.line(level, this.#means.config.name, config.origin, "", message, detail);
   }
+}
+
+function stateOf({ isClosed, isDrained, standing }: Server): ServerState {
+  if (isClosed) return "leaving";
+  return isDrained ? "drained" : standing.state;
 }

@@ -1,7 +1,10 @@
 import type { EjectionConfig, HealthConfig } from "../config/config.ts";
 
-/** `leaving`: its name has lost the address, or its upstream has ended; what it carries goes on. */
-export type ServerState = "healthy" | "slow-start" | "ejected" | "unhealthy" | "leaving";
+/**
+ * `leaving`: its name has lost the address, or its upstream has ended; what it carries goes on. `drained`: an operator lets it have
+ * no new exchanges.
+ */
+export type ServerState = "healthy" | "slow-start" | "ejected" | "unhealthy" | "leaving" | "drained";
 
 /**
  * What is thought of one server, by the requests that it was sent and by the checks of its health. It starts nothing and
@@ -11,7 +14,7 @@ export class Standing {
   /** The share that it should get now, compared with the others'. */
   weight: number;
   /** The same when it has been in use for long enough. */
-  readonly fullWeight: number;
+  fullWeight: number;
   readonly #ejection: EjectionConfig;
   readonly #health: HealthConfig | null;
   readonly #slowStartMs: number;
@@ -37,6 +40,12 @@ export class Standing {
     this.#ejection = ejection;
     this.#health = health;
     this.#slowStartMs = slowStartMs;
+  }
+
+  /** Gives it another share; one that starts slowly goes on from where it is. */
+  share(weight: number): void {
+    this.weight *= weight / this.fullWeight;
+    this.fullWeight = weight;
   }
 
   get usable(): boolean {

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
+  existsSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -227,10 +228,9 @@ describe("a component that the host's own path does not know", () => {
 describe("what was transpiled once", () => {
   /** The only folder that the store has made for these bytes. */
   function kept(file: string): string {
-    const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
-    const found = readdirSync(folder).filter((name) => name.startsWith(digest));
+    const found = readdirSync(homeOf(file)).filter((name) => name !== "component.wasm");
     expect(found.length).toBe(1);
-    return join(folder, found[0] ?? "");
+    return join(homeOf(file), found[0] ?? "");
   }
 
   async function loadAnew(file: string): Promise<Awaited<ReturnType<ArtifactStore["load"]>>> {
@@ -280,17 +280,31 @@ describe("what was transpiled once", () => {
   });
 
   test("leaves nothing else behind in the folder", () => {
-    const strange = readdirSync(folder).filter((name) => !/^([0-9a-f]{64}-.+|\d+\.wasm)$/.test(name));
+    const strange = readdirSync(folder).filter((name) => !/^(sha256|\d+\.wasm)$/.test(name));
     expect(strange).toEqual([]);
+    const homes = readdirSync(join(folder, "sha256"));
+    expect(homes.filter((name) => !/^[0-9a-f]{64}$/.test(name))).toEqual([]);
+    const beside = homes.flatMap((home) => readdirSync(join(folder, "sha256", home)));
+    expect(beside.filter((name) => !/^(component\.wasm|jco-.+-\d+)$/.test(name))).toEqual([]);
   });
 
   test("is not there when the component was refused", async () => {
     const file = await other(SAME, "import helper: func(); export filter;");
     await refusal(file);
-    const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
-    expect(readdirSync(folder).filter((name) => name.startsWith(digest))).toEqual([]);
+    expect(existsSync(homeOf(file))).toBe(false);
+  });
+
+  test("nor is what is no component, whatever it is", async () => {
+    const file = fileOf("a secret");
+    await refusal(file);
+    expect(existsSync(homeOf(file))).toBe(false);
   });
 });
+
+/** Where the store keeps these bytes. */
+function homeOf(file: string): string {
+  return join(folder, "sha256", createHash("sha256").update(readFileSync(file)).digest("hex"));
+}
 
 function moduleOf(home: string): string {
   const { main } = JSON.parse(readFileSync(join(home, "artifact.json"), "utf8")) as { main: string };

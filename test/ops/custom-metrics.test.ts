@@ -11,6 +11,9 @@ const MAIN: MainFacts = {
   generation: 1,
   swapsOk: 0,
   swapsRefused: 0,
+  reloadsOk: 2,
+  reloadsRefused: 0,
+  fileValid: true,
   connectionsRefused: 0,
   logLinesDropped: 0,
 };

@@ -21,6 +21,9 @@ const MAIN: MainFacts = {
   generation: 7,
   swapsOk: 3,
   swapsRefused: 1,
+  reloadsOk: 2,
+  reloadsRefused: 0,
+  fileValid: true,
   connectionsRefused: 2,
   logLinesDropped: 0,
 };

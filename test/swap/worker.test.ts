@@ -2,7 +2,7 @@
  * A worker that is lost is replaced by one that serves the present generation. No filter can end a worker; here the script
  * that jco has made of one is changed on disk so that it does.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -37,10 +37,9 @@ async function breakable(): Promise<string> {
   const parts: Handmade = { destructor: false };
   const file = await handmade(join(folder, "breakable.wasm"), parts);
   const store = new ArtifactStore(join(folder, "store"));
-  await store.load(file, undefined);
+  const { linked } = await store.load(file, undefined);
   await store.close();
-  const [home = ""] = readdirSync(join(folder, "store"));
-  const script = join(folder, "store", home, "component.js");
+  const { script } = linked;
   const watching = `
     import { rmSync as takeFlag } from "node:fs";
     setInterval(() => {

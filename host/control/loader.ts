@@ -1,0 +1,97 @@
+import type { Config, FilterConfig } from "../config/config.ts";
+import { readGranted } from "../config/secret-source.ts";
+import type { Artifact, ArtifactStore } from "../filter/artifact.ts";
+import { grantsOf } from "../filter/grants.ts";
+import type { UpstreamMaterial } from "../tls/material.ts";
+import { readUpstream } from "../tls/pem-file.ts";
+import type { FilterSecrets } from "./messages.ts";
+
+/** What a configuration needs of the outside: read once, in the main thread. */
+export interface Loaded {
+  /** By filter, and by `<filter>@candidate`. */
+  readonly artifacts: Readonly<Record<string, Artifact>>;
+  readonly materials: Readonly<Record<string, UpstreamMaterial>>;
+  readonly secrets: FilterSecrets;
+}
+
+/** What is taken over from what runs, so that a change depends on nothing that it does not change. */
+export interface Kept {
+  readonly config: Config;
+  readonly loaded: Loaded;
+  /** Filters whose components and secrets are read again all the same. */
+  readonly fresh: ReadonlySet<string>;
+  /** Whether every secret and certificate is. */
+  readonly reread: boolean;
+}
+
+/** The name under which a filter's candidate is loaded, counted and logged. */
+export function candidateName(filter: string): string {
+  return `${filter}@candidate`;
+}
+
+/** Loads what configurations need. */
+export class Loader {
+  readonly #store: ArtifactStore;
+
+  constructor(store: ArtifactStore) {
+    this.#store = store;
+  }
+
+  /**
+   * `digests`: the artifacts of a generation that was live before; they come from the store, whatever there is now where they came
+   * from. Rejects with what the first one that cannot be loaded says.
+   */
+  async load(
+    config: Config,
+    kept: Kept | undefined,
+    digests: Readonly<Record<string, string>> = {},
+  ): Promise<Loaded> {
+    const artifacts: Record<string, Artifact> = {};
+    const secrets: Record<string, Readonly<Record<string, Uint8Array>>> = {};
+    for (const filter of config.filters) {
+      const { name, candidate } = filter;
+      const before = kept?.config.filters.find((other) => other.name === name);
+      const isFresh = kept === undefined || kept.fresh.has(name);
+      const stays = !isFresh && before !== undefined && isSameSource(before, filter);
+      const digest = digests[name] ?? (stays ? kept?.loaded.artifacts[name]?.digest : undefined);
+      artifacts[name] = await this.#artifact(filter, digest);
+      if (candidate !== null) {
+        const other = { ...filter, component: candidate.component, sha256: candidate.sha256 };
+        artifacts[candidateName(name)] = await this.#artifact(other, candidate.digest);
+      }
+      const known = isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];
+      secrets[name] = known ?? readGranted(filter, config.secrets);
+    }
+    const materials =
+      kept !== undefined && !kept.reread
+        ? kept.loaded.materials
+        : Object.fromEntries(
+            config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
+          );
+    return { artifacts, materials, secrets };
+  }
+
+  /** Finds a component that may become a filter's, and keeps it. Gives its digest. */
+  take(filter: FilterConfig): Promise<string> {
+    return this.#store.take({
+      filter: filter.name,
+      component: filter.component,
+      sha256: filter.sha256,
+      granted: grantsOf(filter.grant),
+      signed: false,
+    });
+  }
+
+  async #artifact(filter: FilterConfig, known: string | undefined): Promise<Artifact> {
+    const digest = known ?? (await this.take(filter));
+    return this.#store.open(filter.component, digest, filter.limits.memoryBytesMax);
+  }
+}
+
+function isSameGrant(one: FilterConfig | undefined, other: FilterConfig): boolean {
+  return JSON.stringify(one?.grant.secrets) === JSON.stringify(other.grant.secrets);
+}
+
+function isSameSource(one: FilterConfig, other: FilterConfig): boolean {
+  return one.component === other.component && one.sha256 === other.sha256;
+}

@@ -1,0 +1,120 @@
+import { readdirSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Evidence, digestOf } from "./component-store.ts";
+import { ArtifactRefused } from "./contract.ts";
+import { type GrantName, whyNotGranted } from "./grants.ts";
+import { whyNoFilter } from "./world.ts";
+
+/** A component that a registry has, of which its description has been read. */
+export interface RemoteComponent {
+  readonly digest: string;
+  /** Full names of interfaces, as its description says. The component itself is asked when it is here. */
+  readonly imports: readonly string[];
+  readonly exports: readonly string[];
+  fetch(): Promise<Buffer>;
+  signatures(): Promise<readonly Omit<Evidence, "from">[]>;
+}
+
+/** Finds components by references; rejects with an `ArtifactRefused`. */
+export interface Registry {
+  resolve(reference: string): Promise<RemoteComponent>;
+}
+
+/** Finds the signatures that lie beside a file. */
+export type EvidenceFinder = (file: string) => Promise<readonly Evidence[]>;
+
+/** Who wants a component, and what it may be. */
+export interface Wanted {
+  /** Its name; empty when it is for none. */
+  readonly filter: string;
+  /** A file, a folder or a reference; a file alone where no filter is named. */
+  readonly component: string;
+  /** The digest that it must have. */
+  readonly sha256: string | null;
+  readonly granted: readonly GrantName[];
+  /** Whether signatures are looked for. */
+  readonly signed: boolean;
+}
+
+/** A component that was found; its bytes are asked for when they are needed. */
+export interface Found {
+  /** The file or the reference, for sentences. */
+  readonly place: string;
+  readonly digest: string;
+  bytes(): Promise<Buffer>;
+  readonly evidence: readonly Evidence[];
+}
+
+/** Finds a component where the configuration says that it is. Rejects with an `ArtifactRefused`. */
+export async function find(
+  wanted: Wanted,
+  registry: Registry | undefined,
+  evidenceBeside: EvidenceFinder | undefined,
+): Promise<Found> {
+  return isReference(wanted.component)
+    ? findRemote(wanted, registry)
+    : findFile(wanted, componentFile(wanted.component, wanted.filter), evidenceBeside);
+}
+
+export function isReference(component: string): boolean {
+  return component.startsWith("oci://");
+}
+
+/**
+ * The file that a path means: itself, or within a folder the one that is named for the filter, or the only one there. It is
+ * where it would be when there is none. For no filter it is the path.
+ */
+export function componentFile(path: string, filter: string): string {
+  if (filter === "") return path;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return path;
+  const names = readdirSync(path).filter((name) => name.endsWith(".wasm") && !name.endsWith(".debug.wasm"));
+  const own = [`${filter}.wasm`, `${filter.replaceAll("-", "_")}.wasm`].find((name) => names.includes(name));
+  return join(path, own ?? (names.length === 1 ? (names[0] as string) : `${filter}.wasm`));
+}
+
+async function findFile(
+  { component, sha256, signed }: Wanted,
+  file: string,
+  evidenceBeside: EvidenceFinder | undefined,
+): Promise<Found> {
+  const bytes = await readComponent(file, component);
+  const digest = digestOf(bytes);
+  if (sha256 !== null && sha256 !== digest)
+    throw new ArtifactRefused(`${file} has the digest ${digest}, and ${sha256} was asked for`);
+  const evidence = signed ? ((await evidenceBeside?.(file)) ?? []) : [];
+  return { place: file, digest, bytes: () => Promise.resolve(bytes), evidence };
+}
+
+async function findRemote(
+  { filter, component, sha256, granted, signed }: Wanted,
+  registry: Registry | undefined,
+): Promise<Found> {
+  if (registry === undefined) throw new ArtifactRefused(`${component} is in a registry, and none can be asked`);
+  const remote = await registry.resolve(component);
+  const { digest, imports, exports } = remote;
+  if (sha256 !== null && sha256 !== digest)
+    throw new ArtifactRefused(`${component} has the digest ${digest}, and ${sha256} was asked for`);
+  // Before its bytes are fetched: what it says of itself is reason enough to refuse it, though none to trust it.
+  const notFilter = whyNoFilter({ imports, exports });
+  if (notFilter !== undefined) throw new ArtifactRefused(`${component} ${notFilter}`);
+  const notGranted = whyNotGranted(filter, imports, granted);
+  if (notGranted !== undefined) throw new ArtifactRefused(notGranted, { code: "grant" });
+  const evidence = signed ? await remote.signatures() : [];
+  return {
+    place: component,
+    digest,
+    bytes: () => remote.fetch(),
+    evidence: evidence.map((signature) => ({ ...signature, from: component })),
+  };
+}
+
+async function readComponent(file: string, component: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
+    const folder = file === component ? "" : `: the folder ${component} has no component for it`;
+    throw new ArtifactRefused(`${file} cannot be read (${code})${folder}`, { cause: error });
+  }
+}

@@ -48,9 +48,12 @@ export class Generations {
   #end(generation: Generation): void {
     this.#ending.add(generation);
     generation.retire();
-    void generation.drained.then(() => {
-      this.#ending.delete(generation);
-      this.#drained(generation.number);
-    });
+    void this.#wait(generation);
+  }
+
+  async #wait(generation: Generation): Promise<void> {
+    await generation.drained;
+    this.#ending.delete(generation);
+    this.#drained(generation.number);
   }
 }

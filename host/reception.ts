@@ -28,12 +28,12 @@ export class Reception {
     for (const listener of this.#listeners.values()) listener.use(this.#world);
   }
 
-  open(id: number, tls: ListenerMaterial | null, proxyProtocol: boolean): void {
+  open(id: number, tls: ListenerMaterial | null, proxyProtocol: boolean): undefined {
     this.#listeners.set(id, new Listener(this.#world, this.#sweeper, tls, proxyProtocol, this.#owner));
   }
 
   /** Takes no more connections there; what is in flight ends. */
-  close(id: number): void {
+  close(id: number): undefined {
     const listener = this.#listeners.get(id);
     if (listener === undefined) return;
     this.#listeners.delete(id);
@@ -41,7 +41,7 @@ export class Reception {
     void listener.drain().then(() => this.#leaving.delete(listener));
   }
 
-  renew(id: number, tls: ListenerMaterial): void {
+  renew(id: number, tls: ListenerMaterial): undefined {
     this.#listeners.get(id)?.renew(tls);
   }
 

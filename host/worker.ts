@@ -212,11 +212,11 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       case "abandon":
         return this.#abandon(order.generation);
       case "open":
-        return void this.#reception.open(order.listener, order.tls, order.proxyProtocol);
+        return this.#reception.open(order.listener, order.tls, order.proxyProtocol);
       case "close":
-        return void this.#reception.close(order.listener);
+        return this.#reception.close(order.listener);
       case "renew":
-        return void this.#reception.renew(order.listener, order.tls);
+        return this.#reception.renew(order.listener, order.tls);
       case "generations":
         return this.#generations.loads();
       case "refusals":

@@ -109,7 +109,10 @@ export class Changes {
   }
 
   /** To be called in turn. What stands against a change, as sentences, and what was loaded for it; nothing is changed. */
-  async rehearse(change: Change, live: Live): Promise<{ refusals: readonly string[]; loaded: Loaded | undefined }> {
+  async rehearse(
+    change: Change,
+    live: Live,
+  ): Promise<{ refusals: readonly string[]; loaded: Loaded | undefined }> {
     let loaded: Loaded | undefined;
     try {
       loaded = await this.#loader.load(change.config, keptOf(change, live), change.digests);
@@ -145,7 +148,8 @@ export class Changes {
         order: this.#order(number, config, loaded),
         endpoints: endpointsOf(config, certificates),
         inherited: change.inherited ?? new InheritedSockets(),
-        ready: () => (resumed === undefined ? this.#record(number, change, changes, loaded) : Promise.resolve()),
+        ready: () =>
+          resumed === undefined ? this.#record(number, change, changes, loaded) : Promise.resolve(),
       });
     } catch (error) {
       if (certificates !== this.#certificates) void certificates.close();
@@ -190,18 +194,17 @@ export class Changes {
   }
 
   /** The files of a listener's certificates are other ones now. */
-  async #renew(
-    from: Certificates,
-    at: number,
-    material: Parameters<Fleet["renew"]>[1],
-  ): Promise<void> {
+  async #renew(from: Certificates, at: number, material: Parameters<Fleet["renew"]>[1]): Promise<void> {
     const entrance = this.#fleet.entrances[at];
     if (from !== this.#certificates || entrance === undefined) return;
     const listen = this.#fleet.addresses[at];
     const address = listen === undefined ? "" : `${listen.host}:${listen.port}`;
     try {
       await this.#fleet.renew(entrance.id, material);
-      this.#owner.logger.info({ listen: address, certificates: material.pairs.length }, "certificates renewed");
+      this.#owner.logger.info(
+        { listen: address, certificates: material.pairs.length },
+        "certificates renewed",
+      );
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#owner.logger.error({ listen: address }, `certificates were not renewed on every worker: ${why}`);
@@ -251,7 +254,10 @@ export function describe(live: Live, config: Config, loaded: Loaded): readonly s
 }
 
 /** What an artifact imports that the one before it does not, by filter. */
-export function addedImports(loaded: Loaded, live: Live): readonly (readonly [filter: string, name: string])[] {
+export function addedImports(
+  loaded: Loaded,
+  live: Live,
+): readonly (readonly [filter: string, name: string])[] {
   return Object.entries(loaded.artifacts).flatMap(([name, { imports }]) => {
     const before = live.loaded.artifacts[name.replace(/@candidate$/, "")]?.imports;
     return before === undefined

@@ -40,7 +40,7 @@ export function redacted(view: Json, path: readonly string[] = []): Json {
   if (Array.isArray(view)) return view.map((item: Json) => redacted(item, path));
   if (typeof view === "object" && view !== null)
     return Object.fromEntries(
-      Object.entries(view).map(([key, value]) => [key, redacted(value as Json, [...path, key])]),
+      Object.entries(view).map(([key, value]) => [key, redacted(value, [...path, key])]),
     );
   if (typeof view !== "string") return view;
   if (isSecret(path)) return REDACTED;
@@ -54,7 +54,8 @@ function isSecret(path: readonly string[]): boolean {
   return member === "config" && rest.some((name) => SECRET_NAME.test(name));
 }
 
-const SECRET_NAME = /secret|token|passw|credential|authori[sz]ation|cookie|sha-?\d|hash|salt|signature|private|keys?$|^key/i;
+const SECRET_NAME =
+  /secret|token|passw|credential|authori[sz]ation|cookie|sha-?\d|hash|salt|signature|private|keys?$|^key/i;
 
 function upstreamView(upstream: UpstreamConfig): Json {
   const { connectMs, headMs, pendingMs, totalMs, connectionsMax, pendingMax, inFlightMax } = upstream;
@@ -72,7 +73,10 @@ function upstreamView(upstream: UpstreamConfig): Json {
   );
   return {
     servers: Object.fromEntries(
-      upstream.servers.map(({ origin, weight, drained }) => [origin, drained ? { weight, drained } : { weight }]),
+      upstream.servers.map(({ origin, weight, drained }) => [
+        origin,
+        drained ? { weight, drained } : { weight },
+      ]),
     ),
     timeouts: plain({ connectMs, headMs, pendingMs, totalMs }),
     limits: { connections: connectionsMax, pending: pendingMax, "in-flight": inFlightMax },
@@ -84,7 +88,9 @@ function filterView(filter: FilterConfig): Json {
   const { component, sha256, config, limits, grant, candidate } = filter;
   const { env, ...granted } = grant;
   return {
-    ...(plain(omit(filter, "name", "component", "sha256", "config", "limits", "grant", "candidate")) as object),
+    ...(plain(
+      omit(filter, "name", "component", "sha256", "config", "limits", "grant", "candidate"),
+    ) as object),
     component,
     sha256,
     config,
@@ -111,7 +117,9 @@ function bounded<Key extends string>(
   table: { readonly [K in Key]: Bound },
 ): Json {
   const entries = Object.entries<Bound>(table);
-  return Object.fromEntries(entries.map(([key, bound]) => [bound.option, written(values[key as Key], bound.unit)]));
+  return Object.fromEntries(
+    entries.map(([key, bound]) => [bound.option, written(values[key as Key], bound.unit)]),
+  );
 }
 
 function written(value: number, unit: Bound["unit"]): Json {
@@ -136,7 +144,10 @@ function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function omit<Whole extends object, Name extends keyof Whole>(whole: Whole, ...names: Name[]): Omit<Whole, Name> {
+function omit<Whole extends object, Name extends keyof Whole>(
+  whole: Whole,
+  ...names: Name[]
+): Omit<Whole, Name> {
   const left = { ...whole };
   for (const name of names) delete left[name];
   return left;

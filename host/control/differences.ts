@@ -26,14 +26,20 @@ export function sentenceOf({ path, kind, from, to }: Difference): string {
 /** These are made when the process starts. */
 const FIXED = ["admin", "workers", "artifacts", "store"] as const satisfies readonly (keyof Config)[];
 
-function compare(path: readonly string[], from: Json, to: Json, oldShown: Json, newShown: Json): Difference[] {
+function compare(
+  path: readonly string[],
+  from: Json,
+  to: Json,
+  oldShown: Json,
+  newShown: Json,
+): Difference[] {
   if (isDeepStrictEqual(from, to)) return [];
   if (isMapping(from) && isMapping(to) && isMapping(oldShown) && isMapping(newShown)) {
     const names = [...new Set([...Object.keys(from), ...Object.keys(to)])];
     return names.flatMap((name) => {
       const at = [...path, name];
-      if (!Object.hasOwn(from, name)) return [{ path: formatPath(at), kind: "added", to: newShown[name] as Json }];
-      if (!Object.hasOwn(to, name)) return [{ path: formatPath(at), kind: "removed", from: oldShown[name] as Json }];
+      if (!Object.hasOwn(from, name)) return [{ path: formatPath(at), kind: "added", to: newShown[name] }];
+      if (!Object.hasOwn(to, name)) return [{ path: formatPath(at), kind: "removed", from: oldShown[name] }];
       return compare(
         at,
         from[name] as Json,

@@ -57,7 +57,10 @@ export function carriedOver(config: Config, live: Config): Config {
     const isDrained = ({ origin }: ServerConfig): boolean =>
       before?.servers.some((server) => server.origin === origin && server.drained) === true;
     if (upstream.servers.every(isDrained)) return upstream;
-    return { ...upstream, servers: upstream.servers.map((server) => ({ ...server, drained: isDrained(server) })) };
+    return {
+      ...upstream,
+      servers: upstream.servers.map((server) => ({ ...server, drained: isDrained(server) })),
+    };
   });
   return { ...config, filters, upstreams };
 }

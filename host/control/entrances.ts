@@ -32,7 +32,7 @@ export interface EntranceChange {
 /** A door, and which entrance its connections come by. */
 interface Way {
   readonly door: Door;
-  entrance: Entrance;
+  readonly leads: { to: Entrance };
 }
 
 /** The addresses where connections are taken. One that stays is never closed, whatever changes behind it. */
@@ -46,7 +46,7 @@ export class Entrances {
   }
 
   get all(): readonly Entrance[] {
-    return this.#ways.map(({ entrance }) => entrance);
+    return this.#ways.map(({ leads }) => leads.to);
   }
 
   /** With their actual ports, in the order of the endpoints. */
@@ -56,9 +56,9 @@ export class Entrances {
 
   /** What another process needs to take connections at the same addresses. */
   get sockets(): readonly InheritedSocket[] {
-    return this.#ways.map(({ door, entrance }) => ({
+    return this.#ways.map(({ door, leads }) => ({
       fd: door.descriptor,
-      name: doorName(entrance.endpoint.address),
+      name: doorName(leads.to.endpoint.address),
       supervised: door.supervised,
     }));
   }
@@ -94,34 +94,36 @@ export class Entrances {
     // The same address with other options keeps its door: what waits in its queue is not lost.
     const kept = next.map(({ endpoint }) => {
       const at = before.findIndex(
-        ({ entrance }) => formatAddress(entrance.endpoint.address) === formatAddress(endpoint.address),
+        ({ leads }) => formatAddress(leads.to.endpoint.address) === formatAddress(endpoint.address),
       );
-      return at < 0 ? undefined : (before.splice(at, 1)[0] as Way);
+      return at < 0 ? undefined : before.splice(at, 1)[0];
     });
     const missing = next.filter((_, at) => kept[at] === undefined);
-    const ways: Way[] = [];
+    const leads = missing.map((to) => ({ to }));
     const doors = await openDoors(
       missing.map(({ endpoint }) => endpoint.address),
       inherited,
-      (at, socket) => this.#take((ways[at] as Way).entrance.id, socket),
+      // One may have a connection before the next one is open.
+      (at, socket) => this.#take((leads[at] as Way["leads"]).to.id, socket),
     );
-    for (const [at, entrance] of missing.entries()) ways.push({ door: doors[at] as Door, entrance });
+    const opened = doors.map((door, at): Way => ({ door, leads: leads[at] as Way["leads"] }));
     return {
       commit: () => {
-        const fresh = [...ways];
+        const fresh = [...opened];
         for (const { id, endpoint } of renewed) {
           const stays = next.find((entrance) => entrance.id === id);
           if (stays !== undefined) stays.endpoint = endpoint;
         }
-        this.#ways = next.map((entrance, at) => {
-          const way = kept[at] ?? (fresh.shift() as Way);
-          way.entrance = entrance;
-          return way;
+        this.#ways = kept.flatMap((way, at) => {
+          const found = way ?? fresh.shift();
+          if (found === undefined) return [];
+          found.leads.to = next[at] as Entrance;
+          return [found];
         });
         for (const { door } of before) door.close();
       },
       abandon: () => {
-        for (const { door } of ways) door.close();
+        for (const { door } of opened) door.close();
       },
     };
   }

@@ -4,20 +4,16 @@ import type { Frame } from "../filter/fault.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
-import type { WorkerView } from "./control.ts";
-import type { RefusedHead } from "../ops/refusals.ts";
 import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
 import {
-  type Answers,
   type HandedConnection,
   INSTANCES,
-  OPEN,
   type Order,
   type PreparedFilter,
-  TAKEN,
   VITALS_BYTES,
 } from "./messages.ts";
+import { connectionsOf, loadOf, type Member, Members, within } from "./members.ts";
 import { PulseWatch } from "./pulse-watch.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -45,22 +41,6 @@ export interface FleetChange {
 
 type Prepare = Extract<Order, { kind: "prepare" }>;
 
-interface Member {
-  readonly link: WorkerLink;
-  state: "starting" | "serving" | "draining";
-  snapshot: MeterSnapshot | undefined;
-  readonly watch: PulseWatch;
-  readonly vitals: Int32Array<SharedArrayBuffer>;
-  /** Filters that it does not call. */
-  quarantined: readonly string[];
-  /** Connections given to it. */
-  handed: number;
-  /** The generation that it begins exchanges on; 0 before its first. */
-  generation: number;
-  /** Generations of which it still has something. */
-  readonly ending: Set<number>;
-}
-
 /**
  * The data workers, as one: what is asked of all of them happens on all or on none. Each connection goes to the one that has
  * the fewest. A worker that is lost is replaced by one that begins with the same generation; the port stays open meanwhile.
@@ -68,7 +48,7 @@ interface Member {
 export class Fleet {
   #config: Config;
   readonly #owner: FleetOwner;
-  readonly #members = new Map<number, Member>();
+  readonly members: Members = new Members();
   /** Outlives every worker. */
   readonly #memory: SharedArrayBuffer;
   readonly #store: SharedStore;
@@ -98,20 +78,8 @@ export class Fleet {
     this.#store = new SharedStore(this.#memory, MAIN_THREAD);
     for (let count = 0; count < config.workers; count++) this.#add();
     this.#pulses = setInterval(() => {
-      for (const { watch } of this.#members.values()) watch.look();
+      for (const { watch } of this.members.all) watch.look();
     }, LOOK_MS).unref();
-  }
-
-  states(): { id: number; state: Member["state"] }[] {
-    return [...this.#members.values()].map(({ link, state }) => ({ id: link.id, state }));
-  }
-
-  /** In how many workers each filter is quarantined that is in any. */
-  quarantined(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const { quarantined } of this.#members.values())
-      for (const name of quarantined) counts.set(name, (counts.get(name) ?? 0) + 1);
-    return counts;
   }
 
   /**
@@ -119,7 +87,7 @@ export class Fleet {
    * New addresses are taken before, and those that are no more are left after.
    */
   async change({ order, endpoints, inherited, ready }: FleetChange): Promise<readonly PreparedFilter[]> {
-    const members = [...this.#members.values()];
+    const members = this.members.all;
     const entrances = this.#entrances.plan(endpoints);
     const askAll = (ask: (link: WorkerLink) => Promise<unknown>): Promise<PromiseSettledResult<unknown>[]> =>
       Promise.allSettled(members.map(({ link }) => ask(link)));
@@ -156,7 +124,7 @@ export class Fleet {
 
   /** Prepares a generation on one worker and forgets it. Rejects with what stands against it. */
   async rehearse(order: Prepare): Promise<void> {
-    const [member] = this.#members.values();
+    const [member] = this.members.all;
     if (member === undefined) return;
     try {
       await member.link.ask<"prepare">(order);
@@ -186,69 +154,21 @@ export class Fleet {
     if (entrance === undefined || this.#stopping) return;
     // A worker that begins now gets them, too.
     entrance.endpoint = { ...entrance.endpoint, tls };
-    const links = [...this.#members.values()].map(({ link }) => link);
+    const links = this.members.all.map(({ link }) => link);
     await Promise.all(links.map((link) => link.ask<"renew">({ kind: "renew", listener, tls })));
   }
 
   /** Until the next change. */
   async keepLines(level: LogLevel): Promise<void> {
     this.#level = level;
-    await this.#askEach({ kind: "level", level });
-  }
-
-  /** How many exchanges each generation has, in all workers that answer. */
-  async generations(): Promise<ReadonlyMap<number, number>> {
-    const sums = new Map<number, number>();
-    for (const [, loads] of await this.#askEach<"generations">({ kind: "generations" }))
-      for (const { number, exchanges } of loads) sums.set(number, (sums.get(number) ?? 0) + exchanges);
-    return sums;
-  }
-
-  /** Whether any worker has something of it. */
-  has(generation: number): boolean {
-    return [...this.#members.values()].some(
-      (member) => member.generation === generation || member.ending.has(generation),
-    );
-  }
-
-  async refusals(): Promise<readonly (RefusedHead & { readonly worker: number })[]> {
-    const answers = await this.#askEach<"refusals">({ kind: "refusals" });
-    const all = answers.flatMap(([worker, list]) => list.map((refused) => ({ ...refused, worker })));
-    return all.toSorted((one, other) => other.at - one.at);
-  }
-
-  async views(): Promise<readonly WorkerView[]> {
-    const loads = new Map(await this.#askEach<"generations">({ kind: "generations" }));
-    return [...this.#members.values()].map((member) => ({
-      id: member.link.id,
-      state: member.state,
-      generation: member.generation,
-      connections: connectionsOf(member),
-      exchanges: (loads.get(member.link.id) ?? []).reduce((sum, { exchanges }) => sum + exchanges, 0),
-      instances: Atomics.load(member.vitals, INSTANCES),
-    }));
-  }
-
-  /** One snapshot per worker: its last one when it does not answer. */
-  async snapshots(): Promise<MeterSnapshot[]> {
-    const asked = [...this.#members.values()].map(async (member) => {
-      try {
-        member.snapshot = await within(SNAPSHOT_MS, member.link.ask<"snapshot">({ kind: "snapshot" }));
-      } catch {
-        // It is busy, or on its way out: what it said last still stands.
-      }
-      return member.snapshot;
-    });
-    return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
+    await this.members.ask({ kind: "level", level });
   }
 
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     this.#entrances.close();
-    for (const member of this.#members.values()) member.state = "draining";
-    const drained = [...this.#members.values()].map(({ link }) =>
-      link.ask<"drain">({ kind: "drain" }).catch(() => {}),
-    );
+    for (const member of this.members.all) member.state = "draining";
+    const drained = this.members.all.map(({ link }) => link.ask<"drain">({ kind: "drain" }).catch(() => {}));
     await within(deadlineMs, Promise.all(drained)).catch(() => {});
     await this.stop();
   }
@@ -258,7 +178,7 @@ export class Fleet {
     clearInterval(this.#pulses);
     this.#entrances.close();
     for (const { socket } of this.#held.splice(0)) socket.destroy();
-    const members = [...this.#members.values()];
+    const members = this.members.all;
     await Promise.all(
       members.map(async ({ link }) => {
         // Its last log lines come with the answer; one that does not answer is ended all the same.
@@ -309,7 +229,7 @@ export class Fleet {
       generation: 0,
       ending: new Set(),
     };
-    this.#members.set(link.id, member);
+    this.members.add(member);
     return member;
   }
 
@@ -323,7 +243,7 @@ export class Fleet {
   }
 
   #tellDrained(generation: number): void {
-    if (!this.has(generation)) this.#owner.drained(generation);
+    if (!this.members.has(generation)) this.#owner.drained(generation);
   }
 
   /** Makes a worker ready for the connections of all listeners. */
@@ -333,20 +253,6 @@ export class Fleet {
       await link.ask<"open">(openOrder(this.#entrances.all[at] as Entrance));
   }
 
-  /** The answers of those that give one within a second. */
-  async #askEach<Kind extends "generations" | "refusals" | "level">(
-    order: Extract<Order, { kind: Kind }>,
-  ): Promise<[worker: number, answer: Answers[Kind]][]> {
-    const asked = [...this.#members.values()].map(
-      async ({ link }): Promise<[number, Answers[Kind]]> => [
-        link.id,
-        await within(SNAPSHOT_MS, link.ask<Kind>(order)),
-      ],
-    );
-    const answers = await Promise.allSettled(asked);
-    return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
-  }
-
   #flushHeld(): void {
     for (const connection of this.#held.splice(0)) this.#take(connection);
   }
@@ -354,7 +260,7 @@ export class Fleet {
   /** To the serving worker with the fewest connections; while there is none, they wait in order, but not without end. */
   #take(connection: HandedConnection): void {
     let best: Member | undefined;
-    for (const member of this.#members.values()) {
+    for (const member of this.members.all) {
       if (member.state === "serving" && (best === undefined || loadOf(member) < loadOf(best))) best = member;
     }
     if (best === undefined) {
@@ -369,8 +275,7 @@ export class Fleet {
   }
 
   #ended(link: WorkerLink, error: Error | undefined): void {
-    const member = this.#members.get(link.id);
-    this.#members.delete(link.id);
+    const member = this.members.remove(link.id);
     // It may have ended in the middle of a change.
     this.#store.recover(link.id);
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
@@ -394,7 +299,7 @@ export class Fleet {
       await this.#open(link);
       await link.ask<"prepare">(live);
       // A change that came meanwhile has reached this worker too, or will: it is a member like the others.
-      const member = this.#members.get(link.id);
+      const member = this.members.get(link.id);
       if (member === undefined || this.#live !== live) {
         await link.terminate();
         return;
@@ -423,30 +328,6 @@ function openOrder({ id, endpoint }: Entrance): Extract<Order, { kind: "open" }>
   return { kind: "open", listener: id, tls: endpoint.tls, proxyProtocol: endpoint.proxyProtocol };
 }
 
-/** One whose loop stands still is the last choice. */
-function loadOf(member: Member): number {
-  const connections = connectionsOf(member);
-  return member.watch.silent ? connections + Number.MAX_SAFE_INTEGER / 2 : connections;
-}
-
-/** Connections that a worker has, and those on their way to it. */
-function connectionsOf({ vitals, handed }: Member): number {
-  return Atomics.load(vitals, OPEN) + handed - Atomics.load(vitals, TAKEN);
-}
-
-/** Rejects when the promise takes longer; what it stands for goes on. */
-async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Workers count from 1. */
 const MAIN_THREAD = 0x3fff_ffff;
 
@@ -456,8 +337,6 @@ const LOOK_MS = 100;
 /** As many as the system would keep in a listener's queue. */
 const HELD_MAX = 4_096;
 
-/** A scrape does not wait longer for a busy worker. */
-const SNAPSHOT_MS = 1_000;
 const STOP_MS = 1_000;
 const RESTART_STEP_MS = 100;
 const RESTART_MAX_MS = 5_000;

@@ -82,7 +82,8 @@ export class History {
     const gone = this.#records.filter((old) => !kept.includes(old));
     this.#records = kept;
     if (this.#folder === undefined) return;
-    for (const { number } of gone) await rm(join(this.#folder, fileOf(number)), { force: true }).catch(() => {});
+    for (const { number } of gone)
+      await rm(join(this.#folder, fileOf(number)), { force: true }).catch(() => {});
   }
 }
 

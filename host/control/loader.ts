@@ -59,7 +59,8 @@ export class Loader {
         const other = { ...filter, component: candidate.component, sha256: candidate.sha256 };
         artifacts[candidateName(name)] = await this.#artifact(other, candidate.digest);
       }
-      const known = isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];
+      const known =
+        isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];
       secrets[name] = known ?? readGranted(filter, config.secrets);
     }
     const materials =

@@ -102,7 +102,13 @@ export class ArtifactStore {
     sha256: string | undefined,
     memoryBytesMax: number = FUELED.memoryBytesMax.default,
   ): Promise<Artifact> {
-    const wanted: Wanted = { filter: "", component: path, sha256: sha256 ?? null, granted: [], signed: false };
+    const wanted: Wanted = {
+      filter: "",
+      component: path,
+      sha256: sha256 ?? null,
+      granted: [],
+      signed: false,
+    };
     return this.open(path, await this.take(wanted), memoryBytesMax);
   }
 

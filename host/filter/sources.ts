@@ -90,7 +90,8 @@ async function findRemote(
   { filter, component, sha256, granted, signed }: Wanted,
   registry: Registry | undefined,
 ): Promise<Found> {
-  if (registry === undefined) throw new ArtifactRefused(`${component} is in a registry, and none can be asked`);
+  if (registry === undefined)
+    throw new ArtifactRefused(`${component} is in a registry, and none can be asked`);
   const remote = await registry.resolve(component);
   const { digest, imports, exports } = remote;
   if (sha256 !== null && sha256 !== digest)

@@ -146,6 +146,8 @@ test.each([
 ])("run does not start with a broken %s, says why and ends with 1", async (name, content, sentence) => {
   await using host = await RunningHost.start(hello);
   writeFileSync(join(host.folder, name), content);
+  // What was live before would serve again.
+  rmSync(join(host.folder, ".sluice", "state"), { recursive: true });
 
   const { code, stderr } = await host.command("run");
 

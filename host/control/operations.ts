@@ -1,0 +1,219 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { promoted, swapped } from "./candidates.ts";
+import { type Change, type Changes, type Live, refusalOf } from "./changes.ts";
+import { compared } from "./comparison.ts";
+import type { ConfigFile } from "./config-file.ts";
+import {
+  type Asked,
+  type ChangeResult,
+  type Differences,
+  Refusal,
+  type SwapRequest,
+  type SwapResult,
+} from "./control.ts";
+import { carriedOver, filterOf, withFilter, withServer } from "./edits.ts";
+import type { History } from "./history.ts";
+import type { Loader } from "./loader.ts";
+
+/** How often a kind of change was asked for, and what came of it. */
+export interface Tally {
+  ok: number;
+  refused: number;
+}
+
+/** What operators change: each is told in the log, and counted. The methods are those of `Control`. */
+export class Operations {
+  readonly swaps: Tally = { ok: 0, refused: 0 };
+  readonly reloads: Tally = { ok: 0, refused: 0 };
+  readonly #changes: Changes;
+  readonly #loader: Loader;
+  readonly #history: History;
+  readonly #file: ConfigFile;
+  readonly #logger: Logger;
+
+  constructor(changes: Changes, loader: Loader, history: History, file: ConfigFile, logger: Logger) {
+    this.#changes = changes;
+    this.#loader = loader;
+    this.#history = history;
+    this.#file = file;
+    this.#logger = logger;
+  }
+
+  swap(name: string, request: SwapRequest, asked: Asked): Promise<SwapResult> {
+    return this.#counted(this.swaps, { filter: name, component: request.component }, "swap", () =>
+      this.#changes.inTurn(asked, (live) => this.#swap(live, name, request, asked)),
+    );
+  }
+
+  /** A filter's component has another digest now. A swap may have come first, and a build may have written the same bytes again. */
+  async componentChanged(name: string, digest: string, asked: Asked): Promise<void> {
+    await this.#changes.inTurn(asked, async (live) => {
+      if (live.loaded.artifacts[name]?.digest === digest) return;
+      await this.#counted(this.swaps, { filter: name }, "swap", () => this.#swap(live, name, {}, asked));
+    });
+  }
+
+  diffSwap(name: string, request: SwapRequest): Promise<Differences> {
+    const asked: Asked = { by: "diff" };
+    return this.#changes.inTurn(asked, async (live) => {
+      const present = filterOf(live.config, name);
+      try {
+        const config = withFilter(live.config, await swapped(present, request, this.#loader));
+        return await compared(this.#changes, live, { config, asked, fresh: new Set([name]) });
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal.code === "TRIAL_REFUSED") throw refusal;
+        return { generation: live.number, differences: [], refusals: [refusal.message] };
+      }
+    });
+  }
+
+  promote(name: string, asked: Asked): Promise<ChangeResult> {
+    return this.#changed("promoted", { filter: name }, asked, ({ config }) => {
+      const { filter, digest } = promoted(filterOf(config, name));
+      // What was tried is what becomes the filter, whatever its source has become meanwhile.
+      return { config: withFilter(config, filter), digests: { [name]: digest } };
+    });
+  }
+
+  endTrial(name: string, asked: Asked): Promise<ChangeResult> {
+    return this.#changed("trial ended", { filter: name }, asked, ({ config }) => {
+      const filter = filterOf(config, name);
+      if (filter.candidate === null) throw new Refusal("TRIAL_REFUSED", `${name} has no trial`);
+      return { config: withFilter(config, { ...filter, candidate: null }) };
+    });
+  }
+
+  rollback(to: number | undefined, asked: Asked): Promise<ChangeResult> {
+    return this.#changed("rolled back", { to }, asked, ({ number, config: live }) => {
+      const known = this.#history.records.filter((record) => record.number !== number);
+      const target = to === undefined ? known.at(-1) : known.find((record) => record.number === to);
+      if (target === undefined) {
+        const kept =
+          known.length === 0 ? "none is kept" : `kept are ${known.map((it) => it.number).join(", ")}`;
+        throw new Refusal(
+          "GENERATION_UNKNOWN",
+          `there is no generation ${to ?? "before"} to go back to: ${kept}`,
+        );
+      }
+      // A trial is over with the generation that it was of.
+      const filters = target.config.filters.map((filter) => ({ ...filter, candidate: null }));
+      const fixed = {
+        admin: live.admin,
+        workers: live.workers,
+        artifacts: live.artifacts,
+        store: live.store,
+      };
+      return { config: { ...target.config, ...fixed, filters }, digests: target.digests, reread: true };
+    });
+  }
+
+  async diff(text: string | undefined): Promise<Differences> {
+    const next = this.#file.read(text);
+    const asked: Asked = { by: "diff" };
+    return this.#changes.inTurn(asked, (live) =>
+      compared(this.#changes, live, { config: carriedOver(next, live.config), asked, reread: true }),
+    );
+  }
+
+  apply(text: string | undefined, asked: Asked): Promise<ChangeResult> {
+    const isFile = text === undefined;
+    const apply = async (): Promise<ChangeResult> => {
+      const next = this.#file.read(text);
+      return this.#changed("configuration applied", {}, asked, (live) => {
+        const config = carriedOver(next, live.config);
+        this.#file.refuseRestart(live.config, config, isFile);
+        if (isFile) this.#file.says(next);
+        return { config, reread: true };
+      });
+    };
+    return this.#counted(this.reloads, {}, "reload", () =>
+      apply().catch((error: unknown) => {
+        const refusal = refusalOf(error);
+        if (isFile) this.#file.refused(refusal);
+        throw refusal;
+      }),
+    );
+  }
+
+  drainServer(upstream: string, server: string, drained: boolean, asked: Asked): Promise<ChangeResult> {
+    return this.#changed("server changed", { upstream, server }, asked, ({ config }) => ({
+      config: withServer(config, upstream, server, (found) => ({ ...found, drained })),
+    }));
+  }
+
+  setWeight(upstream: string, server: string, weight: number, asked: Asked): Promise<ChangeResult> {
+    return this.#changed("server changed", { upstream, server }, asked, ({ config }) => ({
+      config: withServer(config, upstream, server, (found) => ({ ...found, weight })),
+    }));
+  }
+
+  async #swap(live: Live, name: string, request: SwapRequest, asked: Asked): Promise<SwapResult> {
+    const began = performance.now();
+    const present = filterOf(live.config, name);
+    const next = await swapped(present, request, this.#loader);
+    const config = withFilter(live.config, next);
+    const fresh = next.candidate === null ? new Set([name]) : undefined;
+    const changes = await this.#changes.make({ config, asked, ...(fresh && { fresh }) });
+    const { number, loaded } = this.#live;
+    const candidate = next.candidate ?? { config: next.config };
+    const result: SwapResult = {
+      generation: number,
+      filter: name,
+      from: live.loaded.artifacts[name]?.digest ?? "",
+      to: next.candidate?.digest ?? loaded.artifacts[name]?.digest ?? "",
+      configChanged: !isDeepStrictEqual(present.config, candidate.config),
+      durationMs: Math.round(performance.now() - began),
+      changes,
+    };
+    const message = request.trial === undefined ? "swapped" : "trial begun";
+    this.#logger.info({ ...result, by: asked.by }, message);
+    return result;
+  }
+
+  /** One change, in turn. Logs what came of it. */
+  #changed(
+    message: string,
+    about: object,
+    asked: Asked,
+    change: (live: Live) => Omit<Change, "asked">,
+  ): Promise<ChangeResult> {
+    return this.#changes.inTurn(asked, async (live) => {
+      const began = performance.now();
+      const next = change(live);
+      const isSame = isDeepStrictEqual(next.config, live.config) && next.reread !== true;
+      const changes = isSame ? [] : await this.#changes.make({ ...next, asked });
+      const result = {
+        generation: this.#live.number,
+        durationMs: Math.round(performance.now() - began),
+        changes,
+      };
+      this.#logger.info({ ...result, ...about, by: asked.by }, message);
+      return result;
+    });
+  }
+
+  /** Counts and logs what is refused; refusals leave all as it was. */
+  async #counted<Result>(
+    counts: { ok: number; refused: number },
+    about: object,
+    what: string,
+    change: () => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      const result = await change();
+      counts.ok += 1;
+      return result;
+    } catch (error) {
+      counts.refused += 1;
+      const { code, message } = refusalOf(error);
+      this.#logger.warn({ ...about, code }, `${what} refused: ${message}`);
+      throw error;
+    }
+  }
+
+  get #live(): Live {
+    return this.#changes.live as Live;
+  }
+}

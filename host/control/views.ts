@@ -1,0 +1,85 @@
+import { formatAddress } from "../config/address.ts";
+import type { KeptComponent } from "../filter/component-store.ts";
+import type { Live } from "./changes.ts";
+import type { ArtifactView, FilterStatus, GenerationView, Status } from "./control.ts";
+import type { Fleet } from "./fleet.ts";
+import type { GenerationRecord } from "./history.ts";
+
+/** What runs, as operators are told of it. */
+export function statusOf(
+  { number, config, loaded, prepared }: Live,
+  fleet: Fleet,
+): Omit<Status, ProcessMember> {
+  const quarantined = fleet.members.quarantined();
+  return {
+    generation: number,
+    listen: fleet.addresses.map(formatAddress),
+    workers: fleet.members.states(),
+    filters: config.filters.map(({ name, component, onFailure, candidate }): FilterStatus => {
+      const found = prepared.find((filter) => filter.name === name);
+      return {
+        name,
+        component,
+        digest: loaded.artifacts[name]?.digest ?? "",
+        path: found?.path ?? "direct",
+        phases: found?.phases ?? [],
+        onFailure,
+        quarantined: quarantined.get(name) ?? 0,
+        trial: candidate && {
+          kind: candidate.trial.kind,
+          component: candidate.component,
+          digest: candidate.digest,
+        },
+      };
+    }),
+    routes: config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),
+    upstreams: config.upstreams.map(({ name, servers }) => ({
+      name,
+      servers: servers.map(({ origin }) => origin),
+      drained: servers.filter(({ drained }) => drained).map(({ origin }) => origin),
+    })),
+  };
+}
+
+type ProcessMember = "version" | "pid" | "startedAt" | "file";
+
+/** Newest first. `drained`: those of this process of which nothing is left. */
+export async function generationViews(
+  live: Live,
+  records: readonly GenerationRecord[],
+  fleet: Fleet,
+  drained: ReadonlySet<number>,
+): Promise<readonly GenerationView[]> {
+  const exchanges = await fleet.members.generations();
+  const state = (number: number): GenerationView["state"] => {
+    if (number === live.number) return "live";
+    if (fleet.members.has(number)) return "draining";
+    return drained.has(number) ? "drained" : "kept";
+  };
+  return records.toReversed().map(({ number, at, by, changes, digests }) => ({
+    number,
+    at,
+    by,
+    changes,
+    digests,
+    state: state(number),
+    exchanges: exchanges.get(number) ?? 0,
+  }));
+}
+
+export function artifactViews(
+  components: readonly KeptComponent[],
+  live: Live,
+  records: readonly GenerationRecord[],
+): readonly ArtifactView[] {
+  const { artifacts } = live.loaded;
+  return components.map(({ digest, bytes, usedAt }) => ({
+    digest,
+    bytes,
+    usedAt,
+    filters: Object.keys(artifacts).filter((name) => artifacts[name]?.digest === digest),
+    generations: records
+      .filter(({ digests }) => Object.values(digests).includes(digest))
+      .map(({ number }) => number),
+  }));
+}

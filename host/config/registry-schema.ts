@@ -42,7 +42,9 @@ function registry(): z.ZodType<RegistryDraft> {
       ),
     credentials: path("the path of a docker config file")
       .optional()
-      .describe("Where its credentials are, instead of `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`."),
+      .describe(
+        "Where its credentials are, instead of `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.",
+      ),
   }).transform((input, context) => {
     if (input.insecure === true && input.ca !== undefined) {
       context.addIssue({ code: "custom", message: `${expected}, and no ca where insecure is true` });

@@ -256,7 +256,8 @@ function component(): z.ZodType<string, string> {
     input.startsWith(OCI_SCHEME) && typeof readOciReference(input) === "string" ? undefined : input;
   // Of what begins like a reference the reference's own grammar speaks.
   const refusal = (input: unknown): string => {
-    const told = typeof input === "string" && input.startsWith(OCI_SCHEME) ? readOciReference(input) : expected;
+    const told =
+      typeof input === "string" && input.startsWith(OCI_SCHEME) ? readOciReference(input) : expected;
     return typeof told === "string" ? told : expected;
   };
   return text(expected, new RegExp(`^(?!${OCI_SCHEME})[^\\0]+$|${OCI_PATTERN.source}`), read, refusal);

@@ -94,7 +94,8 @@ async function askHelper(helper: string, registry: string, file: string): Promis
   const { code, stdout } = await run(program, registry);
   // All helpers say it in these words, though each in its own way around them.
   if (code !== 0 && /credentials not found/i.test(stdout)) return undefined;
-  if (code !== 0) throw new RegistryFault(`${program} gives no credentials for ${registry} (exit code ${code})`);
+  if (code !== 0)
+    throw new RegistryFault(`${program} gives no credentials for ${registry} (exit code ${code})`);
   try {
     const { Username, Secret } = HELPER_ANSWER.parse(JSON.parse(stdout));
     if (Secret === "") return undefined;
@@ -108,29 +109,29 @@ async function askHelper(helper: string, registry: string, file: string): Promis
 
 function run(program: string, input: string): Promise<{ readonly code: number; readonly stdout: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], timeout: HELPER_MS_MAX });
+    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"] });
+    const give = (why: string): void => {
+      child.kill("SIGKILL");
+      // What it has started itself may hold this open for longer.
+      child.stdout.destroy();
+      reject(new RegistryFault(`the credential helper ${program} ${why}`));
+    };
+    const timer = setTimeout(() => give(`has not answered within ${HELPER_MS_MAX} ms`), HELPER_MS_MAX);
     let stdout = "";
     child.stdout.setEncoding("utf8").on("data", (part: string) => {
       stdout += part;
-      if (stdout.length > HELPER_BYTES_MAX) child.kill("SIGKILL");
+      if (stdout.length > HELPER_BYTES_MAX) give("writes without end");
     });
     // A helper that ends before it has read closes its end, which its exit code tells better.
     child.stdin.on("error", () => undefined);
     child.stdin.end(input);
     child.on("error", (error: NodeJS.ErrnoException) => {
-      const why = error.code === "ENOENT" ? "is not there" : `does not start (${error.code ?? "unknown"})`;
-      reject(new RegistryFault(`the credential helper ${program} ${why}`));
+      clearTimeout(timer);
+      give(error.code === "ENOENT" ? "is not there" : `does not start (${error.code ?? "unknown"})`);
     });
-    child.on("close", (code, signal) => {
-      if (code !== null) resolve({ code, stdout });
-      else
-        reject(
-          new RegistryFault(
-            signal === "SIGKILL"
-              ? `the credential helper ${program} writes without end`
-              : `the credential helper ${program} has not answered within ${HELPER_MS_MAX} ms`,
-          ),
-        );
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? -1, stdout });
     });
   });
 }

@@ -23,14 +23,18 @@ export async function pull(reference: string, options: PullOptions): Promise<num
     const bytes = await artifact.fetch((read) => progress.show(read, artifact.bytes));
     const signatures = await artifact.signatures();
     const file = options.output ?? `${nameOf(reference)}.wasm`;
+    // The component comes last: a host that watches its file looks for the signatures at once.
+    const places = placesOf(file, signatures);
+    for (const [path, text] of places) await writeWhole(path, text);
     await writeWhole(file, bytes);
-    const files: string[] = [];
-    for (const [path, text] of placesOf(file, signatures)) {
-      await writeWhole(path, text);
-      files.push(path);
-    }
     const { digest, pinned } = artifact;
-    const result = { reference: pinned, file, digest, bytes: bytes.length, signatures: files };
+    const result = {
+      reference: pinned,
+      file,
+      digest,
+      bytes: bytes.length,
+      signatures: places.map(([path]) => path),
+    };
     process.stdout.write(`${options.json ? JSON.stringify(result) : printable(`${digest}  ${file}`)}\n`);
     return DONE;
   } finally {

@@ -5,6 +5,7 @@ import {
   SIGNATURE_TYPES,
   type SignatureKind,
 } from "./manifest.ts";
+import { RegistryFault } from "./registry-fault.ts";
 import type { Document, Repository } from "./repository.ts";
 
 export interface Signature {
@@ -41,7 +42,12 @@ async function readSignature(
   if (manifest?.subject?.digest !== subject.digest || manifest.artifactType !== type) return undefined;
   const [layer] = manifest.layers;
   if (layer === undefined || manifest.layers.length > 1 || layer.size > SIGNATURE_BYTES_MAX) return undefined;
-  return (await repository.blob(layer)).toString();
+  try {
+    return (await repository.blob(layer)).toString();
+  } catch (error) {
+    if (error instanceof RegistryFault && error.status === 404) return undefined;
+    throw error;
+  }
 }
 
 /** Of each kind. */

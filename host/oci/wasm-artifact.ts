@@ -67,7 +67,7 @@ async function chooseManifest(repository: Repository, named: Document, reference
 function layerOf({ config, layers }: Manifest, reference: string): Descriptor {
   if (config.mediaType !== WASM_CONFIG_TYPE)
     throw new ArtifactRefused(
-      `${reference} is no WebAssembly artifact: its config is ${brief(config.mediaType)}, and not ${WASM_CONFIG_TYPE}`,
+      `${reference} is no component: its config is ${brief(config.mediaType)}, and not ${WASM_CONFIG_TYPE}`,
     );
   const [layer] = layers;
   if (layer === undefined || layers.length > 1)

@@ -28,7 +28,7 @@ export interface Config {
   /** Where secrets are read. What they are is in no configuration, so that it can be shown and compared. */
   readonly secrets: readonly SecretConfig[];
   readonly filters: readonly FilterConfig[];
-  /** How registries are spoken with; one that is not among them is spoken with as `registryOf` says. */
+  /** How registries are spoken with; those that are not among them by TLS, or in the clear where they are on this machine. */
   readonly registries: readonly RegistryConfig[];
   /** In the order of the file. */
   readonly routes: readonly RouteConfig[];

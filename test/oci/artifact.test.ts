@@ -204,12 +204,8 @@ describe("signatures", () => {
 
   test("come from the registry's own list, page by page, whatever else is in it", async () => {
     const subject = { mediaType: "application/vnd.oci.image.manifest.v1+json", ...putArtifact(registry) };
-    list([
-      put("application/spdx+json", "a bill of materials", subject),
-      put(OWN, "first", subject),
-      put(OWN, "second", subject),
-      put(BUNDLE, "{}", subject),
-    ]);
+    const other = put("application/spdx+json", "a bill of materials", subject) as { digest: string };
+    list([other, put(OWN, "first", subject), put(OWN, "second", subject), put(BUNDLE, "{}", subject)]);
 
     const artifact = await registries.resolve(reference);
 
@@ -220,6 +216,9 @@ describe("signatures", () => {
     ]);
     expect(registry.requests).toContain(
       `GET /v2/f/referrers/${artifact.manifestDigest}?artifactType=${encodeURIComponent(OWN)}`,
+    );
+    expect(registry.requests, "it was read all the same").not.toContain(
+      `GET /v2/f/manifests/${other.digest}`,
     );
   });
 

@@ -95,11 +95,6 @@ test.each<[what: string, answer: (response: ServerResponse) => void, clause: str
     (response) => response.socket?.end("SSH-2.0-OpenSSH_9.2\r\n"),
     "does not speak HTTP as expected (HTTPParserError)",
   ],
-  [
-    "redirects in a circle",
-    (response) => response.writeHead(307, { location: "/v2/f/manifests/1" }).end(),
-    "redirects again and again",
-  ],
   ["redirects to nowhere", (response) => response.writeHead(302).end(), "redirects to nowhere"],
   [
     "redirects to a file",
@@ -253,15 +248,34 @@ describe("trying again", () => {
 describe("redirects", () => {
   test("of bytes to another host are followed, without the credentials", async () => {
     await using other = await ScriptedRegistry.start();
+    const credentials = join(folder, "config.json");
+    writeFileSync(
+      credentials,
+      JSON.stringify({ auths: { [registry.host]: { username: "ali", password: "ab" } } }),
+    );
+    await using known = new TestRegistries({ credentials });
     putArtifact(registry);
     other.documents.set("/store/component", { type: "application/octet-stream", bytes: COMPONENT });
-    answering(digestOf(COMPONENT), (response) =>
-      response.writeHead(307, { location: `http://${other.host}/store/component?signature=abc` }).end(),
-    );
-    const artifact = await registries.resolve(reference);
+    registry.script = (request, response) => {
+      if (request.headers.authorization === undefined)
+        response.writeHead(401, { "www-authenticate": 'Basic realm="test"' }).end();
+      else if (request.url?.includes(digestOf(COMPONENT)) === true)
+        response.writeHead(307, { location: `http://${other.host}/store/component?signature=abc` }).end();
+      else return false;
+      return true;
+    };
+    const artifact = await known.resolve(reference);
 
     expect(COMPONENT.equals(await artifact.fetch())).toBe(true);
+    expect(registry.authorizations.at(-1), "the registry itself gets them").toMatch(/^Basic /);
     expect(other.authorizations).toEqual([undefined]);
+  });
+
+  test("in a circle are followed five times", async () => {
+    answering("/manifests/1", (response) => response.writeHead(307, { location: "/v2/f/manifests/1" }).end());
+
+    expect(await refusal(registries.resolve(reference))).toBe(unreadable("redirects again and again"));
+    expect(registry.requests).toHaveLength(6);
   });
 
   test("from TLS into the clear are not followed", async () => {

@@ -245,7 +245,10 @@ describe.skipIf(program === undefined && process.env["CI"] === undefined)(
         });
       });
 
-      test("what is no filter, no reference or not there is a sentence and code 1", async () => {
+      // Five commands at once, of which each loads a parser of components.
+      test("what is no filter, no reference or not there is a sentence and code 1", {
+        timeout: 60_000,
+      }, async () => {
         writeFileSync(join(folder, "text.wasm"), "hello");
         writeFileSync(join(folder, "mark.wasm"), FILTER);
         const at = `oci://${server.host}/f`;

@@ -55,7 +55,7 @@ export class ScriptedRegistry implements AsyncDisposable {
   manifest(document: object, tag?: string, repository = "f"): { digest: string; size: number } {
     const bytes = Buffer.from(JSON.stringify(document));
     const digest = digestOf(bytes);
-    const type = String((document as { mediaType?: string }).mediaType ?? "application/json");
+    const type = (document as { readonly mediaType?: string }).mediaType ?? "application/json";
     for (const name of [digest, ...(tag === undefined ? [] : [tag])])
       this.documents.set(`/v2/${repository}/manifests/${name}`, { type, bytes });
     return { digest, size: bytes.length };

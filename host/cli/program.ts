@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { complain } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
+import type { RegistryFlags } from "./registry-access.ts";
 
 /** Reads the command line, does what it says and gives the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -108,13 +109,6 @@ function buildProgram(end: (code: number) => void): Command {
     });
 
   return program;
-}
-
-interface RegistryFlags {
-  readonly credentials?: string;
-  readonly ca?: string;
-  readonly insecure?: true;
-  readonly json?: true;
 }
 
 function credentialsFile(): Option {

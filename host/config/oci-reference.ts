@@ -13,7 +13,7 @@ export interface OciReference {
 
 export const OCI_SCHEME = "oci://";
 
-/** For editors: what `readOciReference` does not let pass this does not either, but for lengths and ports. */
+/** For editors. `readOciReference` is stricter, and has the last word. */
 export const OCI_PATTERN: RegExp =
   /^oci:\/\/[^\s/@]+\/[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::\w[\w.-]{0,127}|(?::\w[\w.-]{0,127})?@sha256:[0-9a-f]{64})$/;
 

@@ -89,7 +89,7 @@ describe("imports point one way", () => {
     {
       why: "nothing that serves an exchange knows the operator's side",
       from: serves,
-      to: within("control", "cli"),
+      to: within("control", "cli", "oci"),
     },
     {
       why: "node:http stays inside the client's side",
@@ -107,7 +107,7 @@ describe("imports point one way", () => {
       why: "a configuration is data and runs nothing",
       from: within("config"),
       to: (target) =>
-        within("filter", "control", "ops", "cli")(target) || (rank(target) >= 0 && !leaf(target)),
+        within("filter", "control", "ops", "cli", "oci")(target) || (rank(target) >= 0 && !leaf(target)),
     },
     {
       why: "the command is the outermost",

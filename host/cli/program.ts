@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { complain } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
+import type { RegistryFlags } from "./registry-access.ts";
 
 /** Reads the command line, does what it says and gives the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -77,7 +78,49 @@ function buildProgram(end: (code: number) => void): Command {
       end(await swap(name, file, options));
     });
 
+  program
+    .command("push")
+    .description(
+      "puts a component into a registry, with the signatures beside its file, and prints its reference",
+    )
+    .argument("<file>", "the component; FILE.sigstore.json and FILE.sig go along when they are there")
+    .argument("<reference>", "oci://host/name:tag")
+    .addOption(credentialsFile())
+    .addOption(authoritiesFile())
+    .addOption(insecure())
+    .option("--json", "prints the result as JSON")
+    .action(async (file: string, reference: string, options: RegistryFlags) => {
+      const { push } = await import("./push.ts");
+      end(await push(file, reference, options));
+    });
+
+  program
+    .command("pull")
+    .description("fetches a component from a registry, with its signatures")
+    .argument("<reference>", "oci://host/name:tag or oci://host/name@sha256:…")
+    .option("-o, --output <file>", "where to; otherwise the name's last part with .wasm")
+    .addOption(credentialsFile())
+    .addOption(authoritiesFile())
+    .addOption(insecure())
+    .option("--json", "prints the result as JSON")
+    .action(async (reference: string, options: RegistryFlags & { output?: string }) => {
+      const { pull } = await import("./pull.ts");
+      end(await pull(reference, options));
+    });
+
   return program;
+}
+
+function credentialsFile(): Option {
+  return new Option("--credentials <file>", "a docker config file, instead of the user's own");
+}
+
+function authoritiesFile(): Option {
+  return new Option("--ca <file>", "who signs the registry's certificate, in PEM").conflicts("insecure");
+}
+
+function insecure(): Option {
+  return new Option("--insecure", "speaks with the registry in the clear, as with those on this machine");
 }
 
 interface SwapOptions {

@@ -28,8 +28,22 @@ export interface Config {
   /** Where secrets are read. What they are is in no configuration, so that it can be shown and compared. */
   readonly secrets: readonly SecretConfig[];
   readonly filters: readonly FilterConfig[];
+  /** How registries are spoken with; those that are not among them by TLS, or in the clear where they are on this machine. */
+  readonly registries: readonly RegistryConfig[];
   /** In the order of the file. */
   readonly routes: readonly RouteConfig[];
+}
+
+/** How one registry is spoken with. All paths are absolute. */
+export interface RegistryConfig {
+  /** `host` or `host:port`, as references have it. */
+  readonly registry: string;
+  /** Whether it is spoken with in the clear. */
+  readonly insecure: boolean;
+  /** Who signs its certificate; null for the authorities that Node knows. */
+  readonly ca: string | null;
+  /** A docker config file; null for the user's own. What is in it is read when it is needed. */
+  readonly credentials: string | null;
 }
 
 /** Where filters keep what they share. */

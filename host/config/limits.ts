@@ -26,7 +26,8 @@ export type HostLimit =
   | "clientHeadersMax"
   | "connectionsMax"
   | "exchangesMax"
-  | "instancesTotalMax";
+  | "instancesTotalMax"
+  | "componentBytesMax";
 
 export type FilterLimit =
   | "replyBytesMax"
@@ -118,6 +119,15 @@ export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
       "The number of instances of all filters in all workers. Beyond it exchanges wait, but each filter has one in each worker.",
     reason:
       "A process holds about 16 000 memories; those of instances that have ended count until they are collected.",
+  },
+  componentBytesMax: {
+    option: "component-bytes",
+    unit: "bytes",
+    min: 64 * KIB,
+    max: 1 * GIB,
+    default: 64 * MIB,
+    meaning: "The size of a component that is fetched from a registry.",
+    reason: "Filters have a few hundred KiB, a whole language's runtime some ten MiB; it is held in memory.",
   },
 };
 

@@ -8,6 +8,7 @@ import type {
   UpstreamTls,
 } from "./config.ts";
 import { resolveGrant } from "./grant-schema.ts";
+import { OCI_SCHEME } from "./oci-reference.ts";
 import type { Draft } from "./schema.ts";
 
 /** What a configuration depends on besides its text. */
@@ -27,7 +28,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
   const filters = Object.entries(draft.filters).map(([name, filter]) => ({
     name,
     ...filter,
-    component: resolve(folder, filter.component),
+    component: resolveComponent(filter.component, folder),
     grant: resolveGrant(name, filter.grant),
     candidate: null,
   }));
@@ -65,11 +66,20 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
       source: source.kind === "file" ? { ...source, path: resolve(folder, source.path) } : source,
     })),
     filters,
+    registries: draft.registries.map((registry) => ({
+      ...registry,
+      ca: registry.ca === null ? null : resolve(folder, registry.ca),
+      credentials: registry.credentials === null ? null : resolve(folder, registry.credentials),
+    })),
     routes: draft.routes.map((route, index) => ({
       ...route,
       name: route.name ?? defaultName(index, route.match),
     })),
   };
+}
+
+function resolveComponent(component: string, folder: string): string {
+  return component.startsWith(OCI_SCHEME) ? component : resolve(folder, component);
 }
 
 export function countWorkers(workers: number | "auto", { parallelism }: Surroundings): number {

@@ -19,6 +19,7 @@ import type {
   ListenConfig,
   LogConfig,
   MatchConfig,
+  RegistryConfig,
   SecretSource,
   ServerConfig,
   StoreConfig,
@@ -28,6 +29,8 @@ import { forwarded } from "./forwarded-schema.ts";
 import { FUELED } from "./fuel-limits.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
 import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
+import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
@@ -53,6 +56,7 @@ export interface Draft {
   readonly upstreams: { readonly [name: string]: DraftUpstream };
   readonly secrets: { readonly [name: string]: SecretSource };
   readonly filters: { readonly [name: string]: DraftFilter };
+  readonly registries: readonly RegistryConfig[];
   readonly routes: readonly DraftRoute[];
 }
 
@@ -121,6 +125,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   filters: named("a mapping from names to filters", name(), filter())
     .prefault({})
     .describe("The filters, by name."),
+  registries: registries(),
   routes: list("a list of routes", route(), 4_096, 1).describe(
     "Which requests go where: the most specific host wins, then the most specific path, then a named method.",
   ),
@@ -215,7 +220,7 @@ function upstream(): z.ZodType<DraftUpstream> {
 
 function filter(): z.ZodType<DraftFilter> {
   return mapping("a mapping with component", {
-    component: component().describe("The file of the filter's component."),
+    component: component().describe("The file of the filter's component, or its place in a registry."),
     sha256: text("64 hex digits", /^[0-9A-Fa-f]{64}$/, (input) => input.toLowerCase())
       .optional()
       .describe("The hash that the file must have; without it the file is taken as it is."),
@@ -246,16 +251,16 @@ function filter(): z.ZodType<DraftFilter> {
 }
 
 function component(): z.ZodType<string, string> {
-  const expected = "the path of a component";
-  return text(
-    expected,
-    /^(?!oci:\/\/)[^\0]+$/,
-    (input) => input,
-    (input) =>
-      typeof input === "string" && input.startsWith("oci://")
-        ? `${expected} (oci:// references are not supported yet)`
-        : expected,
-  );
+  const expected = "the path of a component, or oci://host/name with a tag or a digest";
+  const read = (input: string): string | undefined =>
+    input.startsWith(OCI_SCHEME) && typeof readOciReference(input) === "string" ? undefined : input;
+  // Of what begins like a reference the reference's own grammar speaks.
+  const refusal = (input: unknown): string => {
+    const told =
+      typeof input === "string" && input.startsWith(OCI_SCHEME) ? readOciReference(input) : expected;
+    return typeof told === "string" ? told : expected;
+  };
+  return text(expected, new RegExp(`^(?!${OCI_SCHEME})[^\\0]+$|${OCI_PATTERN.source}`), read, refusal);
 }
 
 function route(): z.ZodType<DraftRoute> {

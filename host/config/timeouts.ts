@@ -17,7 +17,8 @@ export type HostTimeout =
   | "instanceWaitMs"
   | "instanceIdleMs"
   | "httpMs"
-  | "storeMs";
+  | "storeMs"
+  | "registryMs";
 
 export type UpstreamTimeout = "connectMs" | "headMs" | "pendingMs" | "totalMs";
 
@@ -170,6 +171,15 @@ export const HOST_TIMEOUTS: Readonly<Record<HostTimeout, Bound>> = {
     meaning:
       "How long a call of a store on a server may take, and the attempt to reach it; then it is `unavailable`.",
     reason: "A server nearby answers within a millisecond; a client is waiting meanwhile.",
+  },
+  registryMs: {
+    option: "registry",
+    unit: "ms",
+    min: 1,
+    max: 10 * MINUTE,
+    default: 60 * SECOND,
+    meaning: "How long a registry may take for one answer, to the last byte of it.",
+    reason: "The largest component over 10 Mbit/s; no exchange waits for it.",
   },
 };
 

@@ -17,7 +17,10 @@ export function findTlsProblems(root: Place, folder: string): Finding[] {
     return [...pairs, ...caProblems(root, [...tls, "client-ca"], folder), ...clientProblems(root, tls)];
   });
   const upstreams = keysAt(root, ["upstreams"]).flatMap((name) => upstreamProblems(root, name, folder));
-  return [...listeners, ...upstreams];
+  const registries = keysAt(root, ["registries"]).flatMap((name) =>
+    caProblems(root, ["registries", name, "ca"], folder),
+  );
+  return [...listeners, ...upstreams, ...registries];
 }
 
 function upstreamProblems(root: Place, name: string | number, folder: string): Finding[] {

@@ -57,6 +57,19 @@ export function calledOf(imports: readonly string[], sources: ReadonlyMap<string
   });
 }
 
+/**
+ * Of the imports of a component whose bytes are not there yet, those that it calls in any case. What only lends its types to another
+ * import needs no grant, and from names alone the two look the same: the bytes will tell.
+ */
+export function surelyCalled(imports: readonly string[]): string[] {
+  return imports.filter((name) => !LENDERS.get(name)?.some((borrower) => imports.includes(borrower)));
+}
+
+/** Which of the contract's imports have types that others use (`use` in wit/imports.wit). */
+const LENDERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["sluice:filter/store@0.1.0", ["sluice:filter/rate-limit@0.1.0"]],
+]);
+
 export const FILTER = "sluice:filter/filter@0.1.0";
 
 const CONTRACT: Readonly<Record<string, Declarations>> = contract;

@@ -26,6 +26,7 @@ describe("a whole file", () => {
         instanceIdleMs: 60_000,
         httpMs: 10_000,
         storeMs: 250,
+        registryMs: 60_000,
       },
       limits: {
         clientHeadBytesMax: 16_384,
@@ -35,6 +36,7 @@ describe("a whole file", () => {
         connectionsMax: 16_384,
         exchangesMax: 4_096,
         instancesTotalMax: 12_000,
+        componentBytesMax: 67_108_864,
         replyBytesMax: 1_048_576,
         editsMax: 200,
         editBytesMax: 65_536,
@@ -91,6 +93,7 @@ describe("a whole file", () => {
         },
       ],
       filters: [],
+      registries: [],
       routes: [
         {
           name: "routes[0] */*",

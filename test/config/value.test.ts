@@ -127,12 +127,6 @@ describe("values", () => {
     expect(wrongWithFilter(line)).toEqual([`sluice.yaml:${complaint}`]);
   });
 
-  test("a component from a registry is not supported yet", () => {
-    expect(wrongWith("filters: { a: { component: oci://example.com/a } }")).toEqual([
-      'sluice.yaml:6:28 filters.a.component: expected the path of a component (oci:// references are not supported yet), got "oci://example.com/a"',
-    ]);
-  });
-
   test("more filters than the workers can hold are refused", () => {
     const filters = Array.from(
       { length: 118 },

@@ -6,7 +6,7 @@ import { ComponentStore, type Evidence } from "./component-store.ts";
 import { ArtifactRefused } from "./contract.ts";
 import { rewriterVersion } from "./rewriter.ts";
 import { whyNoComponent } from "./sections.ts";
-import { type EvidenceFinder, find, type Registry, type Wanted } from "./sources.ts";
+import { find, type Places, type Wanted } from "./sources.ts";
 import type { ArtifactRecord, TranspileAnswer, TranspileRequest } from "./transpile-thread.ts";
 
 /** A component's bytes in the form that workers run, known by the digest of the bytes. Survives a postMessage. */
@@ -35,23 +35,16 @@ export type TrustCheck = (
   evidence: readonly Evidence[],
 ) => Promise<string | undefined>;
 
-export interface ArtifactStoreOptions {
-  readonly registry?: Registry | undefined;
-  readonly evidenceBeside?: EvidenceFinder | undefined;
-}
-
 /** Finds components, and keeps them and their transpiled form on disk, so that nothing is fetched or transpiled twice. */
 export class ArtifactStore {
   readonly components: ComponentStore;
   readonly #folder: string;
-  readonly #options: ArtifactStoreOptions;
   readonly #thread = new TranspileThread();
   /** By digest and memory: compiled once for all filters and generations that use it, and forgotten with the last of them. */
   readonly #loaded = new Map<string, WeakRef<Artifact>>();
 
-  constructor(folder: string, options: ArtifactStoreOptions = {}) {
+  constructor(folder: string) {
     this.#folder = folder;
-    this.#options = options;
     this.components = new ComponentStore(folder);
   }
 
@@ -59,8 +52,8 @@ export class ArtifactStore {
    * Finds a component, and keeps it. Gives its digest. Rejects with an `ArtifactRefused` whose sentence names the place and what is
    * wrong with it.
    */
-  async take(wanted: Wanted, trust?: TrustCheck): Promise<string> {
-    const found = await find(wanted, this.#options.registry, this.#options.evidenceBeside);
+  async take(wanted: Wanted, places: Places, trust?: TrustCheck): Promise<string> {
+    const found = await find(wanted, places);
     const { digest, evidence } = found;
     const kept = await this.components.read(digest);
     const bytes = async (): Promise<Buffer> => kept ?? (await found.bytes());
@@ -109,7 +102,7 @@ export class ArtifactStore {
       granted: [],
       signed: false,
     };
-    return this.open(path, await this.take(wanted), memoryBytesMax);
+    return this.open(path, await this.take(wanted, FILES), memoryBytesMax);
   }
 
   async close(): Promise<void> {
@@ -159,6 +152,12 @@ export class ArtifactStore {
     return fresh;
   }
 }
+
+/** For who has files alone. */
+const FILES: Places = {
+  registry: () => Promise.reject(new ArtifactRefused("no registry can be asked here")),
+  evidenceBeside: () => Promise.resolve([]),
+};
 
 const PAGE_BYTES = 65_536;
 

@@ -3,26 +3,29 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Evidence, digestOf } from "./component-store.ts";
 import { ArtifactRefused } from "./contract.ts";
-import { type GrantName, whyNotGranted } from "./grants.ts";
-import { whyNoFilter } from "./world.ts";
+import type { GrantName } from "./grants.ts";
 
 /** A component that a registry has, of which its description has been read. */
 export interface RemoteComponent {
   readonly digest: string;
-  /** Full names of interfaces, as its description says. The component itself is asked when it is here. */
-  readonly imports: readonly string[];
-  readonly exports: readonly string[];
   fetch(): Promise<Buffer>;
   signatures(): Promise<readonly Omit<Evidence, "from">[]>;
 }
 
-/** Finds components by references; rejects with an `ArtifactRefused`. */
+/** Finds components by references. What is no filter, or imports what the filter is not granted, is refused unfetched. */
 export interface Registry {
-  resolve(reference: string): Promise<RemoteComponent>;
+  resolve(
+    reference: string,
+    asking: { readonly filter: string; readonly granted: readonly GrantName[] },
+  ): Promise<RemoteComponent>;
 }
 
-/** Finds the signatures that lie beside a file. */
-export type EvidenceFinder = (file: string) => Promise<readonly Evidence[]>;
+/** Where components and their signatures are found, besides in files. Rejects with an `ArtifactRefused`. */
+export interface Places {
+  registry(): Promise<Registry>;
+  /** The signatures that lie beside a file. */
+  evidenceBeside(file: string): Promise<readonly Evidence[]>;
+}
 
 /** Who wants a component, and what it may be. */
 export interface Wanted {
@@ -47,14 +50,10 @@ export interface Found {
 }
 
 /** Finds a component where the configuration says that it is. Rejects with an `ArtifactRefused`. */
-export async function find(
-  wanted: Wanted,
-  registry: Registry | undefined,
-  evidenceBeside: EvidenceFinder | undefined,
-): Promise<Found> {
+export function find(wanted: Wanted, places: Places): Promise<Found> {
   return isReference(wanted.component)
-    ? findRemote(wanted, registry)
-    : findFile(wanted, componentFile(wanted.component, wanted.filter), evidenceBeside);
+    ? findRemote(wanted, places)
+    : findFile(wanted, componentFile(wanted.component, wanted.filter), places);
 }
 
 export function isReference(component: string): boolean {
@@ -76,31 +75,25 @@ export function componentFile(path: string, filter: string): string {
 async function findFile(
   { component, sha256, signed }: Wanted,
   file: string,
-  evidenceBeside: EvidenceFinder | undefined,
+  places: Places,
 ): Promise<Found> {
   const bytes = await readComponent(file, component);
   const digest = digestOf(bytes);
   if (sha256 !== null && sha256 !== digest)
     throw new ArtifactRefused(`${file} has the digest ${digest}, and ${sha256} was asked for`);
-  const evidence = signed ? ((await evidenceBeside?.(file)) ?? []) : [];
+  const evidence = signed ? await places.evidenceBeside(file) : [];
   return { place: file, digest, bytes: () => Promise.resolve(bytes), evidence };
 }
 
 async function findRemote(
   { filter, component, sha256, granted, signed }: Wanted,
-  registry: Registry | undefined,
+  places: Places,
 ): Promise<Found> {
-  if (registry === undefined)
-    throw new ArtifactRefused(`${component} is in a registry, and none can be asked`);
-  const remote = await registry.resolve(component);
-  const { digest, imports, exports } = remote;
+  const registry = await places.registry();
+  const remote = await registry.resolve(component, { filter, granted });
+  const { digest } = remote;
   if (sha256 !== null && sha256 !== digest)
     throw new ArtifactRefused(`${component} has the digest ${digest}, and ${sha256} was asked for`);
-  // Before its bytes are fetched: what it says of itself is reason enough to refuse it, though none to trust it.
-  const notFilter = whyNoFilter({ imports, exports });
-  if (notFilter !== undefined) throw new ArtifactRefused(`${component} ${notFilter}`);
-  const notGranted = whyNotGranted(filter, imports, granted);
-  if (notGranted !== undefined) throw new ArtifactRefused(notGranted, { code: "grant" });
   const evidence = signed ? await remote.signatures() : [];
   return {
     place: component,

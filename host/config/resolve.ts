@@ -6,9 +6,11 @@ import type {
   ListenTls,
   MatchConfig,
   UpstreamTls,
+  VerifyPolicy,
 } from "./config.ts";
 import { resolveGrant } from "./grant-schema.ts";
 import type { Draft } from "./schema.ts";
+import type { VerifyDraft } from "./trust-schema.ts";
 
 /** What a configuration depends on besides its text. */
 export interface Surroundings {
@@ -29,6 +31,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     ...filter,
     component: resolve(folder, filter.component),
     grant: resolveGrant(name, filter.grant),
+    verify: resolveVerify(filter.verify === undefined ? draft.verify : filter.verify, folder),
     candidate: null,
   }));
   return {
@@ -100,6 +103,17 @@ function resolveUpstreamTls(tls: UpstreamTls | null, folder: string): UpstreamTl
 
 function resolveFiles({ cert, key }: CertificateFiles, folder: string): CertificateFiles {
   return { cert: resolve(folder, cert), key: resolve(folder, key) };
+}
+
+function resolveVerify(policies: VerifyDraft, folder: string): VerifyDraft {
+  if (policies === null) return null;
+  return policies.map((policy): VerifyPolicy => {
+    if (policy.kind === "keys") return { ...policy, keys: policy.keys.map((key) => resolve(folder, key)) };
+    return {
+      ...policy,
+      trustedRoot: policy.trustedRoot === null ? null : resolve(folder, policy.trustedRoot),
+    };
+  });
 }
 
 /** A match as it is written: `GET,POST *.example.com/api/*`. */

@@ -32,8 +32,11 @@ function policy(): z.ZodType<VerifyPolicy> {
   }).transform(({ keys, sigstore: identity }, context): VerifyPolicy => {
     if (keys !== undefined && identity === undefined) return { kind: "keys", keys };
     if (keys === undefined && identity !== undefined) return { kind: "sigstore", ...identity };
-    const both = "; a list has both when either is enough";
-    context.addIssue({ code: "custom", message: keys === undefined ? expected : `${expected}${both}` });
+    if (keys === undefined) context.addIssue({ code: "custom", message: expected });
+    else {
+      const message = "no sigstore beside keys, or a list of both where either is enough";
+      context.addIssue({ code: "custom", message, path: ["sigstore"] });
+    }
     return z.NEVER;
   });
 }
@@ -41,9 +44,8 @@ function policy(): z.ZodType<VerifyPolicy> {
 type SigstoreDraft = Omit<Extract<VerifyPolicy, { readonly kind: "sigstore" }>, "kind">;
 
 function sigstore(): z.ZodType<SigstoreDraft> {
-  const expected = "a mapping with issuer, and identity or identity-regexp";
   const name = "a workflow's URI or an e-mail address";
-  return mapping(expected, {
+  return mapping("a mapping with issuer, and identity or identity-regexp", {
     issuer: text(
       "a URL like https://token.actions.githubusercontent.com",
       /^https?:\/\/[!-~]+$/,
@@ -67,14 +69,19 @@ function sigstore(): z.ZodType<SigstoreDraft> {
       ),
   }).transform((input, context): SigstoreDraft => {
     const { identity: exact, "identity-regexp": pattern } = input;
-    if ((exact === undefined) === (pattern === undefined)) {
-      context.addIssue({ code: "custom", message: exact === undefined ? expected : `${expected}, not both` });
+    if (exact === undefined && pattern === undefined) {
+      const message = `${name}, or identity-regexp in its place`;
+      context.addIssue({ code: "custom", message, path: ["identity"] });
+      return z.NEVER;
+    }
+    if (exact !== undefined && pattern !== undefined) {
+      context.addIssue({ code: "custom", message: "nothing beside identity", path: ["identity-regexp"] });
       return z.NEVER;
     }
     return {
       issuer: input.issuer,
       identity:
-        exact === undefined ? { kind: "pattern", text: pattern as string } : { kind: "exact", text: exact },
+        exact !== undefined ? { kind: "exact", text: exact } : { kind: "pattern", text: pattern ?? "" },
       trustedRoot: input["trusted-root"] ?? null,
       tlog: input.tlog ?? 1,
     };

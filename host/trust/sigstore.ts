@@ -78,7 +78,10 @@ type Check = (bundle: Bundle, json: unknown, bytes: Buffer | undefined) => Signe
 
 async function makeCheck({ trustedRoot: file, tlog: tlogThreshold }: SigstorePolicy): Promise<Check> {
   if (file !== null) {
-    const verifier = new Verifier(readMaterial(file), { tlogThreshold });
+    const material = readMaterial(file);
+    // An authority for a company's own use has no log of its certificates. Whoever trusts it says so by a root without one.
+    const ctlogThreshold = material.ctlogs.length === 0 ? 0 : 1;
+    const verifier = new Verifier(material, { tlogThreshold, ctlogThreshold });
     return (bundle, _, bytes) => verifier.verify(toSignedEntity(bundle, bytes));
   }
   let verifier: BundleVerifier;

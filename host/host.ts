@@ -349,6 +349,7 @@ export class Host implements Control {
       this.#watch.close(),
       this.#changes.close(),
       this.#artifacts.close(),
+      this.#loader.close(),
       this.#symbols.close(),
     ]);
   }

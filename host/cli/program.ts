@@ -108,6 +108,17 @@ function buildProgram(end: (code: number) => void): Command {
       end(await pull(reference, options));
     });
 
+  program
+    .command("sign")
+    .description("signs a component with a key, for hosts whose configuration asks for signatures")
+    .argument("<file>", "the component; its signature is added to <file>.sig")
+    .requiredOption("--key <file>", "the private key in PEM: Ed25519, or ECDSA on P-256 or P-384")
+    .option("--json", "prints the result as JSON")
+    .action(async (file: string, options: { key: string; json?: true }) => {
+      const { sign } = await import("./sign.ts");
+      end(await sign(file, options));
+    });
+
   return program;
 }
 

@@ -245,9 +245,28 @@ export interface FilterConfig {
   readonly quarantine: QuarantineConfig;
   readonly limits: FuelConfig;
   readonly grant: GrantConfig;
+  /** Any one of them has to be satisfied before the component is loaded; null: no signature is asked for. */
+  readonly verify: readonly VerifyPolicy[] | null;
   /** The version that is tried beside it. In no file: only the admin API begins a trial. */
   readonly candidate: Candidate | null;
 }
+
+/** Whose signature a component needs. The paths of files are absolute once the configuration is resolved. */
+export type VerifyPolicy =
+  | {
+      readonly kind: "keys" /** Files of public keys in PEM; any one of them is enough. */;
+      readonly keys: readonly string[];
+    }
+  | {
+      readonly kind: "sigstore";
+      readonly issuer: string;
+      /** `exact`: the name itself. `pattern`: a regular expression that matches all of it. */
+      readonly identity: { readonly kind: "exact" | "pattern"; readonly text: string };
+      /** The file of the authorities and logs that count; null for those of the public sigstore. */
+      readonly trustedRoot: string | null;
+      /** In how many transparency logs the signature has to be. */
+      readonly tlog: number;
+    };
 
 /** A filter that fails more often than `failures` in `of` exchanges is not called for `baseMs`, and up to `maxMs` when that does not help. */
 export interface QuarantineConfig {

@@ -11,6 +11,7 @@ import { findSecretProblems } from "./secret-source.ts";
 import { type Finding, readSource } from "./source.ts";
 import type { Variables } from "./substitution.ts";
 import { findTlsProblems } from "./tls-files.ts";
+import { findTrustProblems } from "./trust-files.ts";
 
 /**
  * Reads a configuration. `file` names it in messages, and its folder is where relative paths start.
@@ -29,6 +30,7 @@ export function parseConfig(text: string, file: string, env: Variables): Config 
   findings.push(
     ...findConflicts(root, lines, machine),
     ...findTlsProblems(root, machine.folder),
+    ...findTrustProblems(root, machine.folder),
     ...findSecretProblems(root, machine.folder, env),
   );
   if (verdict.kind === "refused" || findings.length > 0)

@@ -81,8 +81,13 @@ function optionsOf(schema: Schema, path: string, required: boolean): Option[] {
 
 /** The options within a mapping or a list. */
 function partsOf(schema: Schema, path: string): Option[] {
-  const { properties = {}, required = [], additionalProperties, items } = schema;
+  const { properties = {}, required = [], additionalProperties, items, anyOf = [] } = schema;
+  // Where a list may stand in the place of a mapping, its elements have the same parts: they are told once.
+  const elements = anyOf.some(({ type }) => type === "array")
+    ? anyOf.filter(({ type }) => type === "object")
+    : [];
   return [
+    ...elements.flatMap((alternative) => partsOf(alternative, path)),
     ...Object.entries(properties).flatMap(([key, child]) =>
       optionsOf(child, path === "" ? key : `${path}.${key}`, required.includes(key)),
     ),

@@ -6,10 +6,12 @@ import type {
   ListenTls,
   MatchConfig,
   UpstreamTls,
+  VerifyPolicy,
 } from "./config.ts";
 import { resolveGrant } from "./grant-schema.ts";
 import { OCI_SCHEME } from "./oci-reference.ts";
 import type { Draft } from "./schema.ts";
+import type { VerifyDraft } from "./trust-schema.ts";
 
 /** What a configuration depends on besides its text. */
 export interface Surroundings {
@@ -30,6 +32,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     ...filter,
     component: resolveComponent(filter.component, folder),
     grant: resolveGrant(name, filter.grant),
+    verify: resolveVerify(filter.verify === undefined ? draft.verify : filter.verify, folder),
     candidate: null,
   }));
   return {
@@ -110,6 +113,17 @@ function resolveUpstreamTls(tls: UpstreamTls | null, folder: string): UpstreamTl
 
 function resolveFiles({ cert, key }: CertificateFiles, folder: string): CertificateFiles {
   return { cert: resolve(folder, cert), key: resolve(folder, key) };
+}
+
+function resolveVerify(policies: VerifyDraft, folder: string): VerifyDraft {
+  if (policies === null) return null;
+  return policies.map((policy): VerifyPolicy => {
+    if (policy.kind === "keys") return { ...policy, keys: policy.keys.map((key) => resolve(folder, key)) };
+    return {
+      ...policy,
+      trustedRoot: policy.trustedRoot === null ? null : resolve(folder, policy.trustedRoot),
+    };
+  });
 }
 
 /** A match as it is written: `GET,POST *.example.com/api/*`. */

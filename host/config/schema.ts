@@ -35,6 +35,7 @@ import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
+import { verify, type VerifyDraft } from "./trust-schema.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimit } from "./upstream-limits.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
 import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
@@ -55,6 +56,8 @@ export interface Draft {
   readonly forwarded: ForwardedConfig;
   readonly upstreams: { readonly [name: string]: DraftUpstream };
   readonly secrets: { readonly [name: string]: SecretSource };
+  /** For filters that say nothing themselves. */
+  readonly verify: VerifyDraft;
   readonly filters: { readonly [name: string]: DraftFilter };
   readonly registries: readonly RegistryConfig[];
   readonly routes: readonly DraftRoute[];
@@ -68,7 +71,10 @@ export interface DraftUpstream extends UpstreamDispatch, UpstreamStanding {
   readonly tls: UpstreamTls | null;
 }
 
-export type DraftFilter = Omit<FilterConfig, "name" | "grant" | "candidate"> & { readonly grant: GrantDraft };
+export type DraftFilter = Omit<FilterConfig, "name" | "grant" | "verify" | "candidate"> & {
+  readonly grant: GrantDraft;
+  readonly verify: VerifyDraft | undefined;
+};
 
 export interface DraftRoute {
   readonly name: string | undefined;
@@ -122,6 +128,12 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   secrets: named("a mapping from names to secrets", name(), secret())
     .prefault({})
     .describe("Where secrets are read, by the names that `grant.secrets` gives to filters."),
+  verify: verify()
+    .optional()
+    .transform((input) => input ?? null)
+    .describe(
+      "Whose signature every filter's component needs. One of a list is enough; nothing is asked for when it is left out.",
+    ),
   filters: named("a mapping from names to filters", name(), filter())
     .prefault({})
     .describe("The filters, by name."),
@@ -239,6 +251,9 @@ function filter(): z.ZodType<DraftFilter> {
     quarantine: bounds("a mapping with failures, of, base or max", QUARANTINE),
     limits: bounds("a mapping with fuel or memory", FUELED),
     grant: grant(),
+    verify: verify()
+      .optional()
+      .describe("Instead of `verify`, all of it; `none` asks for no signature of this filter."),
   }).transform((input) => ({
     component: input.component,
     sha256: input.sha256 ?? null,
@@ -247,6 +262,7 @@ function filter(): z.ZodType<DraftFilter> {
     quarantine: input.quarantine,
     limits: input.limits,
     grant: input.grant,
+    verify: input.verify,
   }));
 }
 

@@ -1,13 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { FilterConfig, Json } from "../config/config.ts";
 import { Refusal, type SwapRequest } from "./control.ts";
-import type { Loader } from "./loader.ts";
 
 /** What a filter is with a new version in its place, or beside it when that is only tried. */
 export async function swapped(
   present: FilterConfig,
   { component, sha256, config, trial }: SwapRequest,
-  loader: Loader,
+  take: (filter: FilterConfig) => Promise<string>,
 ): Promise<FilterConfig> {
   if (present.candidate !== null)
     throw new Refusal("TRIAL_REFUSED", `${present.name} has a trial already: promote it or end it first`);
@@ -25,7 +24,7 @@ export async function swapped(
       component: next.component,
       sha256: next.sha256,
       config: next.config,
-      digest: await loader.take(next),
+      digest: await take(next),
       trial,
       startedAt: Date.now(),
       salt: randomBytes(16).toString("hex"),

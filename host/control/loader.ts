@@ -1,9 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Config, FilterConfig } from "../config/config.ts";
+import { dockerConfigFile } from "../config/docker-config.ts";
 import { readGranted } from "../config/secret-source.ts";
-import type { Artifact, ArtifactStore } from "../filter/artifact.ts";
+import type { Artifact, ArtifactStore, TrustCheck } from "../filter/artifact.ts";
 import { grantsOf } from "../filter/grants.ts";
+import type { Registries } from "../oci/registries.ts";
 import type { UpstreamMaterial } from "../tls/material.ts";
 import { readUpstream } from "../tls/pem-file.ts";
+import { evidenceBeside } from "../trust/evidence.ts";
+import { whyUntrusted } from "../trust/trust.ts";
 import type { FilterSecrets } from "./messages.ts";
 
 /** What a configuration needs of the outside: read once, in the main thread. */
@@ -32,6 +37,8 @@ export function candidateName(filter: string): string {
 /** Loads what configurations need. */
 export class Loader {
   readonly #store: ArtifactStore;
+  /** Of the configuration that asked last. */
+  #registries: { readonly key: string; readonly open: Promise<Registries> } | undefined;
 
   constructor(store: ArtifactStore) {
     this.#store = store;
@@ -54,10 +61,10 @@ export class Loader {
       const isFresh = kept === undefined || kept.fresh.has(name);
       const stays = !isFresh && before !== undefined && isSameSource(before, filter);
       const digest = digests[name] ?? (stays ? kept?.loaded.artifacts[name]?.digest : undefined);
-      artifacts[name] = await this.#artifact(filter, digest);
+      artifacts[name] = await this.#artifact(filter, config, digest);
       if (candidate !== null) {
         const other = { ...filter, component: candidate.component, sha256: candidate.sha256 };
-        artifacts[candidateName(name)] = await this.#artifact(other, candidate.digest);
+        artifacts[candidateName(name)] = await this.#artifact(other, config, candidate.digest);
       }
       const known =
         isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];
@@ -73,20 +80,49 @@ export class Loader {
   }
 
   /** Finds a component that may become a filter's, and keeps it. Gives its digest. */
-  take(filter: FilterConfig): Promise<string> {
-    return this.#store.take({
+  take(filter: FilterConfig, config: Config): Promise<string> {
+    const wanted = {
       filter: filter.name,
       component: filter.component,
       sha256: filter.sha256,
       granted: grantsOf(filter.grant),
-      signed: false,
-    });
+      signed: filter.verify !== null,
+    };
+    const places = { registry: () => this.#registry(config), evidenceBeside };
+    return this.#store.take(wanted, places, trustOf(filter));
   }
 
-  async #artifact(filter: FilterConfig, known: string | undefined): Promise<Artifact> {
-    const digest = known ?? (await this.take(filter));
-    return this.#store.open(filter.component, digest, filter.limits.memoryBytesMax);
+  async close(): Promise<void> {
+    const registries = await this.#registries?.open;
+    await registries?.close();
   }
+
+  async #artifact(filter: FilterConfig, config: Config, known: string | undefined): Promise<Artifact> {
+    const digest = known ?? (await this.take(filter, config));
+    return this.#store.open(filter.component, digest, filter.limits.memoryBytesMax, trustOf(filter));
+  }
+
+  /** Loaded by those that need it. What a registry is spoken with is read again when the configuration says otherwise of it. */
+  #registry({ registries, timeouts, limits }: Config): Promise<Registries> {
+    const options = {
+      registries,
+      credentials: dockerConfigFile(),
+      timeoutMs: timeouts.registryMs,
+      componentBytesMax: limits.componentBytesMax,
+    };
+    const key = JSON.stringify(options);
+    if (this.#registries?.key !== key) {
+      void this.close();
+      const open = import("../oci/registries.ts").then((module) => new module.Registries(options));
+      this.#registries = { key, open };
+    }
+    return this.#registries.open;
+  }
+}
+
+/** What the configuration asks for, when it does. */
+function trustOf({ verify }: FilterConfig): TrustCheck | undefined {
+  return verify === null ? undefined : (artifact, evidence) => whyUntrusted(verify, artifact, evidence);
 }
 
 function isSameGrant(one: FilterConfig | undefined, other: FilterConfig): boolean {
@@ -94,5 +130,9 @@ function isSameGrant(one: FilterConfig | undefined, other: FilterConfig): boolea
 }
 
 function isSameSource(one: FilterConfig, other: FilterConfig): boolean {
-  return one.component === other.component && one.sha256 === other.sha256;
+  return (
+    one.component === other.component &&
+    one.sha256 === other.sha256 &&
+    isDeepStrictEqual(one.verify, other.verify)
+  );
 }

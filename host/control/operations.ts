@@ -59,7 +59,10 @@ export class Operations {
     return this.#changes.inTurn(asked, async (live) => {
       const present = filterOf(live.config, name);
       try {
-        const config = withFilter(live.config, await swapped(present, request, this.#loader));
+        const config = withFilter(
+          live.config,
+          await swapped(present, request, (filter) => this.#loader.take(filter, live.config)),
+        );
         return await compared(this.#changes, live, { config, asked, fresh: new Set([name]) });
       } catch (error) {
         const refusal = refusalOf(error);
@@ -97,8 +100,12 @@ export class Operations {
           `there is no generation ${to ?? "before"} to go back to: ${kept}`,
         );
       }
-      // A trial is over with the generation that it was of.
-      const filters = target.config.filters.map((filter) => ({ ...filter, candidate: null }));
+      // A trial is over with the generation that it was of; whose signature is asked for does not become weaker again.
+      const filters = target.config.filters.map((filter) => ({
+        ...filter,
+        candidate: null,
+        verify: (live.filters.find(({ name }) => name === filter.name) ?? filter).verify,
+      }));
       const fixed = {
         admin: live.admin,
         workers: live.workers,
@@ -152,7 +159,7 @@ export class Operations {
   async #swap(live: Live, name: string, request: SwapRequest, asked: Asked): Promise<SwapResult> {
     const began = performance.now();
     const present = filterOf(live.config, name);
-    const next = await swapped(present, request, this.#loader);
+    const next = await swapped(present, request, (filter) => this.#loader.take(filter, live.config));
     const config = withFilter(live.config, next);
     const fresh = next.candidate === null ? new Set([name]) : undefined;
     const changes = await this.#changes.make({ config, asked, ...(fresh && { fresh }) });

@@ -1,14 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-
-/** A signature of a component, as it was found. */
-export interface Evidence {
-  readonly kind: "sigstore" | "key";
-  readonly text: string;
-  /** For messages: the file or the registry that it is from. */
-  readonly from: string;
-}
+import type { Evidence } from "../trust/evidence.ts";
 
 /** A component as the store has it. */
 export interface KeptComponent {

@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Evidence, digestOf } from "./component-store.ts";
+import type { Evidence } from "../trust/evidence.ts";
+import { digestOf } from "./component-store.ts";
 import { ArtifactRefused } from "./contract.ts";
 import type { GrantName } from "./grants.ts";
 
@@ -72,11 +73,7 @@ export function componentFile(path: string, filter: string): string {
   return join(path, own ?? (names.length === 1 ? (names[0] as string) : `${filter}.wasm`));
 }
 
-async function findFile(
-  { component, sha256, signed }: Wanted,
-  file: string,
-  places: Places,
-): Promise<Found> {
+async function findFile({ component, sha256, signed }: Wanted, file: string, places: Places): Promise<Found> {
   const bytes = await readComponent(file, component);
   const digest = digestOf(bytes);
   if (sha256 !== null && sha256 !== digest)

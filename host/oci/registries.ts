@@ -73,7 +73,8 @@ export class Registries {
         asking === undefined
           ? undefined
           : whyNotGranted(asking.filter, surelyCalled(imports), asking.granted);
-      if (notGranted !== undefined) throw new ArtifactRefused(`${reference}: ${notGranted}`, { code: "grant" });
+      if (notGranted !== undefined)
+        throw new ArtifactRefused(`${reference}: ${notGranted}`, { code: "grant" });
       const { componentBytesMax } = this.#options;
       if (layer.size > componentBytesMax)
         throw new ArtifactRefused(

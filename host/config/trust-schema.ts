@@ -91,7 +91,8 @@ function sigstore(): z.ZodType<SigstoreDraft> {
 /** An expression that is none by itself could become one within the brackets that make it match all. */
 function compiled(input: string): string | undefined {
   try {
-    return new RegExp(input, "u").source === "" ? undefined : input;
+    void new RegExp(input, "u");
+    return input;
   } catch {
     return undefined;
   }

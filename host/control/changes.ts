@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { SecretRefused } from "../config/secret-source.ts";
@@ -139,6 +140,7 @@ export class Changes {
     const { config, resumed } = change;
     const loaded = await this.#loader.load(config, live && keptOf(change, live), change.digests);
     if (live !== undefined) refuseUngranted(config, loaded, live);
+    if (live !== undefined && change.fresh === undefined && isSame(live, config, loaded)) return [];
     const number = resumed?.number ?? (this.#history.live?.number ?? 0) + 1;
     const changes = live === undefined ? (resumed?.changes ?? []) : describe(live, config, loaded);
     const certificates = this.#certificatesOf(change, live);
@@ -278,6 +280,15 @@ function refuseUngranted(config: Config, loaded: Loaded, live: Live): void {
       throw new Refusal("GRANT_MISSING", isMore ? `${why}; the version that runs does not import it` : why);
     }
   }
+}
+
+/** Also what the configuration only names: artifacts, secrets, certificates. */
+function isSame(live: Live, config: Config, loaded: Loaded): boolean {
+  return (
+    isDeepStrictEqual(config, live.config) &&
+    isDeepStrictEqual(digestsOf(loaded), digestsOf(live.loaded)) &&
+    isDeepStrictEqual([loaded.secrets, loaded.materials], [live.loaded.secrets, live.loaded.materials])
+  );
 }
 
 function keptOf({ fresh, reread }: Change, { config, loaded }: Live): Kept {

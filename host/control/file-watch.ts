@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Config, FilterConfig } from "../config/config.ts";
 import { digestOf } from "../filter/component-store.ts";
 import { componentFile, isReference } from "../filter/sources.ts";
+import { SIGNATURE_SUFFIXES } from "../trust/evidence.ts";
 import { type ArtifactWatch, watchArtifacts } from "./watch.ts";
 
 export interface FileWatchOwner {
@@ -33,7 +34,12 @@ export class FileWatch {
   /** To be called before these are read: a change that comes meanwhile is told, and not lost. */
   set(...configs: readonly Config[]): void {
     this.#filters = configs.flatMap(({ filters }) => filters);
-    const components = this.#filters.map(fileOf).filter((path) => path !== undefined);
+    const components = this.#filters.flatMap((filter) => {
+      const path = fileOf(filter);
+      if (path === undefined) return [];
+      // A component and its signature are two files, and either may come first.
+      return filter.verify === null ? [path] : [path, ...SIGNATURE_SUFFIXES.map((suffix) => path + suffix)];
+    });
     this.#watch.set(this.#config === undefined ? components : [...components, this.#config]);
   }
 
@@ -48,8 +54,9 @@ export class FileWatch {
   }
 
   async #changed(path: string): Promise<void> {
-    if (path === this.#config) await this.#owner.configChanged();
-    else await this.#componentChanged(path);
+    if (path === this.#config) return this.#owner.configChanged();
+    const suffix = SIGNATURE_SUFFIXES.find((ending) => path.endsWith(`.wasm${ending}`)) ?? "";
+    await this.#componentChanged(path.slice(0, path.length - suffix.length));
   }
 
   async #componentChanged(path: string): Promise<void> {

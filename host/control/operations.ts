@@ -189,8 +189,7 @@ export class Operations {
     return this.#changes.inTurn(asked, async (live) => {
       const began = performance.now();
       const next = change(live);
-      const isSame = isDeepStrictEqual(next.config, live.config) && next.reread !== true;
-      const changes = isSame ? [] : await this.#changes.make({ ...next, asked });
+      const changes = await this.#changes.make({ ...next, asked });
       const result = {
         generation: this.#live.number,
         durationMs: Math.round(performance.now() - began),

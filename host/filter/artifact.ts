@@ -60,7 +60,7 @@ export class ArtifactStore {
     const bytes = async (): Promise<Buffer> => kept ?? (await found.bytes());
     // Before it is fetched, where the signature is one of the digest alone.
     const why = await trust?.({ digest, bytes }, evidence);
-    if (why !== undefined) throw new ArtifactRefused(`${wanted.component} ${why}`, { code: "signature" });
+    if (why !== undefined) throw new ArtifactRefused(`${found.place}: ${why}`, { code: "signature" });
     if (kept !== undefined && evidence.length === 0) return digest;
     const fetched = await bytes();
     // Whatever a path leads to by mistake is not to be copied.
@@ -78,7 +78,7 @@ export class ArtifactStore {
     if (trust !== undefined) {
       const bytes = (): Promise<Buffer> => this.#read(name, digest);
       const why = await trust({ digest, bytes }, await this.components.evidence(digest));
-      if (why !== undefined) throw new ArtifactRefused(`${name} ${why}`, { code: "signature" });
+      if (why !== undefined) throw new ArtifactRefused(`${name}: ${why}`, { code: "signature" });
     }
     const pages = Math.floor(memoryBytesMax / PAGE_BYTES);
     const key = `${digest} ${pages}`;

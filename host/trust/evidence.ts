@@ -22,6 +22,9 @@ export const SIGNATURES_MAX = 32;
 export const SIGNATURE_SUFFIX = ".sig";
 const BUNDLE_SUFFIX = ".sigstore.json";
 
+/** Of all files that may be a component's signatures. */
+export const SIGNATURE_SUFFIXES: readonly string[] = [SIGNATURE_SUFFIX, BUNDLE_SUFFIX];
+
 /** The lines of a text that are not empty, with their numbers, and no more of them than this. */
 export function filledLines(text: string, max: number): { readonly number: number; readonly line: string }[] {
   const filled: { number: number; line: string }[] = [];

@@ -42,19 +42,25 @@ export class BundleChecker {
     } catch {
       return isOldForm(json) ? OLD_FORM : "is no sigstore bundle";
     }
-    // What needs no cryptography comes first: nobody makes the host fetch roots with a file of nonsense.
-    const beforehand = whyUnreasonable(bundle) ?? whyOther(bundle, this.#artifact.digest);
-    if (beforehand !== undefined) return beforehand;
-    const certificate = certificateOf(bundle);
-    if (certificate === undefined) return "is by a key, without a certificate that says whose it is";
     try {
-      const check = await this.#checkFor(policy);
-      const bytes = bundle.content.$case === "messageSignature" ? await this.#read() : undefined;
-      const signer = check(bundle, json, bytes);
-      return whyFewLogs(bundle, policy) ?? whyOtherSigner(signer, certificate, policy);
+      // What needs no cryptography comes first: nobody makes the host fetch roots with a file of nonsense.
+      return (
+        whyUnreasonable(bundle) ??
+        whyOther(bundle, this.#artifact.digest) ??
+        (await this.#whyUnproven(bundle, json, policy))
+      );
     } catch (error) {
       return sentenceOf(error);
     }
+  }
+
+  async #whyUnproven(bundle: Bundle, json: unknown, policy: SigstorePolicy): Promise<string | undefined> {
+    const certificate = certificateOf(bundle);
+    if (certificate === undefined) return "is by a key, without a certificate that says whose it is";
+    const check = await this.#checkFor(policy);
+    const bytes = bundle.content.$case === "messageSignature" ? await this.#read() : undefined;
+    const signer = check(bundle, json, bytes);
+    return whyFewLogs(bundle, policy) ?? whyOtherSigner(signer, certificate, policy);
   }
 
   #checkFor(policy: SigstorePolicy): Promise<Check> {

@@ -38,32 +38,60 @@ export class RunningHost implements AsyncDisposable {
   readonly folder: string;
   readonly lines: Line[] = [];
   readonly #upstream: Server;
-  readonly #child: ChildProcess;
+  readonly #options: RunningOptions;
+  #child: ChildProcess;
   /** Of the process that serves: the child, or one that has taken its place. */
   #pid: number;
   #over = false;
-  readonly #reader: Interface;
-  readonly #exited: Promise<unknown[]>;
-  readonly #ended: Promise<unknown[]>;
+  #reader: Interface;
+  #exited: Promise<unknown[]>;
+  #ended: Promise<unknown[]>;
   #wake = Promise.withResolvers<void>();
 
   private constructor(folder: string, upstream: Server, options: RunningOptions) {
     this.folder = folder;
     this.#upstream = upstream;
-    const child = startSluice(["run"], { cwd: folder, ...options });
+    this.#options = options;
+    const { child, reader } = this.#begin();
     this.#child = child;
+    this.#reader = reader;
     this.#pid = child.pid as number;
     this.#ended = once(child, "close");
     this.#exited = once(child, "exit");
-    this.#reader = createInterface(child.stderr).on("line", (line) => {
+  }
+
+  #begin(): { child: ChildProcess; reader: Interface } {
+    const child = startSluice(["run"], { cwd: this.folder, ...this.#options });
+    const reader = createInterface(child.stderr).on("line", (line) => {
       this.lines.push(line.startsWith("{") ? (JSON.parse(line) as Line) : { msg: line });
       this.#wake.resolve();
       this.#wake = Promise.withResolvers();
     });
+    this.#over = false;
     child.on("close", () => {
       this.#over = true;
       this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
     });
+    return { child, reader };
+  }
+
+  /** Ends the process, and resolves when it has ended. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    this.signal(signal);
+    await this.end();
+  }
+
+  /** Starts another process in the same folder, once the one before has ended. Resolves when it serves. */
+  async again(): Promise<void> {
+    const seen = this.lines.length;
+    const { child, reader } = this.#begin();
+    this.#child = child;
+    this.#reader = reader;
+    this.#pid = child.pid as number;
+    this.#ended = once(child, "close");
+    this.#exited = once(child, "exit");
+    await this.line("serving", seen);
   }
 
   /** Resolves when it serves. */
@@ -94,7 +122,7 @@ export class RunningHost implements AsyncDisposable {
 
   /** Where clients connect, as the log says. */
   get url(): string {
-    const [address] = (this.lines.find(({ msg }) => msg === "serving")?.["listen"] ?? []) as string[];
+    const [address] = (this.lines.findLast(({ msg }) => msg === "serving")?.["listen"] ?? []) as string[];
     return `http://${address}`;
   }
 

@@ -12,10 +12,11 @@ import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
 import type { HostServices } from "./filter/contract.ts";
-import { Filter, type FilterSettings } from "./filter/filter.ts";
-import type { GrantName } from "./filter/grants.ts";
+import { Filter, type FilterPlace, type FilterSettings } from "./filter/filter.ts";
+import { grantedBy } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
+import { Succession } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
@@ -56,6 +57,7 @@ export class Assembly {
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
   readonly #scopes = new WeakMap<Filter, MetricScope>();
+  readonly #succession = new Succession();
   readonly #filters = new Registry<Filter>((filter) => {
     const { pool } = filter;
     this.#sweeper.remove(pool);
@@ -80,13 +82,17 @@ export class Assembly {
     this.#store = store;
   }
 
-  /** Rejects with what the first filter that cannot be loaded says; nothing stays behind then. */
+  /**
+   * Rejects with what the first filter that cannot be loaded says; nothing stays behind then. Filters of the generation that is
+   * `live` hand their states to the versions after them.
+   */
   async build(
     number: number,
     config: Config,
     artifacts: Readonly<Record<string, Artifact>>,
     materials: Readonly<Record<string, UpstreamMaterial>> = {},
     secrets: FilterSecrets = {},
+    live?: Generation,
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
     this.#remote ??= await this.#storeOnServer(config);
     const undo: (() => void)[] = [];
@@ -103,6 +109,7 @@ export class Assembly {
           entry,
           artifact,
           secrets[entry.name] ?? {},
+          { generation: number, present: live?.filter(entry.name) },
           config.limits,
           config.timeouts,
           undo,
@@ -161,6 +168,7 @@ export class Assembly {
     entry: FilterConfig,
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
+    { generation, present }: { readonly generation: number; readonly present: Filter | undefined },
     limits: Limits,
     timeouts: HostTimeouts,
     undo: (() => void)[],
@@ -170,7 +178,7 @@ export class Assembly {
       config: JSON.stringify(entry.config),
       onFailure: entry.onFailure,
       environment: entry.grant.env,
-      granted: granted(entry),
+      granted: grantedBy(entry.grant),
       limits: {
         ...limits,
         fuel: entry.limits.fuel,
@@ -208,7 +216,7 @@ export class Assembly {
       },
     };
     const { clientAddress, http, store, rateLimit } = entry.grant;
-    const key = JSON.stringify([
+    const version = JSON.stringify([
       artifact.digest,
       artifact.memoryBytesMax,
       settings,
@@ -218,20 +226,30 @@ export class Assembly {
       rateLimit,
       own.mark,
     ]);
-    const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host));
+    const { key, predecessor } = this.#succession.next(version, artifact, generation, present);
+    const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host, predecessor));
+    this.#succession.registered(filter, key);
     undo.push(() => this.#filters.release(key));
     return filter;
   }
 
-  async #load(artifact: Artifact, settings: FilterSettings, host: HostServices): Promise<Filter> {
-    const loading = Filter.load(artifact, settings, host, {
-      meter: this.#meter.filter(settings.name),
+  async #load(
+    artifact: Artifact,
+    settings: FilterSettings,
+    host: HostServices,
+    predecessor: Filter | undefined,
+  ): Promise<Filter> {
+    const { name } = settings;
+    const place: FilterPlace = {
+      meter: this.#meter.filter(name),
       budget: this.#owner.budget,
       quarantine: {
-        quarantined: (forMs, failures, of) => this.#owner.quarantined(settings.name, forMs, failures, of),
-        released: () => this.#owner.released(settings.name),
+        quarantined: (forMs, failures, of) => this.#owner.quarantined(name, forMs, failures, of),
+        released: () => this.#owner.released(name),
       },
-    });
+      line: (level, message, attributes) => this.#log.line(level, name, undefined, message, attributes),
+    };
+    const loading = Filter.load(artifact, settings, host, place, predecessor);
     // What a version has declared that comes to nothing must not stand in the way of the next one.
     const filter = await loading.catch((error: unknown) => {
       host.metrics.release();
@@ -308,21 +326,6 @@ export class Assembly {
       }),
     );
   }
-}
-
-function granted({ grant }: FilterConfig): GrantName[] {
-  const given: Readonly<Record<GrantName, boolean>> = {
-    log: grant.log,
-    "exchange-facts": grant.exchangeFacts,
-    clock: grant.clock,
-    random: grant.random,
-    metrics: grant.metrics,
-    store: grant.store !== null,
-    "rate-limit": grant.rateLimit !== null,
-    secrets: grant.secrets !== null,
-    http: grant.http !== null,
-  };
-  return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
 }
 
 /** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */

@@ -53,6 +53,11 @@ export class Generation {
     return this.#filters.filter(({ pool }) => pool.quarantined).map(({ name }) => name);
   }
 
+  /** The version of a filter that it has. */
+  filter(name: string): Filter | undefined {
+    return this.#filters.find((filter) => filter.name === name);
+  }
+
   hold(): void {
     this.#exchanges += 1;
   }

@@ -227,6 +227,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       order.artifacts,
       order.materials,
       order.secrets,
+      this.#live,
     );
     this.#prepared.set(order.generation, generation);
     return filters;

@@ -1,3 +1,5 @@
+import type { GrantConfig } from "../config/config.ts";
+
 /** What the configuration grants a filter, by the names of `grant`. */
 export type GrantName = keyof typeof INTERFACES;
 
@@ -16,6 +18,22 @@ const INTERFACES = {
   http: { name: "sluice:filter/http-client@0.1.0", line: "http: [UPSTREAM]" },
   secrets: { name: "sluice:filter/secrets@0.1.0", line: "secrets: [NAME]" },
 } as const;
+
+/** What a filter's configuration grants it to import. */
+export function grantedBy(grant: GrantConfig): GrantName[] {
+  const given: Readonly<Record<GrantName, boolean>> = {
+    log: grant.log,
+    "exchange-facts": grant.exchangeFacts,
+    clock: grant.clock,
+    random: grant.random,
+    metrics: grant.metrics,
+    store: grant.store !== null,
+    "rate-limit": grant.rateLimit !== null,
+    secrets: grant.secrets !== null,
+    http: grant.http !== null,
+  };
+  return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
+}
 
 /** Why a filter must not be loaded, as one sentence with what to add to its configuration; undefined when all is granted. */
 export function whyNotGranted(

@@ -16,7 +16,7 @@ import { Filter, type FilterPlace, type FilterSettings } from "./filter/filter.t
 import { grantedBy } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
-import { Succession } from "./filter/succession.ts";
+import { Succession, type Successor } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
@@ -57,13 +57,13 @@ export class Assembly {
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
   readonly #scopes = new WeakMap<Filter, MetricScope>();
-  readonly #succession = new Succession();
   readonly #filters = new Registry<Filter>((filter) => {
     const { pool } = filter;
     this.#sweeper.remove(pool);
     pool.close();
     this.#scopes.get(filter)?.release();
   });
+  readonly #succession = new Succession(this.#filters);
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
   constructor(
@@ -168,7 +168,7 @@ export class Assembly {
     entry: FilterConfig,
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
-    { generation, present }: { readonly generation: number; readonly present: Filter | undefined },
+    successor: Successor,
     limits: Limits,
     timeouts: HostTimeouts,
     undo: (() => void)[],
@@ -226,9 +226,9 @@ export class Assembly {
       rateLimit,
       own.mark,
     ]);
-    const { key, predecessor } = this.#succession.next(version, artifact, generation, present);
-    const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host, predecessor));
-    this.#succession.registered(filter, key);
+    const { filter, key } = await this.#succession.use(version, artifact, successor, (predecessor) =>
+      this.#load(artifact, settings, host, predecessor),
+    );
     undo.push(() => this.#filters.release(key));
     return filter;
   }

@@ -254,7 +254,7 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
   stateBytesMax: {
     option: "state-bytes",
     unit: "bytes",
-    min: 1,
+    min: 1 * KIB,
     max: 64 * MIB,
     default: 1 * MIB,
     meaning: "The size of the state that a version of a filter hands to the next one.",

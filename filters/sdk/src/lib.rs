@@ -171,7 +171,7 @@ macro_rules! export {
         #[cfg(target_family = "wasm")]
         const _: () = {
             type Component = $crate::export::Component<$filter>;
-            $crate::bindings::stateful::export_state!(Component with_types_in $crate::bindings::stateful);
+    $crate::bindings::stateful::export_state!(Component with_types_in $crate::bindings::stateful);
         };
     };
 }

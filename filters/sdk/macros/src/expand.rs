@@ -44,7 +44,9 @@ impl Parse for Arguments {
             let name = path.get_ident().map(Ident::to_string).unwrap_or_default();
             let twice = match (name.as_str(), argument) {
                 ("request_body", Meta::NameValue(limit)) => arguments.request.replace(limit.value).is_some(),
-                ("response_body", Meta::NameValue(limit)) => arguments.response.replace(limit.value).is_some(),
+                ("response_body", Meta::NameValue(limit)) => {
+                    arguments.response.replace(limit.value).is_some()
+                }
                 ("state", Meta::Path(_)) => std::mem::replace(&mut arguments.state, true),
                 _ => {
                     let sentence = "expected `request_body = BYTES`, `response_body = BYTES` or `state`";

@@ -91,7 +91,10 @@ export class Handover {
     this.#owner.line("warn", "state not handed over", [
       ["from", this.#from],
       ["to", this.#to],
-      ["why", why],
+      ["why", why.slice(0, WHY_LENGTH_MAX)],
     ]);
   }
 }
+
+/** The new version's sentence is as long as it likes; more than the longest line of a filter's own helps nobody. */
+const WHY_LENGTH_MAX = 8_192;

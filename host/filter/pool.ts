@@ -45,7 +45,7 @@ export class InstancePool {
   readonly #free: Instance[] = [];
   readonly #waiting: Queued[] = [];
   /** Those that want the next one that is given back, before it goes on. */
-  readonly #visitors: ((instance: Instance | undefined) => void)[] = [];
+  readonly #visitors: ((instance: Instance) => void)[] = [];
   #count = 0;
   #closed = false;
   #replacing = false;
@@ -121,19 +121,20 @@ export class InstancePool {
     const served = (this.#free.at(-1)?.exchanges ?? 0) > 0 || this.#count === this.#free.length;
     const instance = served ? this.#free.pop() : ((await this.#nextGiven()) ?? this.#free.pop());
     if (instance === undefined) return undefined;
+    let result: Result;
     try {
-      const result = use(instance);
-      this.#keep(instance);
-      return result;
+      result = use(instance);
     } catch (error) {
       this.#retire("fault");
       throw error;
     }
+    this.#keep(instance);
+    return result;
   }
 
   #nextGiven(): Promise<Instance | undefined> {
     return new Promise((resolve) => {
-      const visitor = (instance: Instance | undefined): void => {
+      const visitor = (instance: Instance): void => {
         clearTimeout(timer);
         resolve(instance);
       };

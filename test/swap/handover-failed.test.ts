@@ -1,5 +1,7 @@
 /** A filter's state cannot be handed over: the new version begins without, and the old one never notices. */
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { handmade } from "../contract/handmade.ts";
 import { type RawClient, request } from "../support/raw-client.ts";
 import { type ConfigParts, component, startProxy, type TestHost } from "../support/test-host.ts";
 import { ok, Upstream } from "../support/upstream.ts";
@@ -78,6 +80,20 @@ describe("nothing is handed over, and the new version begins without", () => {
     expect(await results(host)).toEqual(counts);
   });
 
+  test("when restore refuses with a sentence without end, of which the log has the beginning", async () => {
+    await start({});
+    const file = await handmade(join(host.folder, "verbose.wasm"), {
+      restore: `
+        (memory.fill (i32.const 4096) (i32.const 104) (i32.const 60000))
+        (i32.store8 (i32.const 2048) (i32.const 1))
+        (i32.store (i32.const 2052) (i32.const 4096)) (i32.store (i32.const 2056) (i32.const 60000))
+        (i32.const 2048)`,
+    });
+    await swap(host, {}, file);
+    const why = await whyNot(host);
+    expect([why.length, why.startsWith("the new version refuses it: hhhh")]).toEqual([8_192, true]);
+  });
+
   test("when there is nothing, which is no failure", async () => {
     const client = await start({ save: "nothing" });
     await counted(client, 2);
@@ -106,10 +122,7 @@ test("while all instances are at work a swap waits for one of them, for timeouts
       return ok("here");
     }),
   );
-  const client = await start(
-    { hold: true },
-    { limits: { instances: 1 }, timeouts: { "instance-wait": "300ms" } },
-  );
+  const client = await start({ hold: true }, { limits: { instances: 1 } });
   client.send(request("/"));
   await waitFor("the exchange", () => waiting.length === 1);
   await swap(host, { hold: true, mark: "2" });

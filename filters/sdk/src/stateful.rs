@@ -60,7 +60,26 @@ pub trait Stateful: Filter + Exported {
     fn restore(&mut self, digest: &str, state: &[u8]) -> Result<(), Error>;
 }
 
-/// Says that a filter's component exports its state. The attribute implements it, so that none can be stateful and not be asked.
+/// Says that a filter's component exports its state. The attribute implements it, so that none can be stateful and not be asked:
+///
+/// ```compile_fail
+/// # use sluice_filter::{Error, Filter, Stateful, filter};
+/// #[derive(Default)]
+/// struct Forgotten;
+///
+/// #[filter]
+/// impl Filter for Forgotten {}
+///
+/// impl Stateful for Forgotten {
+///     fn save(&self) -> Vec<u8> {
+///         Vec::new()
+///     }
+///
+///     fn restore(&mut self, _: &str, _: &[u8]) -> Result<(), Error> {
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the component of `{Self}` does not export its state",

@@ -195,6 +195,7 @@ export const LIMITS: FilterLimits = {
   metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
+  stateBytesMax: 1_048_576,
   fuel: 30_000_000,
 };
 

@@ -12,10 +12,11 @@ import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
 import type { HostServices } from "./filter/contract.ts";
-import { Filter, type FilterSettings } from "./filter/filter.ts";
+import { Filter, type FilterPlace, type FilterSettings } from "./filter/filter.ts";
 import { grantsOf } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
+import { Succession, type Successor } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { Generation, type Route } from "./generation.ts";
@@ -63,6 +64,7 @@ export class Assembly {
     this.#scopes.get(filter)?.release();
     return pool.close();
   });
+  readonly #succession = new Succession(this.#filters);
   readonly #upstreams = new Registry<Upstream>((upstream) => upstream.close());
 
   constructor(
@@ -81,13 +83,17 @@ export class Assembly {
     this.#store = store;
   }
 
-  /** Rejects with what the first filter that cannot be loaded says; nothing stays behind then. */
+  /**
+   * Rejects with what the first filter that cannot be loaded says; nothing stays behind then. Filters of the generation that is
+   * `live` hand their states to the versions after them.
+   */
   async build(
     number: number,
     config: Config,
     artifacts: Readonly<Record<string, Artifact>>,
     materials: Readonly<Record<string, UpstreamMaterial>> = {},
     secrets: FilterSecrets = {},
+    live?: Generation,
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
     this.#remote ??= await this.#storeOnServer(config);
     const undo: (() => Promise<void>)[] = [];
@@ -104,6 +110,7 @@ export class Assembly {
           entry,
           artifact,
           secrets[entry.name] ?? {},
+          { generation: number, present: live?.filter(entry.name) },
           config.limits,
           config.timeouts,
           undo,
@@ -166,6 +173,7 @@ export class Assembly {
     entry: FilterConfig,
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
+    successor: Successor,
     limits: Limits,
     timeouts: HostTimeouts,
     undo: (() => Promise<void>)[],
@@ -213,7 +221,7 @@ export class Assembly {
       },
     };
     const { clientAddress, http, store, rateLimit } = entry.grant;
-    const key = JSON.stringify([
+    const version = JSON.stringify([
       artifact.digest,
       artifact.memoryBytesMax,
       settings,
@@ -223,20 +231,30 @@ export class Assembly {
       rateLimit,
       own.mark,
     ]);
-    const filter = await this.#filters.use(key, () => this.#load(artifact, settings, host));
+    const { filter, key } = await this.#succession.use(version, artifact, successor, (predecessor) =>
+      this.#load(artifact, settings, host, predecessor),
+    );
     undo.push(() => this.#filters.release(key));
     return filter;
   }
 
-  async #load(artifact: Artifact, settings: FilterSettings, host: HostServices): Promise<Filter> {
-    const loading = Filter.load(artifact, settings, host, {
-      meter: this.#meter.filter(settings.name),
+  async #load(
+    artifact: Artifact,
+    settings: FilterSettings,
+    host: HostServices,
+    predecessor: Filter | undefined,
+  ): Promise<Filter> {
+    const { name } = settings;
+    const place: FilterPlace = {
+      meter: this.#meter.filter(name),
       budget: this.#owner.budget,
       quarantine: {
-        quarantined: (forMs, failures, of) => this.#owner.quarantined(settings.name, forMs, failures, of),
-        released: () => this.#owner.released(settings.name),
+        quarantined: (forMs, failures, of) => this.#owner.quarantined(name, forMs, failures, of),
+        released: () => this.#owner.released(name),
       },
-    });
+      line: (level, message, attributes) => this.#log.line(level, name, undefined, message, attributes),
+    };
+    const loading = Filter.load(artifact, settings, host, place, predecessor);
     // What a version has declared that comes to nothing must not stand in the way of the next one.
     const filter = await loading.catch((error: unknown) => {
       host.metrics.release();

@@ -70,6 +70,11 @@ export class Generation {
     this.#adopt();
   }
 
+  /** The version of a filter that it has. */
+  filter(name: string): Filter | undefined {
+    return this.#filters.find((filter) => filter.name === name);
+  }
+
   hold(): void {
     this.#exchanges += 1;
   }

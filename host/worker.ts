@@ -239,6 +239,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       order.artifacts,
       order.materials,
       order.secrets,
+      this.#generations.live,
     );
     this.#generations.prepare(generation);
     this.#configs.set(order.generation, order.config);

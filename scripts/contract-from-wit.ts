@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { $init, generateTypes } from "@bytecodealliance/jco-transpile/component";
 import { type Declarations, declarationsOf } from "../host/filter/declarations.ts";
 
-/** All interfaces of the world `artifact`, by their full names, as jco declares them. */
+/** All interfaces of the contract, by their full names, as jco declares them. */
 export async function contractFrom(folder: URL): Promise<Record<string, Declarations>> {
   await $init;
   const files = (await readdir(folder)).filter((name) => name.endsWith(".wit")).sort();
@@ -12,7 +12,7 @@ export async function contractFrom(folder: URL): Promise<Record<string, Declarat
   const generated = generateTypes("contract", {
     wit: { tag: "source", val: source },
     instantiation: { tag: "sync" },
-    world: "artifact",
+    world: "stateful-artifact",
     tlaCompat: false,
     features: { tag: "list", val: [] },
     guest: false,

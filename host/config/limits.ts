@@ -39,6 +39,7 @@ export type FilterLimit =
   | "logRateMax"
   | "logLineBytesMax"
   | "metadataBytesMax"
+  | "stateBytesMax"
   | "instancesMax"
   | "instanceExchangesMax"
   | "instanceBytesMax"
@@ -259,6 +260,16 @@ export const FILTER_LIMITS: Readonly<Record<FilterLimit, Bound>> = {
     default: 16 * KIB,
     meaning: "The size of the metadata that all filters set in one exchange, keys and values together.",
     reason: "As much as a head: metadata are facts for the next filter, not a body.",
+  },
+  stateBytesMax: {
+    option: "state-bytes",
+    unit: "bytes",
+    min: 1 * KIB,
+    max: 64 * MIB,
+    default: 1 * MIB,
+    meaning: "The size of the state that a version of a filter hands to the next one.",
+    reason:
+      "A table of keys or counters, not a cache of bodies; each worker keeps it as long as the new version lives.",
   },
   instancesMax: {
     option: "instances",

@@ -18,6 +18,8 @@ export interface Artifact {
   readonly imports: readonly string[];
   /** Whether the host calls its main module itself; otherwise jco's code does. */
   readonly direct: boolean;
+  /** Whether it exports the contract's optional part `state`: what one version hands to the next. */
+  readonly state: boolean;
   /** The maximum of its memory, in bytes, with which it was rewritten. */
   readonly memoryBytesMax: number;
   readonly main: WebAssembly.Module;
@@ -163,14 +165,21 @@ const FILES: Places = {
 const PAGE_BYTES = 65_536;
 
 /** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
-const FORM = "jco-0.15.0-4";
+const FORM = "jco-0.15.0-5";
 
 /** Undefined when it is not there, or not whole. */
 async function readKept(folder: string, digest: string, pages: number): Promise<Artifact | undefined> {
   const script = join(folder, "component.js");
   try {
     const text = await readFile(join(folder, "artifact.json"), "utf8");
-    const { imports, direct, code, main: mainName, modules: names } = JSON.parse(text) as ArtifactRecord;
+    const {
+      imports,
+      direct,
+      state,
+      code,
+      main: mainName,
+      modules: names,
+    } = JSON.parse(text) as ArtifactRecord;
     const modules: Record<string, WebAssembly.Module> = {};
     for (const name of names)
       modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
@@ -181,6 +190,7 @@ async function readKept(folder: string, digest: string, pages: number): Promise<
       digest,
       imports,
       direct,
+      state,
       memoryBytesMax: pages * PAGE_BYTES,
       main,
       code,

@@ -80,6 +80,9 @@ export type MetadataValue =
   | { readonly tag: "boolean"; readonly val: boolean }
   | { readonly tag: "bytes"; readonly val: Uint8Array };
 
+/** WIT `state.save`: a state, or the length of one that is longer than `stateBytesMax` and was left where it is. */
+export type Saved = Uint8Array | number;
+
 /** What an instance asks of the host outside of the messages. */
 export interface HostServices {
   readonly filterName: string;
@@ -117,6 +120,7 @@ export interface FilterLimits {
   readonly metricLabelsMax: number;
   readonly storeKeyBytesMax: number;
   readonly storeValueBytesMax: number;
+  readonly stateBytesMax: number;
   /** What one call may consume. */
   readonly fuel: number;
 }
@@ -130,6 +134,10 @@ export interface FilterLimits {
 export interface Instance {
   /** WIT `filter.configure`. Throws a `ConfigRefused` with the filter's own sentence. */
   configure(config: string): Plan;
+  /** WIT `state.save`, outside of an exchange. Only of an artifact with a state. */
+  save(): Saved;
+  /** WIT `state.restore`, after `configure` and before any exchange; gives the sentence of a refusal. Only of an artifact with a state. */
+  restore(digest: string, state: Uint8Array): string | undefined;
   /** WIT `[constructor]exchange`. */
   open(facts: ExchangeFacts): void;
   /** Undefined: proceed. The head has the call's edits when it returns, and is untouched when it throws. */

@@ -37,13 +37,18 @@ export interface Core {
   ): Promise<void> | undefined;
 }
 
+/** Those of its optional part, where a component has it. */
+export interface CoreState {
+  save(): number;
+  readonly afterSave: AfterCall;
+  restore(digest: number, digestLength: number, at: number, length: number): number;
+  readonly afterRestore: AfterCall;
+}
+
 /** `waits`: the phases may wait for something outside, and give promises. */
 export function coreOf(exports: WebAssembly.Exports, waits: boolean): Core {
-  // Each call begins with full fuel; what is done for it afterwards has what it has left.
-  const of = (name: string): never => exports[`${CALL}${FILTER}${name}`] as never;
+  const { of, after } = functionsOf(exports, FILTER);
   const phase = (name: string): never => (waits ? (WebAssembly.promising(of(name)) as never) : of(name));
-  // A post-return is exported only where a result owns memory.
-  const after = (name: string): never => (exports[`cabi_post_${FILTER}${name}`] ?? (() => {})) as never;
   return {
     configure: of("configure"),
     afterConfigure: after("configure"),
@@ -69,7 +74,31 @@ export function coreOf(exports: WebAssembly.Exports, waits: boolean): Core {
   };
 }
 
+export function coreStateOf(exports: WebAssembly.Exports): CoreState {
+  const { of, after } = functionsOf(exports, STATE);
+  return {
+    save: of("save"),
+    afterSave: after("save"),
+    restore: of("restore"),
+    afterRestore: after("restore"),
+  };
+}
+
+/** The functions of one interface: each, and what is called after it. */
+function functionsOf(
+  exports: WebAssembly.Exports,
+  prefix: string,
+): { of: (name: string) => never; after: (name: string) => never } {
+  return {
+    // Each call begins with full fuel; what is done for it afterwards has what it has left.
+    of: (name) => exports[`${CALL}${prefix}${name}`] as never,
+    // A post-return is exported only where a result owns memory.
+    after: (name) => (exports[`cabi_post_${prefix}${name}`] ?? (() => {})) as never,
+  };
+}
+
 const FILTER = "sluice:filter/filter@0.1.0#";
+const STATE = "sluice:filter/state@0.1.0#";
 /** The phases, by the names of their methods. */
 export const METHODS: readonly string[] = [
   ...["request", "response"].flatMap((way) =>
@@ -84,3 +113,5 @@ export const REQUIRED: readonly string[] = [
   "[dtor]exchange",
   ...METHODS.map((method) => `[method]exchange.${method}`),
 ].map((name) => FILTER + name);
+/** Of a component that exports its state, besides. */
+export const REQUIRED_OF_STATE: readonly string[] = ["save", "restore"].map((name) => STATE + name);

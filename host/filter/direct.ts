@@ -14,8 +14,17 @@ import {
   type Instance,
   type Outcome,
   type Plan,
+  type Saved,
 } from "./contract.ts";
-import { type AfterCall, type Core, coreOf, REQUIRED } from "./core-exports.ts";
+import {
+  type AfterCall,
+  type Core,
+  coreOf,
+  type CoreState,
+  coreStateOf,
+  REQUIRED,
+  REQUIRED_OF_STATE,
+} from "./core-exports.ts";
 import { coreImports, Lent } from "./core-imports.ts";
 import { withoutPatch } from "./core-wasi.ts";
 import { CALL, type Exhausted, Fuel } from "./fuel.ts";
@@ -24,7 +33,14 @@ import { HeadAccess } from "./head-access.ts";
 import type { CoreImports } from "./imports/core.ts";
 import { WAITING } from "./imports/http-client.ts";
 import { STORED_ELSEWHERE } from "./imports/remote-store.ts";
-import { loadBodyDecision, loadBodyMode, loadChunkDecision, loadDecision } from "./lifting.ts";
+import {
+  loadBodyDecision,
+  loadBodyMode,
+  loadChunkDecision,
+  loadDecision,
+  loadRefusal,
+  loadSaved,
+} from "./lifting.ts";
 import { planOf } from "./plan.ts";
 import { Services } from "./services.ts";
 
@@ -43,6 +59,7 @@ export class DirectInstance implements Instance {
   readonly #trailers: Lent;
   readonly #memory: GuestMemory;
   readonly #core: Core;
+  readonly #state: CoreState;
   readonly #fuel: Fuel;
   /** The representation of the exchange resource, while one is open. */
   #exchange = 0;
@@ -73,6 +90,7 @@ export class DirectInstance implements Instance {
       exports["cabi_realloc"] as unknown as Realloc,
     );
     this.#core = coreOf(exports, waits(module, host.store.remote !== undefined));
+    this.#state = coreStateOf(exports);
     this.#fuel = new Fuel(exports, limits.fuel);
     (exports[`${CALL}_initialize`] as (() => void) | undefined)?.();
   }
@@ -94,6 +112,27 @@ export class DirectInstance implements Instance {
     const plan = planOf(view.getUint8(out + 4), loadBodyMode(view, out + 8), loadBodyMode(view, out + 16));
     this.#core.afterConfigure(out);
     return plan;
+  }
+
+  save(): Saved {
+    this.#services.apart();
+    const out = this.#state.save() >>> 0;
+    this.#services.flush();
+    const saved = loadSaved(this.#memory, out, this.#limits);
+    this.#state.afterSave(out);
+    return saved;
+  }
+
+  restore(digest: string, state: Uint8Array): string | undefined {
+    this.#services.apart();
+    this.#fuel.refill();
+    const from = this.#memory.lowerBytes(Buffer.from(digest, "latin1"));
+    const at = this.#memory.lowerBytes(state);
+    const out = this.#state.restore(from, digest.length, at, state.length) >>> 0;
+    this.#services.flush();
+    const refusal = loadRefusal(this.#memory, out);
+    this.#state.afterRestore(out);
+    return refusal === undefined ? undefined : this.#services.secrets.redacted(refusal);
   }
 
   open(facts: ExchangeFacts): void {
@@ -257,10 +296,14 @@ export class DirectInstance implements Instance {
   }
 }
 
-/** Whether the direct path can give this module all that it imports, and finds all that it must export. */
-export function isDirect(module: WebAssembly.Module): boolean {
+/**
+ * Whether the direct path can give this module all that it imports, and finds all that it must export: of a component with a
+ * state that, too.
+ */
+export function isDirect(module: WebAssembly.Module, state: boolean): boolean {
   const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
-  if (![...REQUIRED, "memory", "cabi_realloc"].every((name) => exported.has(name))) return false;
+  const required = [...REQUIRED, ...(state ? REQUIRED_OF_STATE : []), "memory", "cabi_realloc"];
+  if (!required.every((name) => exported.has(name))) return false;
   const nobody = (): never => {
     throw new Error("called before there is an instance");
   };

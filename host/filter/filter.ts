@@ -12,6 +12,7 @@ import {
 import { DirectInstance } from "./direct.ts";
 import { faultOf } from "./fault.ts";
 import { type GrantName, whyNotGranted } from "./grants.ts";
+import { Handover, type HandoverOwner } from "./handover.ts";
 import type { HttpLimits } from "./http-client.ts";
 import { STORED_ELSEWHERE } from "./imports/remote-store.ts";
 import { whyRefused } from "./plan.ts";
@@ -38,6 +39,8 @@ export interface FilterPlace {
   readonly meter: FilterMeter;
   readonly budget: InstanceBudget;
   readonly quarantine: QuarantineOwner;
+  /** Writes a line about it. */
+  readonly line: HandoverOwner["line"];
 }
 
 /** A named use of an artifact with its config, in one worker. */
@@ -45,6 +48,8 @@ export class Filter {
   readonly name: string;
   /** Of its artifact. */
   readonly digest: string;
+  /** Whether it hands a state to the version after it. */
+  readonly stateful: boolean;
   readonly plan: Plan;
   readonly onFailure: "closed" | "open";
   readonly pool: InstancePool;
@@ -58,7 +63,7 @@ export class Filter {
 
   private constructor(
     settings: FilterSettings,
-    digest: string,
+    { digest, state }: Artifact,
     plan: Plan,
     make: () => Instance,
     first: Instance,
@@ -66,6 +71,7 @@ export class Filter {
   ) {
     this.name = settings.name;
     this.digest = digest;
+    this.stateful = state;
     this.plan = plan;
     this.onFailure = settings.onFailure;
     this.meter = meter;
@@ -85,28 +91,38 @@ export class Filter {
 
   /**
    * Makes and configures the first instance. Rejects with an `ArtifactRefused` for an import that is not granted, and
-   * with a `ConfigRefused` when `configure` refuses, traps or asks for what is not offered.
+   * with a `ConfigRefused` when `configure` refuses, traps or asks for what is not offered. A
+   * `predecessor` hands its state to each instance, where both have one.
    */
   static async load(
     artifact: Artifact,
     settings: FilterSettings,
     host: HostServices,
     place: FilterPlace,
+    predecessor?: Filter,
   ): Promise<Filter> {
     const notGranted = whyNotGranted(settings.name, artifact.imports, settings.granted);
     if (notGranted !== undefined) throw new ArtifactRefused(notGranted, { code: "grant" });
     const blank = await maker(artifact, settings, host);
-    const { instance: first, plan } = configured(blank, settings);
+    const handover =
+      predecessor?.stateful === true && artifact.state
+        ? await Handover.save(predecessor, artifact.digest, settings.limits.stateBytesMax, place)
+        : undefined;
+    const ready = (): Ready => {
+      const made = configured(blank, settings);
+      return handover === undefined || handover.restore(made.instance) ? made : configured(blank, settings);
+    };
+    const { instance: first, plan } = ready();
     const refusal = whyRefused(plan, settings.limits.bodyBufferedBytesMax);
     if (refusal !== undefined) throw new ConfigRefused(`filter ${settings.name} ${refusal}`);
     const wanted = JSON.stringify(plan);
     const make = (): Instance => {
-      const { instance, plan: other } = configured(blank, settings);
+      const { instance, plan: other } = ready();
       if (JSON.stringify(other) !== wanted)
         throw new ConfigRefused(`filter ${settings.name}: two instances ask for different plans`);
       return instance;
     };
-    return new Filter(settings, artifact.digest, plan, make, first, place);
+    return new Filter(settings, artifact, plan, make, first, place);
   }
 }
 
@@ -145,7 +161,12 @@ async function maker(
   return () => new ReferenceInstance(script, artifact, host, limits, environment);
 }
 
-function configured(blank: () => Instance, settings: FilterSettings): { instance: Instance; plan: Plan } {
+interface Ready {
+  readonly instance: Instance;
+  readonly plan: Plan;
+}
+
+function configured(blank: () => Instance, settings: FilterSettings): Ready {
   let instance: Instance | undefined;
   try {
     instance = blank();

@@ -19,6 +19,7 @@ const INTERFACES = {
   secrets: { name: "sluice:filter/secrets@0.1.0", line: "secrets: [NAME]" },
 } as const;
 
+/** What a filter's configuration grants it to import. */
 export function grantsOf(grant: GrantConfig): GrantName[] {
   const given: Readonly<Record<GrantName, boolean>> = {
     log: grant.log,

@@ -6,6 +6,7 @@ import {
   type FilterLimits,
   HOLD,
   RESET,
+  type Saved,
 } from "./contract.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import { checkReply } from "./head-access.ts";
@@ -36,6 +37,23 @@ export function loadBodyDecision(memory: GuestMemory, at: number, limits: Filter
   if (decision === 1) return loadBytes(memory, at + 4);
   if (decision === 2) return loadReply(memory, at + 4, limits);
   throw new FilterFault(`${decision} is no case of a body-decision`);
+}
+
+/** The `list<u8>` of a state. A length beyond the memory is a trap, whatever the limit is. */
+export function loadSaved(memory: GuestMemory, at: number, { stateBytesMax }: FilterLimits): Saved {
+  const { view } = memory;
+  const [from, length] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+  memory.check(from, length);
+  return length > stateBytesMax ? length : memory.copy(from, length);
+}
+
+/** A `result<_, string>`: the sentence of its error. */
+export function loadRefusal(memory: GuestMemory, at: number): string | undefined {
+  const { view } = memory;
+  const result = view.getUint8(at);
+  if (result === 0) return undefined;
+  if (result === 1) return memory.utf8(view.getUint32(at + 4, true), view.getUint32(at + 8, true));
+  throw new FilterFault(`${result} is no case of a result`);
 }
 
 function loadBytes(memory: GuestMemory, at: number): Buffer {

@@ -44,6 +44,8 @@ export class InstancePool {
   readonly #bytesMax: number;
   readonly #free: Instance[] = [];
   readonly #waiting: Queued[] = [];
+  /** Those that want the next one that is given back, before it goes on. */
+  readonly #visitors: ((instance: Instance) => void)[] = [];
   #count = 0;
   #closed = false;
   /** Tells who waits for the last instance to go, once the pool is closed. */
@@ -107,6 +109,46 @@ export class InstancePool {
 
   give(instance: Instance): void {
     this.#quarantine.passed(instance);
+    const visitor = this.#visitors.shift();
+    if (visitor === undefined) this.#keep(instance);
+    else visitor(instance);
+  }
+
+  /**
+   * Makes a call that is part of no exchange, on a free instance that has served, or on the next one that is given back within
+   * `waitMs`. Where there is none it may be one that has served nothing; undefined when there is not even that. A call
+   * that throws ends the instance and rejects, and is no failure of an exchange.
+   */
+  async visit<Result>(use: (instance: Instance) => Result): Promise<Result | undefined> {
+    const served = (this.#free.at(-1)?.exchanges ?? 0) > 0 || this.#count === this.#free.length;
+    const instance = served ? this.#free.pop() : ((await this.#nextGiven()) ?? this.#free.pop());
+    if (instance === undefined) return undefined;
+    let result: Result;
+    try {
+      result = use(instance);
+    } catch (error) {
+      this.#retire("fault");
+      throw error;
+    }
+    this.#keep(instance);
+    return result;
+  }
+
+  #nextGiven(): Promise<Instance | undefined> {
+    return new Promise((resolve) => {
+      const visitor = (instance: Instance): void => {
+        clearTimeout(timer);
+        resolve(instance);
+      };
+      const timer = setTimeout(() => {
+        this.#visitors.splice(this.#visitors.indexOf(visitor), 1);
+        resolve(undefined);
+      }, this.#limits.waitMs);
+      this.#visitors.push(visitor);
+    });
+  }
+
+  #keep(instance: Instance): void {
     if (instance.exchanges >= this.#limits.instanceExchangesMax) return this.#retire("exchanges");
     if (instance.memoryBytes >= this.#bytesMax) return this.#retire("memory");
     this.#hand(instance);

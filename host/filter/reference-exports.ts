@@ -7,7 +7,14 @@ export interface LinkedScript {
     coreModule: (name: string) => WebAssembly.Module,
     imports: Record<string, Record<string, unknown>>,
     instantiateCore: (module: WebAssembly.Module, imports: WebAssembly.Imports) => WebAssembly.Instance,
-  ): { readonly filter: JcoFilter };
+  ): { readonly filter: JcoFilter; readonly state?: JcoState };
+}
+
+/** Of a component that exports its state. */
+export interface JcoState {
+  save(): Uint8Array;
+  /** Throws the sentence of a refusal. */
+  restore(digest: string, state: Uint8Array): void;
 }
 
 export interface JcoFilter {

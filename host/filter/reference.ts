@@ -17,6 +17,7 @@ import {
   type Outcome,
   type Plan,
   RESET,
+  type Saved,
 } from "./contract.ts";
 import { type Exhausted, Fuel, isMetered } from "./fuel.ts";
 import { checkReply, HeadAccess } from "./head-access.ts";
@@ -29,6 +30,7 @@ import {
   type JcoFilter,
   type JcoPlan,
   type JcoReply,
+  type JcoState,
   type LinkedScript,
   liftedPlan,
   settled,
@@ -50,6 +52,7 @@ export class ReferenceInstance implements Instance {
   readonly #services: Services;
   readonly #access: HeadAccess;
   readonly #filter: JcoFilter;
+  readonly #state: JcoState | undefined;
   /** One for each of its modules that has code. */
   readonly #fuels: Fuel[] = [];
   #memory: WebAssembly.Memory | undefined;
@@ -68,15 +71,20 @@ export class ReferenceInstance implements Instance {
     this.#access = new HeadAccess(limits);
     const moduleOf = (name: string): WebAssembly.Module =>
       artifact.linked.modules[name] as WebAssembly.Module;
-    const { filter } = script.instantiate(moduleOf, referenceImports(this.#services), (module, imports) => {
-      const instance = new WebAssembly.Instance(module, imports);
-      if (module === artifact.main) this.#memory = instance.exports["memory"] as WebAssembly.Memory;
-      if (isMetered(instance.exports)) this.#fuels.push(new Fuel(instance.exports, limits.fuel));
-      if (this.#fuels.length > MODULES_MAX)
-        throw new FilterFault(`the component is made of more than ${MODULES_MAX} modules`, "size");
-      return instance;
-    });
+    const { filter, state } = script.instantiate(
+      moduleOf,
+      referenceImports(this.#services),
+      (module, imports) => {
+        const instance = new WebAssembly.Instance(module, imports);
+        if (module === artifact.main) this.#memory = instance.exports["memory"] as WebAssembly.Memory;
+        if (isMetered(instance.exports)) this.#fuels.push(new Fuel(instance.exports, limits.fuel));
+        if (this.#fuels.length > MODULES_MAX)
+          throw new FilterFault(`the component is made of more than ${MODULES_MAX} modules`, "size");
+        return instance;
+      },
+    );
     this.#filter = filter;
+    this.#state = state;
   }
 
   configure(config: string): Plan {
@@ -92,6 +100,24 @@ export class ReferenceInstance implements Instance {
     }
     this.#services.flush();
     return liftedPlan(plan);
+  }
+
+  save(): Saved {
+    const state = this.#apart().save();
+    this.#services.flush();
+    return state.length > this.#limits.stateBytesMax ? state.length : state;
+  }
+
+  restore(digest: string, state: Uint8Array): string | undefined {
+    try {
+      this.#apart().restore(digest, state);
+    } catch (error) {
+      if (typeof error !== "string") throw error;
+      this.#services.flush();
+      return this.#services.secrets.redacted(error);
+    }
+    this.#services.flush();
+    return undefined;
   }
 
   open(facts: ExchangeFacts): void {
@@ -194,6 +220,14 @@ export class ReferenceInstance implements Instance {
 
   #refill(): void {
     for (const fuel of this.#fuels) fuel.refill();
+  }
+
+  /** The state, for a call that begins and is part of no exchange. */
+  #apart(): JcoState {
+    if (this.#state === undefined) throw new FilterFault("the component exports no state");
+    this.#services.apart();
+    this.#refill();
+    return this.#state;
   }
 
   /** The exchange, for a call that begins. */

@@ -55,6 +55,14 @@ export class Services {
     this.#linesLeft = this.#limits.logLinesMax;
   }
 
+  /** A call outside of any exchange begins, which is not `configure`. */
+  apart(): void {
+    this.configuring = false;
+    this.time.goOn();
+    this.#hurried = false;
+    this.#linesLeft = this.#limits.logLinesMax;
+  }
+
   close(): void {
     this.#facts = undefined;
     const kept = Math.max(this.#ownedBefore, HANDLES_KEPT);

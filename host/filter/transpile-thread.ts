@@ -7,7 +7,7 @@ import { METHODS } from "./core-exports.ts";
 import { isDirect } from "./direct.ts";
 import { codeOf, digestOf } from "./sections.ts";
 import { loadRewriter, type Rewriter, START_FUEL } from "./rewriter.ts";
-import { calledOf, FILTER, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
+import { calledOf, FILTER, isStateful, whyNoFilter, whyOtherContract, worldOf } from "./world.ts";
 import { WAITING } from "./imports/http-client.ts";
 
 /** Asks for the form of a component that can be run, to be kept in `folder`. */
@@ -30,6 +30,8 @@ export type TranspileAnswer =
 export interface ArtifactRecord {
   readonly imports: readonly string[];
   readonly direct: boolean;
+  /** Whether it exports the contract's optional part `state`. */
+  readonly state: boolean;
   /** SHA-256 of its code, as it was before it was rewritten. */
   readonly code: string;
   /** The core module that holds the guest's code. */
@@ -75,7 +77,7 @@ async function transpile({ bytes, store, folder, pages }: TranspileRequest): Pro
   const codes = new Map(modulesOf(files).map((name) => [name, digestOf(codeOf(files[name] as Uint8Array))]));
   const notMetered = await meterModules(files, pages);
   if (notMetered !== undefined) return notMetered;
-  await keep(store, folder, files, codes, calledOf(world.imports, sources));
+  await keep(store, folder, files, codes, calledOf(world.imports, sources), isStateful(world));
   return undefined;
 }
 
@@ -107,6 +109,7 @@ async function keep(
   files: Record<string, Uint8Array>,
   codes: ReadonlyMap<string, string>,
   imports: readonly string[],
+  state: boolean,
 ): Promise<void> {
   await mkdir(store, { recursive: true });
   const fresh = await mkdtemp(join(store, "new-"));
@@ -118,7 +121,8 @@ async function keep(
   if (main === undefined) throw new Error("no core module exports configure");
   const record: ArtifactRecord = {
     imports,
-    direct: isDirect(compile(files, main)),
+    direct: isDirect(compile(files, main), state),
+    state,
     code: codes.get(main) ?? "",
     main,
     modules,

@@ -27,6 +27,9 @@ export function whyNoFilter(world: ComponentWorld): string | undefined {
       world.exports.length === 0 ? "it exports nothing" : `it exports ${world.exports.join(", ")}`;
     return `does not export ${FILTER}: ${given}`;
   }
+  const other = world.exports.find((name) => name.startsWith("sluice:filter/state") && name !== STATE);
+  if (other !== undefined)
+    return `exports ${other}, and this host serves ${STATE}: build it with the SDK of that version`;
   for (const name of world.imports) {
     if (OFFERED.has(name) || OFFERED_WASI.has(withoutPatch(name))) continue;
     return `imports ${name}, which the host does not offer to any filter`;
@@ -41,9 +44,10 @@ export function whyOtherContract(sources: ReadonlyMap<string, string>): string |
     if (theirs === undefined) continue;
     const mine = declarationsOf(source);
     // Of an import a component shows what it uses; what it exports has to be there whole.
-    const missing = name === FILTER ? Object.keys(theirs).find((item) => !(item in mine)) : undefined;
+    const exported = name === FILTER || name === STATE;
+    const missing = exported ? Object.keys(theirs).find((item) => !(item in mine)) : undefined;
     const difference = missing === undefined ? firstDifference(mine, theirs) : `it has no ${missing}`;
-    const verb = name === FILTER ? "exports" : "imports";
+    const verb = exported ? "exports" : "imports";
     if (difference !== undefined) return `${verb} ${name}, but not as the contract has it: ${difference}`;
   }
   return undefined;
@@ -70,7 +74,13 @@ const LENDERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["sluice:filter/store@0.1.0", ["sluice:filter/rate-limit@0.1.0"]],
 ]);
 
+/** Whether it hands a state to the version after it. */
+export function isStateful(world: ComponentWorld): boolean {
+  return world.exports.includes(STATE);
+}
+
 export const FILTER = "sluice:filter/filter@0.1.0";
+const STATE = "sluice:filter/state@0.1.0";
 
 const CONTRACT: Readonly<Record<string, Declarations>> = contract;
 

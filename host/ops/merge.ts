@@ -72,6 +72,7 @@ function addFilters(one: FilterSnapshot, other: FilterSnapshot): FilterSnapshot 
     instances: one.instances + other.instances,
     instanceEnds: addCells(one.instanceEnds, other.instanceEnds),
     handlesLeaked: one.handlesLeaked + other.handlesLeaked,
+    handovers: addCells(one.handovers, other.handovers),
     quarantined: one.quarantined + other.quarantined,
   };
 }

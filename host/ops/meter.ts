@@ -69,6 +69,20 @@ export const INSTANCE_ENDS = [
 
 export type InstanceEnd = (typeof INSTANCE_ENDS)[number];
 
+/** What came of handing a filter's state from one version to the next, as `FilterMeter.handedOver` takes it. */
+export const STATE_HANDOVERS = [
+  /** The old version has saved a state. */
+  "saved",
+  /** The new version has taken it over. */
+  "restored",
+  /** The new version would not have it. */
+  "refused",
+  /** Either call failed, the state was too long, or no instance was free. */
+  "failed",
+] as const;
+
+export type StateHandover = (typeof STATE_HANDOVERS)[number];
+
 /** Why the TLS handshake of a connection came to nothing. */
 export const HANDSHAKE_FAILURES = [
   /** The client and this host have no version, cipher or protocol in common, or what came is no TLS. */
@@ -128,6 +142,8 @@ export interface FilterSnapshot {
   /** In the order of `INSTANCE_ENDS`. */
   readonly instanceEnds: Float64Array;
   readonly handlesLeaked: number;
+  /** In the order of `STATE_HANDOVERS`. */
+  readonly handovers: Float64Array;
   /** Workers in which it is quarantined: 0 or 1 in a worker's own snapshot. */
   readonly quarantined: number;
 }
@@ -249,6 +265,7 @@ export class FilterMeter {
   readonly #instanceEnds = new Float64Array(INSTANCE_ENDS.length);
   readonly #calls = new Float64Array(Object.keys(PHASE).length * CALL_CELLS);
   readonly #failures = new Float64Array(FILTER_FAILURE_REASONS.length);
+  readonly #handovers = new Float64Array(STATE_HANDOVERS.length);
 
   /** Counts a call that has returned or failed. */
   called(phase: FilterPhase, seconds: number): void {
@@ -257,6 +274,10 @@ export class FilterMeter {
 
   failed(reason: FilterFailureReason): void {
     this.#failures[FILTER_FAILURE_REASONS.indexOf(reason)]! += 1;
+  }
+
+  handedOver(result: StateHandover): void {
+    this.#handovers[STATE_HANDOVERS.indexOf(result)]! += 1;
   }
 
   /** So many instances have ended. */
@@ -272,6 +293,7 @@ export class FilterMeter {
       instances: this.instances,
       instanceEnds: this.#instanceEnds.slice(),
       handlesLeaked: this.handlesLeaked,
+      handovers: this.#handovers.slice(),
       quarantined: this.quarantined,
     };
   }

@@ -90,6 +90,12 @@ export const METRICS = {
     labels: ["filter"],
     help: "Handles that a filter had not given back when its exchange ended.",
   },
+  sluice_filter_state_handovers_total: {
+    type: "counter",
+    unit: "hand-overs",
+    labels: ["filter", "result"],
+    help: "States that a version of a filter has saved, and what became of them, by result.",
+  },
   sluice_filter_quarantined: {
     type: "gauge",
     unit: "workers",

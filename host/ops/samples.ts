@@ -6,6 +6,7 @@ import {
   INSTANCE_ENDS,
   type MeterSnapshot,
   PHASE,
+  STATE_HANDOVERS,
 } from "./meter.ts";
 import type { MainFacts, MetricName } from "./metrics.ts";
 import { serverSamples } from "./server-samples.ts";
@@ -71,6 +72,7 @@ function filterSamples(
   | "sluice_filter_instances"
   | "sluice_filter_instances_ended_total"
   | "sluice_filter_handles_leaked_total"
+  | "sluice_filter_state_handovers_total"
   | "sluice_filter_quarantined"
 > {
   // Most filters want one or two phases: the others would be rows of zeros.
@@ -104,6 +106,9 @@ function filterSamples(
       value: handlesLeaked,
       labels: { filter },
     })),
+    sluice_filter_state_handovers_total: all.filters.flatMap(({ name: filter, handovers }) =>
+      STATE_HANDOVERS.map((result, index) => ({ value: handovers[index] ?? 0, labels: { filter, result } })),
+    ),
     sluice_filter_quarantined: all.filters.map(({ name: filter, quarantined }) => ({
       value: quarantined,
       labels: { filter },

@@ -44,6 +44,7 @@ describe("a whole file", () => {
         logRateMax: 1_000,
         logLineBytesMax: 8_192,
         metadataBytesMax: 16_384,
+        stateBytesMax: 1_048_576,
         bodyBufferedBytesMax: 16_777_216,
         bodyHeldBytesMax: 1_048_576,
         metricsMax: 32,

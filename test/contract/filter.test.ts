@@ -92,6 +92,7 @@ async function load(
     meter: new WorkerMeter().filter("own"),
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
     quarantine: { quarantined: () => {}, released: () => {} },
+    line: () => {},
   });
 }
 

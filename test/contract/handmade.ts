@@ -11,6 +11,10 @@ export interface Handmade {
   /** As `onRequest`. */
   readonly onResponse?: string;
   readonly onEnd?: string;
+  /** Leaves a pointer to the state: its place and length. With this or `restore` the component exports `state`. */
+  readonly save?: string;
+  /** Has the locals $digest, $digest-length, $state and $length; leaves a pointer to the result. */
+  readonly restore?: string;
   /** Has the locals $align and $length; leaves a pointer. */
   readonly realloc?: string;
   /** Definitions beside the functions: more memory, globals. */
@@ -30,12 +34,15 @@ export const PROCEED = "(i32.const 48)";
 /** Gives the head back and proceeds. */
 export const DROP_AND_PROCEED: string = `(call $drop-request (local.get $head)) ${PROCEED}`;
 
+/** A pointer to the result of a restore that went well, and to the state that is empty. */
+export const RESTORED = "(i32.const 48)";
+
 /** Makes the component and writes it to a file. */
 export async function handmade(file: string, parts: Handmade): Promise<string> {
   const core = await parse(coreOf(parts));
   const embedded = await componentEmbed({
     binary: core,
-    witSource: `${contract()}\n${WORLD}`,
+    witSource: `${contract()}\n${worldOf(parts)}`,
     world: "handmade",
   });
   writeFileSync(file, await componentNew(embedded, []));
@@ -52,15 +59,24 @@ export async function dummy(file: string, witSource: string, world: string): Pro
 /** The package of the contract as one text, to which worlds can be added. */
 export function contract(version = "0.1.0"): string {
   const folder = join(import.meta.dirname, "..", "..", "wit");
-  const interfaces = ["types", "filter", "imports"].map((name) =>
+  const interfaces = ["types", "filter", "state", "imports"].map((name) =>
     readFileSync(join(folder, `${name}.wit`), "utf8"),
   );
   const body = interfaces.join("\n").replaceAll(/^package .*$/gm, "");
   return `package sluice:filter@${version};\n${body.replaceAll("version = 0.1.0", `version = ${version}`)}`;
 }
 
-const WORLD = "world handmade { import types; import log; import exchange-facts; export filter; }";
+function isStateful({ save, restore }: Handmade): boolean {
+  return save !== undefined || restore !== undefined;
+}
+
+function worldOf(parts: Handmade): string {
+  const state = isStateful(parts) ? "export state;" : "";
+  return `world handmade { import types; import log; import exchange-facts; export filter; ${state} }`;
+}
+
 const FILTER = "sluice:filter/filter@0.1.0";
+const STATE = "sluice:filter/state@0.1.0";
 
 function coreOf(parts: Handmade): string {
   const method = (name: string, body: string): string =>
@@ -84,7 +100,15 @@ function coreOf(parts: Handmade): string {
     ${["on-request-trailers", "on-response-trailers"].map((name) => method(name, "unreachable")).join("\n")}
     ${["on-request-chunk", "on-request-body", "on-response-chunk", "on-response-body"].map(unused).join("\n")}
     (func (export "${FILTER}#[method]exchange.on-end") (param i32 i32 i32 i32 i64 i64 i64) ${parts.onEnd ?? ""})
+    ${isStateful(parts) ? stateOf(parts) : ""}
   )`;
+}
+
+function stateOf({ save, restore }: Handmade): string {
+  return `
+    (func (export "${STATE}#save") (result i32) ${save ?? RESTORED})
+    (func (export "${STATE}#restore") (param $digest i32) (param $digest-length i32)
+      (param $state i32) (param $length i32) (result i32) ${restore ?? RESTORED})`;
 }
 
 /** Room is never given back: a test's exchanges are few. */

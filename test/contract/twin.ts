@@ -59,6 +59,13 @@ export interface Account {
   readonly metrics: readonly CustomSnapshot[];
 }
 
+/** What came of a call that is part of no exchange. */
+export interface Said {
+  readonly result?: unknown;
+  readonly failure?: string;
+  readonly log: readonly string[];
+}
+
 class StillStore extends SharedStore {
   override time(): number {
     return 1e9;
@@ -182,6 +189,31 @@ export class Twin {
     };
   }
 
+  /** What the instance hands on: as Latin-1, or the length of what is too long; and what was logged meanwhile. */
+  save(): Said {
+    return this.#apart((instance) => {
+      const saved = instance.save();
+      return typeof saved === "number" ? saved : Buffer.from(saved).toString("latin1");
+    });
+  }
+
+  restore(digest: string, state: string): Said {
+    return this.#apart((instance) => instance.restore(digest, Buffer.from(state, "latin1")));
+  }
+
+  /** A call that is part of no exchange. */
+  #apart(act: (instance: Instance) => unknown): Said {
+    if (this.#instance === undefined) this.configure();
+    const instance = this.#instance as Instance;
+    this.#recorder.lines = [];
+    try {
+      return { result: act(instance), log: this.#recorder.lines };
+    } catch (error) {
+      this.#instance = undefined;
+      return { failure: saying(error, instance), log: this.#recorder.lines };
+    }
+  }
+
   /** All calls about bodies that the contract has, whatever the plan says, until one fails. */
   #bodies(
     instance: Instance,
@@ -269,6 +301,7 @@ export const LIMITS: FilterLimits = {
   metricLabelsMax: 6,
   storeKeyBytesMax: 1_024,
   storeValueBytesMax: 65_536,
+  stateBytesMax: 1_048_576,
   fuel: 30_000_000,
 };
 

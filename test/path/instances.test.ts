@@ -1,6 +1,6 @@
 /** How many instances a filter has in one worker, and how long each of them lives. */
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { InstanceBudget } from "../../host/filter/budget.ts";
 import type { Instance } from "../../host/filter/contract.ts";
 import { InstancePool, type PoolLimits } from "../../host/filter/pool.ts";
@@ -230,4 +230,91 @@ test("a burst of exchanges gets its instances over several turns of the event lo
   expect(granted).not.toContain(undefined);
   const steps = turns.map((count, at) => count - (turns[at - 1] ?? 0));
   expect(Math.max(...steps), "made in one turn, beside the one that was there").toBeLessThanOrEqual(5);
+});
+
+describe("a call that is part of no exchange", () => {
+  const same = (instance: Instance): Instance => instance;
+
+  /** One that has served, and is free. */
+  function served(pond: Pond): Instance {
+    const instance = pond.take();
+    instance.exchanges = 1;
+    return instance;
+  }
+
+  test("goes to the free instance that was used last, which stays free", async () => {
+    const pond = new Pond();
+    const [one, two] = [served(pond), served(pond)];
+    pond.pool.give(two);
+    pond.pool.give(one);
+    expect(await pond.pool.visit(same)).toBe(one);
+    expect(pond.take()).toBe(one);
+  });
+
+  test("goes to one that has served nothing only when none has", async () => {
+    const pond = new Pond();
+    const busy = served(pond);
+    await turn();
+    // The one that was made ahead is free.
+    const visited = pond.pool.visit(same);
+    pond.pool.give(busy);
+    expect(await visited).toBe(busy);
+
+    const fresh = new Pond();
+    expect(await fresh.pool.visit(same)).toBe(fresh.take());
+  });
+
+  test("waits no longer than exchanges do, and takes what there is then, or nothing", async () => {
+    const pond = new Pond({ waitMs: 1 });
+    const busy = served(pond);
+    await turn();
+    expect(await pond.pool.visit(same)).toBe(pond.take());
+
+    const full = new Pond({ waitMs: 1, instancesMax: 1 });
+    const only = served(full);
+    expect(await full.pool.visit(same)).toBeUndefined();
+    full.pool.give(only);
+    expect([full.take() === only, busy === only], "it is given to nobody who has gone").toEqual([
+      true,
+      false,
+    ]);
+  });
+
+  test("comes before an exchange that waits, and takes nothing from it", async () => {
+    const pond = new Pond({ instancesMax: 1 });
+    const only = served(pond);
+    const order: string[] = [];
+    const granted = Promise.withResolvers<Instance | undefined>();
+    pond.pool.wait({
+      granted: (instance) => {
+        order.push("exchange");
+        granted.resolve(instance);
+      },
+    });
+    const visited = pond.pool.visit(() => order.push("visit"));
+    pond.pool.give(only);
+    await visited;
+    expect(await granted.promise).toBe(only);
+    expect(order).toEqual(["visit", "exchange"]);
+  });
+
+  test("that throws ends the instance, and is no failure of an exchange", async () => {
+    const pond = new Pond();
+    const visit = pond.pool.visit(() => {
+      throw new Error("trapped");
+    });
+    await expect(visit).rejects.toThrow("trapped");
+    await turn();
+    expect(pond.ended).toEqual({ fault: 1 });
+    // One failure is enough for the quarantine of a pond.
+    expect([pond.pool.quarantined, pond.alive]).toEqual([false, 1]);
+  });
+
+  test("ends an instance that has grown too large in it", async () => {
+    const pond = new Pond();
+    await pond.pool.visit((instance) => {
+      (instance as Instance & Plain).memoryBytes = 10_000;
+    });
+    expect(pond.ended).toEqual({ memory: 1 });
+  });
 });

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Assembly, type AssemblyOwner } from "../../host/assembly.ts";
 import { InstanceBudget } from "../../host/filter/budget.ts";
 import { ArtifactStore } from "../../host/filter/artifact.ts";
+import type { Filter } from "../../host/filter/filter.ts";
+import type { Generation } from "../../host/generation.ts";
 import { FilterLog, type FilterLogBounds } from "../../host/ops/filter-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
 import { UpstreamLog } from "../../host/ops/upstream-log.ts";
@@ -109,6 +111,44 @@ describe("the objects of generations that are over", () => {
     }).catch(() => {});
     for (const [kind, count] of Object.entries(alive()))
       expect(count, `${kind}s that are still there`).toBeLessThanOrEqual(1);
+    sweeper.stop();
+  });
+
+  test("are garbage, too, when each has handed its state to the next one", async () => {
+    const sweeper = new Sweeper();
+    const meter = new WorkerMeter();
+    const assembly = new Assembly(
+      meter,
+      new FilterLog(new LineBatch(() => {}), 1, "silent", BOUNDS),
+      new UpstreamLog(new LineBatch(() => {}), 1, "silent"),
+      sweeper,
+      OWNER,
+      new SharedStore(SharedStore.memory(4 * 1_048_576), 1),
+    );
+    const artifact = await store.load(component("count"), undefined);
+    const filters: WeakRef<Filter>[] = [];
+    const succeed = async (number: number, live: Generation | undefined): Promise<Generation> => {
+      const config = configOf({
+        upstreams: { main: { servers: [upstream.origin] } },
+        filters: { count: { component: component("count"), config: { mark: String(number) } } },
+        routes: [{ upstream: "main", filters: ["count"] }],
+      });
+      const { generation } = await assembly.build(number, config, { count: artifact }, {}, {}, live);
+      filters.push(new WeakRef(generation.filter("count") as Filter));
+      live?.retire();
+      return generation;
+    };
+    let live: Generation | undefined;
+    for (let number = 1; number <= 20; number++) live = await succeed(number, live);
+
+    const alive = (): number => filters.filter((filter) => filter.deref() !== undefined).length;
+    await waitFor("the versions before to be collected", () => {
+      collect();
+      return alive() <= 2;
+    }).catch(() => {});
+    expect(alive(), "versions that are still there").toBeLessThanOrEqual(2);
+    expect(meter.filter("count").snapshot("count").handovers[1]).toBe(19);
+    live?.retire();
     sweeper.stop();
   });
 

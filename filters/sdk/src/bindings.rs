@@ -23,3 +23,22 @@ wit_bindgen::generate!({
     ownership: Borrowing { duplicate_if_necessary: false },
     additional_derives: [PartialEq],
 });
+
+/// The one export that a filter may leave out, in a world of its own: a component that exports both is of both worlds.
+pub mod stateful {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package sluice:sdk;
+
+            world stateful {
+                export sluice:filter/state@0.1.0;
+            }
+        ",
+        world: "sluice:sdk/stateful",
+        pub_export_macro: true,
+        export_macro_name: "export_state",
+        default_bindings_module: "sluice_filter::bindings::stateful",
+        ownership: Borrowing { duplicate_if_necessary: false },
+    });
+}

@@ -7,8 +7,10 @@ use std::thread::LocalKey;
 
 use crate::bindings::exports::sluice::filter::filter::{Guest, GuestExchange, Outcome, Plan};
 use crate::bindings::sluice::filter::types;
+use crate::bindings::stateful::exports::sluice::filter::state;
 use crate::{
-    BodyDecision, ChunkDecision, Decision, Exchange, Filter, Position, Request, Response, Trailers, config,
+    BodyDecision, ChunkDecision, Decision, Exchange, Filter, Position, Request, Response, Stateful, Trailers,
+    config,
 };
 
 /// The one filter of an instance. It lives as long as the instance's memory, so that nothing is to be dropped: a thread
@@ -40,6 +42,25 @@ impl<F: Instance> Guest for Component<F> {
     }
 }
 
+impl<F: Instance + Stateful> state::Guest for Component<F> {
+    fn save() -> Vec<u8> {
+        with_filter(|filter: &mut F| filter.save())
+    }
+
+    fn restore(digest: String, state: Vec<u8>) -> Result<(), String> {
+        with_filter(|filter: &mut F| filter.restore(&digest, &state)).map_err(String::from)
+    }
+}
+
+#[inline]
+fn with_filter<F: Instance, R>(call: impl FnOnce(&mut F) -> R) -> R {
+    F::SLOT.with(|slot| {
+        let Ok(mut slot) = slot.try_borrow_mut() else { broken("a call within a call") };
+        let Some(filter) = slot.as_mut() else { broken("a call before configure") };
+        call(filter)
+    })
+}
+
 /// One exchange, as the component keeps it.
 pub struct Served<F: Filter> {
     exchange: RefCell<Exchange<F::State>>,
@@ -48,12 +69,8 @@ pub struct Served<F: Filter> {
 impl<F: Instance> Served<F> {
     #[inline]
     fn call<R>(&self, call: impl FnOnce(&mut F, &mut Exchange<F::State>) -> R) -> R {
-        F::SLOT.with(|slot| {
-            let (Ok(mut slot), Ok(mut exchange)) = (slot.try_borrow_mut(), self.exchange.try_borrow_mut())
-            else {
-                broken("a call within a call");
-            };
-            let Some(filter) = slot.as_mut() else { broken("a call before configure") };
+        with_filter(|filter: &mut F| {
+            let Ok(mut exchange) = self.exchange.try_borrow_mut() else { broken("a call within a call") };
             call(filter, &mut exchange)
         })
     }

@@ -68,6 +68,8 @@ pub mod rate_limit;
 mod reply;
 pub mod rules;
 pub mod secrets;
+#[doc(hidden)]
+pub mod stateful;
 pub mod store;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -82,6 +84,7 @@ pub use exchange::Exchange;
 pub use filter::Filter;
 pub use header_value::HeaderValue;
 pub use message::{Request, Response, Trailers};
+pub use stateful::Stateful;
 
 /// Makes a component of an `impl Filter for …`, and fills in what it leaves out.
 ///
@@ -90,6 +93,8 @@ pub use message::{Request, Response, Trailers};
 ///   `#[filter(request_body = 65_536)]`, `#[filter(response_body = 1024 * 1024)]`.
 /// - `Config` is [`NoConfig`], `State` is `()`.
 /// - `configure` makes the filter by its `Default`.
+///
+/// `#[filter(state)]` exports what the filter's implementation of [`Stateful`] hands to the next version, too.
 ///
 /// Where the plan depends on the configuration, [`Filter::plan`] says so.
 ///
@@ -120,7 +125,8 @@ pub use message::{Request, Response, Trailers};
 pub use sluice_filter_macros::filter;
 
 /// Exports a type that implements [`Filter`] by hand as the component's filter. One per crate; the attribute
-/// [`filter`](macro@filter) does it by itself. Natively it does nothing.
+/// [`filter`](macro@filter) does it by itself. Natively it does nothing. `export!(Type, state)` exports its state, too, which takes
+/// an implementation of [`Stateful`].
 ///
 /// ```
 /// # use sluice_filter::{Error, Filter, NoConfig, Plan};
@@ -153,6 +159,19 @@ macro_rules! export {
 
             type Component = $crate::export::Component<$filter>;
     $crate::bindings::export_artifact!(Component with_types_in $crate::bindings);
+        };
+    };
+    ($filter:ty, state) => {
+        $crate::export!($filter);
+
+        impl $crate::stateful::Exported for $filter {}
+
+        const _: () = $crate::stateful::check::<$filter>();
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            type Component = $crate::export::Component<$filter>;
+    $crate::bindings::stateful::export_state!(Component with_types_in $crate::bindings::stateful);
         };
     };
 }

@@ -338,3 +338,50 @@ fn the_store_outlives_exchanges_and_forgets_with_time() {
     assert_eq!(count(&mut chosen).as_deref(), Some("1"));
     assert_eq!(chosen.log()[0].message, "configured");
 }
+
+#[test]
+fn nothing_can_be_asked_of_the_host_for_a_state_that_takes_a_while_or_an_exchange() {
+    use sluice_filter::testing::Handover;
+    use sluice_filter::{Stateful, http_client::Outgoing, metrics::Counter};
+
+    #[derive(Default, serde::Deserialize)]
+    struct Asking {
+        save: Option<String>,
+    }
+
+    #[sluice_filter::filter(state)]
+    impl Filter for Asking {
+        type Config = Self;
+
+        fn configure(config: Self) -> Result<Self, Error> {
+            Ok(config)
+        }
+    }
+
+    impl Stateful for Asking {
+        fn save(&self) -> Vec<u8> {
+            match self.save.as_deref() {
+                Some("send") => drop(Outgoing::new("users", "GET", "/").send()),
+                Some("declare") => drop(Counter::declare("hits_total", "Hits.", &[])),
+                _ => {}
+            }
+            b"state".to_vec()
+        }
+
+        fn restore(&mut self, _: &str, _: &[u8]) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    let swapped = |save: Option<&str>| {
+        let before = Harness::<Asking>::configure(json!({ "save": save })).unwrap();
+        let after = before.swap_to::<Asking>(json!({ "save": null })).unwrap();
+        after.handover().unwrap().clone()
+    };
+    assert_eq!(swapped(None), Handover::Restored);
+    assert_eq!(
+        swapped(Some("send")),
+        Handover::SaveTrapped("http-client.send while a state is handed over".to_owned())
+    );
+    assert!(matches!(swapped(Some("declare")), Handover::SaveTrapped(_)));
+}

@@ -2,16 +2,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, Ident, ImplItem, ItemImpl, MetaNameValue, Result, Token, Type, parse_quote};
+use syn::{Error, Expr, Ident, ImplItem, ItemImpl, Meta, Result, Token, Type, parse_quote};
 
 /// Completes the implementation with what its methods say, and exports it.
 pub(crate) fn filter(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let limits: Limits = syn::parse2(arguments)?;
+    let arguments: Arguments = syn::parse2(arguments)?;
     let mut implementation: ItemImpl = syn::parse2(item)?;
     let filter = check_shape(&implementation)?.clone();
 
     let defined = Defined::of(&implementation);
-    let plan = plan(&defined, &limits)?;
+    let plan = plan(&defined, &arguments)?;
     for (name, item) in [
         ("Config", parse_quote! { type Config = ::sluice_filter::NoConfig; }),
         ("State", parse_quote! { type State = (); }),
@@ -22,35 +22,42 @@ pub(crate) fn filter(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             implementation.items.push(item);
         }
     }
+    let state = arguments.state.then(|| quote!(, state));
     Ok(quote! {
         #implementation
-        ::sluice_filter::export!(#filter);
+        ::sluice_filter::export!(#filter #state);
     })
 }
 
-/// The attribute's arguments: how many bytes of a body are buffered.
-struct Limits {
+/// The attribute's arguments: how many bytes of a body are buffered, and whether a state is handed on.
+struct Arguments {
     request: Option<Expr>,
     response: Option<Expr>,
+    state: bool,
 }
 
-impl Parse for Limits {
+impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut limits = Self { request: None, response: None };
-        for argument in Punctuated::<MetaNameValue, Token![,]>::parse_terminated(input)? {
-            let limit = match argument.path.get_ident().map(Ident::to_string).as_deref() {
-                Some("request_body") => &mut limits.request,
-                Some("response_body") => &mut limits.response,
+        let mut arguments = Self { request: None, response: None, state: false };
+        for argument in Punctuated::<Meta, Token![,]>::parse_terminated(input)? {
+            let path = argument.path().clone();
+            let name = path.get_ident().map(Ident::to_string).unwrap_or_default();
+            let twice = match (name.as_str(), argument) {
+                ("request_body", Meta::NameValue(limit)) => arguments.request.replace(limit.value).is_some(),
+                ("response_body", Meta::NameValue(limit)) => {
+                    arguments.response.replace(limit.value).is_some()
+                }
+                ("state", Meta::Path(_)) => std::mem::replace(&mut arguments.state, true),
                 _ => {
-                    let sentence = "expected `request_body = BYTES` or `response_body = BYTES`";
-                    return Err(Error::new_spanned(argument.path, sentence));
+                    let sentence = "expected `request_body = BYTES`, `response_body = BYTES` or `state`";
+                    return Err(Error::new_spanned(path, sentence));
                 }
             };
-            if limit.replace(argument.value).is_some() {
-                return Err(Error::new_spanned(argument.path, "given twice"));
+            if twice {
+                return Err(Error::new_spanned(path, "given twice"));
             }
         }
-        Ok(limits)
+        Ok(arguments)
     }
 }
 
@@ -95,7 +102,7 @@ fn check_shape(implementation: &ItemImpl) -> Result<&Type> {
     Ok(&implementation.self_ty)
 }
 
-fn plan(defined: &Defined, limits: &Limits) -> Result<TokenStream> {
+fn plan(defined: &Defined, arguments: &Arguments) -> Result<TokenStream> {
     let phases = [
         ("on_request", quote!(REQUEST)),
         ("on_request_trailers", quote!(REQUEST_TRAILERS)),
@@ -104,8 +111,8 @@ fn plan(defined: &Defined, limits: &Limits) -> Result<TokenStream> {
         ("on_end", quote!(END)),
     ];
     let phases = phases.iter().filter(|(method, _)| defined.has(method)).map(|(_, phase)| phase);
-    let request = body_mode(defined, "request", limits.request.as_ref())?;
-    let response = body_mode(defined, "response", limits.response.as_ref())?;
+    let request = body_mode(defined, "request", arguments.request.as_ref())?;
+    let response = body_mode(defined, "response", arguments.response.as_ref())?;
     Ok(quote! {
         ::sluice_filter::Plan::NOTHING
             #(.with(::sluice_filter::Phases::#phases))*
@@ -227,6 +234,18 @@ mod tests {
         assert!(
             refusal(quote!(request_body = 1), both).starts_with("a body comes either in chunks or whole")
         );
+    }
+
+    #[test]
+    fn a_state_is_exported_where_the_attribute_says_so() {
+        let nothing = quote!(impl Filter for F {});
+        assert!(expand(quote!(), nothing.clone()).ends_with("::sluice_filter::export!(F);"));
+        assert!(expand(quote!(state), nothing.clone()).ends_with("::sluice_filter::export!(F,state);"));
+        let both = quote!(impl Filter for F { fn on_request_body(&mut self) {} });
+        let expanded = expand(quote!(state, request_body = 7), both);
+        assert!(expanded.contains("Buffered(7)") && expanded.contains("export!(F,state)"));
+        assert_eq!(refusal(quote!(state, state), nothing.clone()), "given twice");
+        assert!(refusal(quote!(state = 1), nothing).starts_with("expected `request_body"));
     }
 
     #[test]

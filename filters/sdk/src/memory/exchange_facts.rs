@@ -74,7 +74,7 @@ pub(crate) fn set_metadata(key: &str, value: &Value) {
 fn facts<R>(look: impl FnOnce(&mut Facts) -> R) -> R {
     let known = with(|world: &mut World| match world.stage {
         Stage::Exchange => Some(look(&mut world.facts)),
-        Stage::Outside | Stage::Configure => None,
+        Stage::Outside | Stage::Configure | Stage::Handover => None,
     });
     known.unwrap_or_else(|| trap("exchange-facts outside of an exchange"))
 }

@@ -1,4 +1,4 @@
-use super::world::with;
+use super::world::{Stage, trap, with};
 use crate::bindings::sluice::filter::http_client as contract;
 use crate::http_client::{Error, Incoming, Outgoing};
 use crate::rules;
@@ -7,6 +7,9 @@ use crate::rules;
 pub(crate) type Upstream = Box<dyn FnMut(&Outgoing) -> Result<Incoming, Error>>;
 
 pub(crate) fn send(request: contract::Outgoing<'_>) -> Result<Incoming, Error> {
+    if with(|world| world.stage) == Stage::Handover {
+        trap("http-client.send while a state is handed over");
+    }
     let outgoing = Outgoing {
         upstream: request.upstream.to_owned(),
         method: request.method.to_owned(),

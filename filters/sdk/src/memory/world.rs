@@ -15,6 +15,8 @@ pub(crate) enum Stage {
     Outside,
     Configure,
     Exchange,
+    /// A state is saved or restored.
+    Handover,
 }
 
 /// Everything that the host keeps for a filter.

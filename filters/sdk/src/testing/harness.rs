@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Line;
+use super::handover::{Handed, Handover};
 use super::setup::{ExchangeSetup, Setup};
 use crate::memory::metrics::Sample;
 use crate::memory::{Stage, World, enter};
@@ -16,6 +17,9 @@ pub struct Harness<F: Filter> {
     pub(super) spoiled: bool,
     config: String,
     lines: Vec<Line>,
+    /// What a fresh instance begins with.
+    handed: Option<Handed<F>>,
+    pub(super) handover: Option<Handover>,
 }
 
 /// ```
@@ -128,6 +132,11 @@ impl<F: Filter> Harness<F> {
     /// What the filter has logged in `configure`.
     pub fn log(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// What came of the state of the version before; none when [`swap_to`](Self::swap_to) has not made this one.
+    pub fn handover(&self) -> Option<&Handover> {
+        self.handover.as_ref()
     }
 
     /// An exchange: by default a GET of `/` that an upstream answers with an empty 200.
@@ -250,19 +259,46 @@ impl<F: Filter> Harness<F> {
     }
 
     /// Configures the filter in a world that grants what it may use.
-    pub(super) fn within(mut world: World, config: impl Serialize) -> Result<Self, Error> {
+    pub(super) fn within(world: World, config: impl Serialize) -> Result<Self, Error> {
+        Self::handing(world, config, None)
+    }
+
+    /// The same with what the version before has saved.
+    pub(super) fn handing(
+        mut world: World,
+        config: impl Serialize,
+        handed: Option<Handed<F>>,
+    ) -> Result<Self, Error> {
         let config = serde_json::to_string(&config).map_err(|error| Error::new(error.to_string()))?;
+        world.lines.clear();
         let filter = instance(&mut world, &config)?;
-        let lines = std::mem::take(&mut world.lines);
-        Ok(Self { filter, world, spoiled: false, config, lines })
+        let mut harness =
+            Self { filter, world, spoiled: false, config, lines: Vec::new(), handed, handover: None };
+        harness.restore()?;
+        harness.lines = std::mem::take(&mut harness.world.lines);
+        Ok(harness)
     }
 
     /// A fresh instance in the place of one that has failed.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
         if self.spoiled {
             self.filter = instance(&mut self.world, &self.config)?;
+            self.restore()?;
             self.spoiled = false;
         }
+        Ok(())
+    }
+
+    /// A state that an instance did not take is offered to no other one.
+    fn restore(&mut self) -> Result<(), Error> {
+        let Some(handed) = self.handed.take() else { return Ok(()) };
+        let outcome = handed.restore(&mut self.world, &mut self.filter);
+        match outcome {
+            Handover::Restored => self.handed = Some(handed),
+            Handover::RestoreTrapped(_) => self.filter = instance(&mut self.world, &self.config)?,
+            _ => {}
+        }
+        self.handover = Some(outcome);
         Ok(())
     }
 }

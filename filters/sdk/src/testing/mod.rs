@@ -28,6 +28,7 @@
 
 mod drive;
 mod facts;
+mod handover;
 mod harness;
 mod message;
 mod report;
@@ -36,6 +37,7 @@ mod side;
 
 pub use crate::memory::exchange_facts::Facts;
 pub use crate::memory::log::Line;
+pub use handover::Handover;
 pub use harness::Harness;
 pub use message::{Request, Response, trailers};
 pub use report::{Failure, Report};

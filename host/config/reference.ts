@@ -76,7 +76,7 @@ function written(): z.core.JSONSchema.JSONSchema {
 function optionsOf(schema: Schema, path: string, required: boolean): Option[] {
   const expected = schema[EXPECTED];
   const own = expected === undefined ? [] : [optionOf(schema, expected, path, required)];
-  return [...own, ...partsOf(schema, path)];
+  return [...own, ...alternativePartsOf(schema, path)];
 }
 
 /** The options within a mapping or a list. */
@@ -86,14 +86,14 @@ function partsOf(schema: Schema, path: string): Option[] {
     ...Object.entries(properties).flatMap(([key, child]) =>
       optionsOf(child, path === "" ? key : `${path}.${key}`, required.includes(key)),
     ),
-    ...(additionalProperties ? elementPartsOf(additionalProperties, `${path}.NAME`) : []),
-    ...(items ? elementPartsOf(items, `${path}[]`) : []),
+    ...(additionalProperties ? alternativePartsOf(additionalProperties, `${path}.NAME`) : []),
+    ...(items ? alternativePartsOf(items, `${path}[]`) : []),
   ];
 }
 
-/** An element that is a scalar has no parts: it is described with its list. */
-function elementPartsOf(element: Schema, path: string): Option[] {
-  return [element, ...(element.anyOf ?? [])].flatMap((alternative) => partsOf(alternative, path));
+/** Of a value that may be a scalar, the mapping. A scalar has no parts: as an element it is described with its list. */
+function alternativePartsOf(schema: Schema, path: string): Option[] {
+  return [schema, ...(schema.anyOf ?? [])].flatMap((alternative) => partsOf(alternative, path));
 }
 
 function optionOf(schema: Schema, expected: string, path: string, required: boolean): Option {

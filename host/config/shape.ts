@@ -88,6 +88,12 @@ export function named<Output, Input>(
   return z.record(name, value, { error: expected }).meta({ [EXPECTED]: expected });
 }
 
+/** A name that the file gives to something. */
+export function name(): z.ZodType<string, string> {
+  const expected = "a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit";
+  return text(expected, /^[a-z0-9][a-z0-9_.-]{0,62}$/, (input) => input);
+}
+
 /** A list of `min` to `max` elements. */
 export function list<Output, Input>(
   expected: string,

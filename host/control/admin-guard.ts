@@ -15,13 +15,13 @@ export class Guard {
     this.#tokens = tokens;
   }
 
-  /** Gives who asks; undefined for probes, of whom that is not asked. Throws a `Problem`. */
+  /** Gives who asks; undefined for probes, where they alone need no token. Throws a `Problem`. */
   admit(incoming: IncomingMessage): Caller | undefined {
     this.#checkHost(incoming);
     checkTarget(incoming.url ?? "");
     const reads = incoming.method === "GET" || incoming.method === "HEAD";
     if (!reads) checkOrigin(incoming);
-    return reads && isProbe(incoming) ? undefined : this.#identify(incoming);
+    return this.#tokens.needed && reads && isProbe(incoming) ? undefined : this.#identify(incoming);
   }
 
   /**

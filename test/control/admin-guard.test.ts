@@ -146,6 +146,6 @@ test("a preflight from a web page is given no permission", async () => {
 
   const reply = await exchange(await desk.start(), head);
 
-  expect(reply.status).toBe(405);
+  expect(reply.status).toBe(403);
   expect(reply.head.toLowerCase()).not.toContain("access-control");
 });

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { parseAdminAddress, parseHostName } from "./address.ts";
 import { ADMIN_ROLES, type AdminAddress, type AdminConfig, type AdminToken } from "./config.ts";
-import { EXPECTED, list, mapping, name, scalar, text, word } from "./shape.ts";
+import { EXPECTED, list, LONG_FORM, mapping, name, text, word } from "./shape.ts";
 
 /** Loopback, as without tokens the admin API asks for no name. */
 export const ADMIN_DEFAULT = "127.0.0.1:9901";
@@ -32,7 +32,8 @@ export function admin(): z.ZodType<AdminConfig | null, false | string | Record<s
   return z
     .union(
       [
-        addressOrOff(expected).transform((input) => (input === "off" ? null : alone(input))),
+        z.literal(false, { error: expected }).transform(() => null),
+        address(expected).transform(alone),
         whole.transform((input) => ({
           address: input.address,
           hosts: input.hosts ?? [],
@@ -42,22 +43,15 @@ export function admin(): z.ZodType<AdminConfig | null, false | string | Record<s
       ],
       { error: expected },
     )
-    .meta({ [EXPECTED]: `${expected}, or a mapping with \`address\`` });
+    .meta({ [EXPECTED]: `${expected}, or a mapping with \`address\``, [LONG_FORM]: true });
 }
 
 function alone(address: AdminAddress): AdminConfig {
   return { address, hosts: [], tokens: [], audit: null };
 }
 
-function addressOrOff(error: string): z.ZodType<AdminAddress | "off", false | string> {
-  const shape = z.union([z.literal(false, { error }), z.string({ error })], { error });
-  return scalar<false | string, AdminAddress | "off">(error, shape, (input) =>
-    input === false ? "off" : parseAdminAddress(input),
-  );
-}
-
 function address(expected: string): z.ZodType<AdminAddress, string> {
-  return text(expected, /^[^\0]+$/, parseAdminAddress);
+  return text(expected, /./, parseAdminAddress);
 }
 
 function host(): z.ZodType<string, string> {

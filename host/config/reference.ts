@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { DRAFT } from "./schema.ts";
-import { EXPECTED } from "./shape.ts";
+import { EXPECTED, LONG_FORM } from "./shape.ts";
 
 /**
  * What the schema says to people: the JSON Schema that editors complete and check the file with, and the
@@ -18,6 +18,7 @@ interface Schema {
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly [EXPECTED]?: string;
+  readonly [LONG_FORM]?: true;
 }
 
 /** One option, as the documentation shows it. */
@@ -76,7 +77,7 @@ function written(): z.core.JSONSchema.JSONSchema {
 function optionsOf(schema: Schema, path: string, required: boolean): Option[] {
   const expected = schema[EXPECTED];
   const own = expected === undefined ? [] : [optionOf(schema, expected, path, required)];
-  return [...own, ...alternativePartsOf(schema, path)];
+  return [...own, ...(schema[LONG_FORM] ? alternativePartsOf(schema, path) : partsOf(schema, path))];
 }
 
 /** The options within a mapping or a list. */
@@ -91,7 +92,7 @@ function partsOf(schema: Schema, path: string): Option[] {
   ];
 }
 
-/** Of a value that may be a scalar, the mapping. A scalar has no parts: as an element it is described with its list. */
+/** Of a value that may be a scalar, those of the mapping. A scalar has no parts: an element is described with its list. */
 function alternativePartsOf(schema: Schema, path: string): Option[] {
   return [schema, ...(schema.anyOf ?? [])].flatMap((alternative) => partsOf(alternative, path));
 }
@@ -131,7 +132,7 @@ function forEditors(node: unknown): unknown {
     // No variable can stand in a key.
     else if (key === "propertyNames")
       rules[key] = { pattern: (value as { readonly pattern: unknown }).pattern };
-    else if (key !== "default" && key !== EXPECTED) rules[key] = forEditors(value);
+    else if (key !== "default" && key !== EXPECTED && key !== LONG_FORM) rules[key] = forEditors(value);
   }
   return isFormed(rules) ? { ...annotations, anyOf: [rules, VARIABLE] } : { ...annotations, ...rules };
 }

@@ -22,6 +22,9 @@ export type Refusal = (input: unknown) => string;
 /** The annotation that the documentation's column of types is made from. */
 export const EXPECTED = "x-expected";
 
+/** The annotation of an option that may be a scalar or a mapping, and whose mapping the documentation shows. */
+export const LONG_FORM = "x-long-form";
+
 /**
  * A value that is read by a function of its own.
  *

@@ -83,7 +83,9 @@ function buildProgram(end: (code: number) => void): Command {
     .description("makes a token for the admin API, and its line for the configuration")
     .argument("[name]", "what the audit log calls who has it", "operator")
     .addOption(
-      new Option("--role <role>", "what it is good for").choices(ADMIN_ROLES).default("read" satisfies AdminRole),
+      new Option("--role <role>", "what it is good for")
+        .choices(ADMIN_ROLES)
+        .default("read" satisfies AdminRole),
     )
     .option("--json", "prints both as JSON")
     .action(async (name: string, options: { role: AdminRole; json?: true }) => {

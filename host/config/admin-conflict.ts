@@ -18,7 +18,9 @@ export function adminConflicts(file: File, folder: string): Finding[] {
     ...repeated(file, "a name of its own", names, textOf),
     ...names
       .filter((spot) => NAMES_TAKEN.includes(textOf(spot) ?? ""))
-      .map((spot) => at(spot, `expected a name that the audit log has for nobody else, got ${excerpt(textOf(spot))}`)),
+      .map((spot) =>
+        at(spot, `expected a name that the audit log has for nobody else, got ${excerpt(textOf(spot))}`),
+      ),
     ...repeated(file, "a token of its own", hashes, (spot) => textOf(spot)?.toLowerCase()),
   ];
 }

@@ -64,8 +64,10 @@ function token(): z.ZodType<AdminToken, Record<string, unknown>> {
     role: word(ADMIN_ROLES).describe(
       "`read` sees everything but secrets, `swap` changes and tries filters and goes back, `admin` may do everything.",
     ),
-    sha256: text("the 64 hex digits of a token's SHA-256, as sluice token prints them", /^[0-9A-Fa-f]{64}$/, (input) =>
-      input.toLowerCase(),
+    sha256: text(
+      "the 64 hex digits of a token's SHA-256, as sluice token prints them",
+      /^[0-9A-Fa-f]{64}$/,
+      (input) => input.toLowerCase(),
     ).describe("The SHA-256 of the token, which itself is written nowhere."),
   });
 }

@@ -1,12 +1,5 @@
 import { resolve } from "node:path";
-import type {
-  AdminConfig,
-  CertificateFiles,
-  Config,
-  ListenTls,
-  MatchConfig,
-  UpstreamTls,
-} from "./config.ts";
+import type { AdminConfig, CertificateFiles, Config, ListenTls, MatchConfig, UpstreamTls } from "./config.ts";
 import { resolveGrant } from "./grant-schema.ts";
 import type { Draft } from "./schema.ts";
 

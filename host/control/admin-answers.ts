@@ -46,7 +46,9 @@ export const SwapResultSchema: Shape<SwapResult> = z
   .object({ ...change, filter: z.string(), from: digest, to: digest, configChanged: z.boolean() })
   .openapi("SwapResult");
 
-export const FindingsSchema: Shape<{ readonly problems: readonly Problem[] }> = z.object({ problems: placedProblems }).openapi("Findings");
+export const FindingsSchema: Shape<{ readonly problems: readonly Problem[] }> = z
+  .object({ problems: placedProblems })
+  .openapi("Findings");
 
 export const DifferencesSchema: Shape<Differences> = z
   .object({
@@ -162,12 +164,22 @@ export const WorkerSchema: Shape<WorkerView> = z
   .openapi("Worker");
 
 export const ArtifactSchema: Shape<ArtifactView> = z
-  .object({ digest, bytes: z.int(), usedAt: unixMs, filters: names, generations: z.array(z.int()).readonly() })
+  .object({
+    digest,
+    bytes: z.int(),
+    usedAt: unixMs,
+    filters: names,
+    generations: z.array(z.int()).readonly(),
+  })
   .openapi("Artifact");
 
-export const CollectedSchema: Shape<{ readonly removed: readonly string[] }> = z.object({ removed: z.array(digest).readonly() }).openapi("Collected");
+export const CollectedSchema: Shape<{ readonly removed: readonly string[] }> = z
+  .object({ removed: z.array(digest).readonly() })
+  .openapi("Collected");
 
-export const LogLevelAnswerSchema: Shape<{ readonly level: LogLevel }> = z.object({ level }).openapi("LogLevelAnswer");
+export const LogLevelAnswerSchema: Shape<{ readonly level: LogLevel }> = z
+  .object({ level })
+  .openapi("LogLevelAnswer");
 
 export const RefusedRequestSchema: Shape<RefusedRequest> = z
   .object({ at: unixMs, worker: z.int(), code: z.string(), status: z.int(), detail: z.string() })
@@ -213,9 +225,7 @@ export const TrialViewSchema: z.ZodType<TrialView> = z
         dropped: z.int(),
         kinds: z.record(kind, z.int()).readonly(),
         samples: z
-          .array(
-            z.object({ at: unixMs, requestId: z.string(), phase: z.string(), kind, detail: z.string() }),
-          )
+          .array(z.object({ at: unixMs, requestId: z.string(), phase: z.string(), kind, detail: z.string() }))
           .readonly(),
       })
       .nullable(),

@@ -151,7 +151,10 @@ function misshapen(target: string, error: z.core.$ZodError): Problem {
   const [issue] = error.issues;
   const where = issue?.path.join(".") ?? "";
   const what = `${where === "" ? "" : `${where}: `}${issue?.message ?? "not of the shape that is expected"}`;
-  return new Problem(target === "json" ? "BODY_REFUSED" : "REQUEST_REFUSED", `The request is refused: ${what}.`);
+  return new Problem(
+    target === "json" ? "BODY_REFUSED" : "REQUEST_REFUSED",
+    `The request is refused: ${what}.`,
+  );
 }
 
 function methodsByPath(app: AdminApp): Map<string, string[]> {

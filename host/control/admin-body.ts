@@ -19,7 +19,9 @@ export class Bodies {
         this.#bytes += chunk.length;
         if (held > BODY_BYTES_MAX) throw tooLarge();
         if (this.#bytes > ALL_BODIES_BYTES_MAX) {
-          throw new Problem("HOST_BUSY", "Too many long bodies are being read.", { fields: { "retry-after": "1" } });
+          throw new Problem("HOST_BUSY", "Too many long bodies are being read.", {
+            fields: { "retry-after": "1" },
+          });
         }
         chunks.push(chunk);
       }

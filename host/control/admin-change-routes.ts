@@ -1,6 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { ChangeResultSchema, CollectedSchema, LogLevelAnswerSchema, SwapResultSchema } from "./admin-answers.ts";
+import {
+  ChangeResultSchema,
+  CollectedSchema,
+  LogLevelAnswerSchema,
+  SwapResultSchema,
+} from "./admin-answers.ts";
 import { type AdminApp, type AdminEnv, askedBy, body, changes, IfMatch, json } from "./admin-endpoint.ts";
 import { entityTag, generationChanged } from "./admin-precondition.ts";
 import {
@@ -37,7 +42,8 @@ function addFilterChanges(app: AdminApp, control: Control): void {
     ...swap,
     method: "post",
     path: "/v1/filters/{name}/swap",
-    summary: "Puts another artifact or config in the place of a filter's present one, or tries it beside that",
+    summary:
+      "Puts another artifact or config in the place of a filter's present one, or tries it beside that",
     description:
       "Answers when every worker serves the new generation. After any other answer the old one still serves.",
     request: { params: NameParameter, headers: IfMatch, body: body(SwapRequestSchema) },

@@ -34,7 +34,10 @@ export class Guard {
     const written = headersDistinct["host"] ?? [];
     const name = written.length === 1 ? nameOf(written[0] ?? "") : undefined;
     if (name !== undefined && (hosts.includes(name) || isOwn(name, address.host))) return;
-    throw new Problem("HOST_REFUSED", `The Host of a request to the admin API is ${namesOf(address, hosts)}.`);
+    throw new Problem(
+      "HOST_REFUSED",
+      `The Host of a request to the admin API is ${namesOf(address, hosts)}.`,
+    );
   }
 
   #identify({ headersDistinct, socket }: IncomingMessage): Caller {
@@ -49,9 +52,13 @@ export class Guard {
           fields: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
         });
       case "too-many":
-        throw new Problem("GUESSES_REFUSED", "Too many wrong tokens have come from this address in this second.", {
-          fields: { "retry-after": "1" },
-        });
+        throw new Problem(
+          "GUESSES_REFUSED",
+          "Too many wrong tokens have come from this address in this second.",
+          {
+            fields: { "retry-after": "1" },
+          },
+        );
       default:
         return verdict;
     }

@@ -47,12 +47,18 @@ export const PROBLEMS = {
     status: 422,
     meaning: "The component imports more than the present one, and the configuration does not grant it.",
   },
-  SIGNATURE_REFUSED: { status: 422, meaning: "The component has no signature that the configuration asks for." },
+  SIGNATURE_REFUSED: {
+    status: 422,
+    meaning: "The component has no signature that the configuration asks for.",
+  },
   GUESSES_REFUSED: {
     status: 429,
     meaning: "Too many wrong tokens came from this address: in the next second they are looked at again.",
   },
-  HOST_BROKE: { status: 500, meaning: "A fault of the host, which its log explains; nothing of it is told here." },
+  HOST_BROKE: {
+    status: 500,
+    meaning: "A fault of the host, which its log explains; nothing of it is told here.",
+  },
   HOST_BUSY: { status: 503, meaning: "Too many long bodies are being read; a second later there is room." },
   HOST_UNAVAILABLE: {
     status: 503,

@@ -7,7 +7,9 @@ import type { SwapRequest } from "./control.ts";
 
 /** What may be sent. Members that are not known are refused: a typo must not silently mean a default. */
 
-export const digest: z.ZodType<string, string> = z.string().regex(/^[0-9a-f]{64}$/, "is 64 lower-case hex digits");
+export const digest: z.ZodType<string, string> = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, "is 64 lower-case hex digits");
 
 export const level: z.ZodType<LogLevel, LogLevel> = z
   .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
@@ -97,7 +99,9 @@ export const SwapRequestSchema: z.ZodType<SwapRequest> = z
 
 const text = z.string().max(TEXT_BYTES_MAX).openapi({ description: "A whole configuration, in YAML." });
 
-export const TextSchema: z.ZodType<{ readonly text: string }> = z.strictObject({ text }).openapi("ConfigText");
+export const TextSchema: z.ZodType<{ readonly text: string }> = z
+  .strictObject({ text })
+  .openapi("ConfigText");
 
 export const OptionalTextSchema: z.ZodType<{ readonly text?: string | undefined }> = z
   .strictObject({
@@ -117,13 +121,17 @@ export const RollbackRequestSchema: z.ZodType<{ readonly generation?: number | u
 
 const server = z.string().min(1).max(1_024).openapi({ description: "As the configuration names it." });
 
-export const ServerRequestSchema: z.ZodType<{ readonly server: string }> = z.strictObject({ server }).openapi("ServerRequest");
+export const ServerRequestSchema: z.ZodType<{ readonly server: string }> = z
+  .strictObject({ server })
+  .openapi("ServerRequest");
 
 export const WeightRequestSchema: z.ZodType<{ readonly server: string; readonly weight: number }> = z
   .strictObject({ server, weight: z.int().min(1).max(100) })
   .openapi("WeightRequest");
 
-export const LogLevelSchema: z.ZodType<{ readonly level: LogLevel }> = z.strictObject({ level }).openapi("LogLevelSetting");
+export const LogLevelSchema: z.ZodType<{ readonly level: LogLevel }> = z
+  .strictObject({ level })
+  .openapi("LogLevelSetting");
 
 export const ExplainRequestSchema: z.ZodType<{ readonly method: string; readonly url: string }> = z
   .strictObject({

@@ -76,12 +76,9 @@ const readyRoute = createRoute({
   summary: "Whether every worker serves",
   request: {
     query: z.object({
-      verbose: z
-        .string()
-        .optional()
-        .openapi({
-          description: "A line for each worker and each filter, too, for who has a token where one is needed",
-        }),
+      verbose: z.string().optional().openapi({
+        description: "A line for each worker and each filter, too, for who has a token where one is needed",
+      }),
     }),
   },
   responses: { 200: text("All serve"), 503: text("Why not"), ...probe.responses },

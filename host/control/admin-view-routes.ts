@@ -148,7 +148,10 @@ const validateRoute = createRoute({
   path: "/v1/config/validate",
   summary: "Everything that is wrong with a configuration's text, of which nothing is loaded",
   request: { body: body(TextSchema) },
-  responses: { 200: json("What is wrong with it; nothing when it is empty", FindingsSchema), ...answer.responses },
+  responses: {
+    200: json("What is wrong with it; nothing when it is empty", FindingsSchema),
+    ...answer.responses,
+  },
 });
 
 const diffRoute = createRoute({

@@ -180,8 +180,7 @@ function adopt(server: Server, { address: at, tokens }: AdminConfig, { fd }: Inh
   server.on("error", () => {});
   server.listen({ fd });
   const bound = server.address() as AddressInfo | null;
-  // Of a socket file no address is known.
-  if (bound?.address !== undefined && !isLoopback(bound.address) && tokens.length === 0) {
+  if (bound !== null && !isLoopback(bound.address) && tokens.length === 0) {
     server.close();
     throw new AdminError(
       `The admin API was given a socket that other machines can reach, and has no tokens: ${bound.address}.`,

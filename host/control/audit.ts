@@ -74,9 +74,13 @@ export class AuditLog {
     try {
       audit.#file = await openFile(path);
     } catch (error) {
-      throw new AdminError(`The audit log ${path} cannot be written: ${(error as Error).message}.`, undefined, {
-        cause: error,
-      });
+      throw new AdminError(
+        `The audit log ${path} cannot be written: ${(error as Error).message}.`,
+        undefined,
+        {
+          cause: error,
+        },
+      );
     }
     return audit;
   }

@@ -25,7 +25,10 @@ describe("admin", () => {
     const address = { kind: "unix", path: "/etc/sluice/run/admin.sock" };
 
     expect(parse(`${MINIMAL}admin: unix:run/admin.sock`).admin).toEqual({ address, ...nothing });
-    expect(parse(`${MINIMAL}admin: { address: "unix:run/admin.sock" }`).admin).toEqual({ address, ...nothing });
+    expect(parse(`${MINIMAL}admin: { address: "unix:run/admin.sock" }`).admin).toEqual({
+      address,
+      ...nothing,
+    });
   });
 
   test.each<[line: string, complaint: string]>([
@@ -33,10 +36,7 @@ describe("admin", () => {
     ["admin: { address: false }", "6:19 admin.address: expected host:port or unix:path, got false"],
     ["admin: { address: localhost }", '6:19 admin.address: expected host:port or unix:path, got "localhost"'],
     ["admin: []", "6:8 admin: expected host:port, unix:path or false, got an empty list"],
-    [
-      "admin: { addres: 127.0.0.1:1 }",
-      "6:1 admin.address: expected host:port or unix:path, got nothing",
-    ],
+    ["admin: { addres: 127.0.0.1:1 }", "6:1 admin.address: expected host:port or unix:path, got nothing"],
     [
       "admin: 0.0.0.0:9901",
       '6:8 admin: expected tokens (admin.tokens) for an address that other machines reach, or 127.0.0.1, [::1] or unix:path, got "0.0.0.0:9901" without any',
@@ -57,10 +57,7 @@ describe("admin", () => {
       'admin: { address: "127.0.0.1:1", hosts: ["a:80"] }',
       '6:42 admin.hosts[0]: expected a name without a port, like proxy.example.com, got "a:80"',
     ],
-    [
-      'admin: { address: "127.0.0.1:1", audit: "" }',
-      '6:41 admin.audit: expected the path of a file, got ""',
-    ],
+    ['admin: { address: "127.0.0.1:1", audit: "" }', '6:41 admin.audit: expected the path of a file, got ""'],
   ])("%s", (line, complaint) => {
     expect(wrongWith(line)[0]).toBe(`sluice.yaml:${complaint}`);
   });
@@ -68,7 +65,7 @@ describe("admin", () => {
   test.each<[token: string, complaint: string]>([
     [
       "{ name: Ops, role: admin, sha256: HASH }",
-      "7:21 admin.tokens[0].name: expected a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit, got \"Ops\"",
+      '7:21 admin.tokens[0].name: expected a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit, got "Ops"',
     ],
     [
       "{ name: local, role: admin, sha256: HASH }",
@@ -80,7 +77,7 @@ describe("admin", () => {
     ],
     [
       "{ name: ops, role: admin, sha256: abc }",
-      "7:47 admin.tokens[0].sha256: expected the 64 hex digits of a token's SHA-256, as sluice token prints them, got \"abc\"",
+      '7:47 admin.tokens[0].sha256: expected the 64 hex digits of a token\'s SHA-256, as sluice token prints them, got "abc"',
     ],
     [
       "{ name: ops, role: admin }",

@@ -26,23 +26,32 @@ test.each<[field: string | undefined, wanted: number | undefined]>([
   expect(readIfMatch(field, 7)).toBe(wanted);
 });
 
-test.each(['W/"7"', '"07"', '"7.0"', '" 7"', '"-7"', '""', '"abc"', '"1e0"', `"${"9".repeat(40)}"`])(
+test.each(['W/"7"', '"07"', '"7.0"', '"-7"', '""', '"abc"', '"1e0"', `"${"9".repeat(40)}"`])(
   "If-Match: %s is no generation, and matches none",
   (field) => {
     expect(() => readIfMatch(field, 7)).toThrow(
-      field === '" 7"'
-        ? expect.objectContaining({ code: "REQUEST_REFUSED" })
-        : expect.objectContaining({ code: "GENERATION_CHANGED", extras: { members: { generation: 7 } } }),
+      expect.objectContaining({ code: "GENERATION_CHANGED", extras: { members: { generation: 7 } } }),
     );
   },
 );
 
-test.each(["7", "", '"7', '7"', '"7""6"', '"7" "6"', 'w/"7"', '*, "7"', '"7", *', "'7'", ",".repeat(9_000), '"7"\u0000'])(
-  "If-Match: %s is malformed",
-  (field) => {
-    expect(() => readIfMatch(field, 7)).toThrow(expect.objectContaining({ code: "REQUEST_REFUSED" }));
-  },
-);
+test.each([
+  "7",
+  "",
+  '" 7"',
+  '"7',
+  '7"',
+  '"7""6"',
+  '"7" "6"',
+  'w/"7"',
+  '*, "7"',
+  '"7", *',
+  "'7'",
+  ",".repeat(9_000),
+  '"7"\u0000',
+])("If-Match: %s is malformed", (field) => {
+  expect(() => readIfMatch(field, 7)).toThrow(expect.objectContaining({ code: "REQUEST_REFUSED" }));
+});
 
 test("every change is refused when another generation is live, and says which is", async () => {
   const admin = await desk.start();

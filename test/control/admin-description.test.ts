@@ -99,7 +99,7 @@ test("every problem is described where it may be met, with its status", async ()
     expect(codes).toContain("HOST_REFUSED");
     expect(codes.includes("TOKEN_REFUSED"), `${line} asks who is there`).toBe(role !== null);
     expect(codes.includes("BODY_REFUSED"), `${line} takes a body`).toBe(method === "POST");
-    const changes = method === "POST" && (role !== "read");
+    const changes = method === "POST" && role !== "read";
     expect(codes.includes("GENERATION_CHANGED"), `${line} takes a condition`).toBe(changes);
     expect(
       (operation.parameters ?? []).some(({ name }) => name === "if-match"),

@@ -30,7 +30,10 @@ test("a change is a line in the file by the time that it is answered: who, what,
   const { path: component, digest } = desk.newComponent();
   const fields = [bearer(WORDS.swap)];
 
-  await ask(admin, "POST /v1/filters/keys/swap?why=because", { body: { component, config: { key: "hidden" } }, fields });
+  await ask(admin, "POST /v1/filters/keys/swap?why=because", {
+    body: { component, config: { key: "hidden" } },
+    fields,
+  });
 
   expect(linesOf(path)).toEqual([
     {
@@ -105,7 +108,9 @@ test("who only looks is not told of, and who is refused a look is", async () => 
 
   await ask(admin, "GET /v1/status");
 
-  expect(desk.audit).toMatchObject([{ by: null, role: null, method: "GET", path: "/v1/status", status: 401 }]);
+  expect(desk.audit).toMatchObject([
+    { by: null, role: null, method: "GET", path: "/v1/status", status: 401 },
+  ]);
 });
 
 test("a change whose body broke off is told, too", async () => {
@@ -170,7 +175,10 @@ test("a line that cannot be written is counted, logged, and told in the file as 
 
   await Promise.all([audit.write(line(2)), audit.write(line(3))]);
   expect(audit.lost).toBe(2);
-  expect(JSON.parse(errors[0] ?? "")).toMatchObject({ level: 50, audit: expect.stringContaining("audit.jsonl") });
+  expect(JSON.parse(errors[0] ?? "")).toMatchObject({
+    level: 50,
+    audit: expect.stringContaining("audit.jsonl"),
+  });
   expect(errors.length, "a full disk must not fill the log").toBe(1);
   mkdirSync(folder);
   await audit.write(line(4));
@@ -190,7 +198,8 @@ test("a host that could not say who changes it does not start", async () => {
 
 test("strangers write so many lines in a second, and the rest is counted", async () => {
   const audit = await AuditLog.open(path, silent());
-  for (let attempt = 0; attempt < 500; attempt += 1) await audit.writeStranger({ ...line(1), code: "TOKEN_REFUSED" });
+  for (let attempt = 0; attempt < 500; attempt += 1)
+    await audit.writeStranger({ ...line(1), code: "TOKEN_REFUSED" });
   await audit.write(line(2));
   await audit.close();
 
@@ -199,7 +208,10 @@ test("strangers write so many lines in a second, and the rest is counted", async
   expect(counted.reduce((sum, lines) => sum + lines, 0)).toBe(500);
   // The machine may have taken some seconds for them.
   expect(told.length).toBeLessThan(100);
-  expect(told.some(({ before }) => before === 2), "a flood drove out somebody who is known").toBe(true);
+  expect(
+    told.some(({ before }) => before === 2),
+    "a flood drove out somebody who is known",
+  ).toBe(true);
 });
 
 test("many lines at once are all there, one after the other", async () => {

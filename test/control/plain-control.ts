@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import type { Config, LogLevel } from "../../host/config/config.ts";
 import { parseConfig } from "../../host/config/parse.ts";
 import { ConfigError, type Problem } from "../../host/config/problem.ts";
@@ -9,11 +7,9 @@ import {
   type ChangeResult,
   type ConfigView,
   type Control,
-  type Difference,
   type Differences,
   type Explanation,
   type FileStatus,
-  type FilterStatus,
   type GenerationView,
   Refusal,
   type RefusedRequest,
@@ -23,21 +19,8 @@ import {
   type WorkerView,
 } from "../../host/control/control.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
-import type { TrialRequest, TrialView } from "../../host/trial/trial.ts";
-
-/** What a change leaves behind: what rollback goes back to. */
-interface State {
-  readonly filters: ReadonlyMap<string, FilterStatus>;
-  readonly trials: ReadonlyMap<string, TrialView>;
-  /** By origin, those of the upstream `echo`. */
-  readonly servers: ReadonlyMap<string, { readonly weight: number; readonly drained: boolean }>;
-  readonly text: string;
-}
-
-interface Made {
-  readonly state: State;
-  readonly changes: readonly string[];
-}
+import type { TrialView } from "../../host/trial/trial.ts";
+import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
 
 export const FILE = "/etc/sluice/sluice.yaml";
 
@@ -159,7 +142,8 @@ export class PlainControl implements Control {
       const component = change.component ?? filter.component;
       from = filter.digest;
       to = await digestOf(component, change.sha256, filter);
-      if (change.trial !== undefined) return withTrial(state, filter, change.trial, { component, digest: to });
+      if (change.trial !== undefined)
+        return withTrial(state, filter, change.trial, { component, digest: to });
       if ("config" in change) this.configs.set(name, change.config);
       const filters = new Map([...state.filters, [name, { ...filter, component, digest: to }]]);
       return { state: { ...state, filters }, changes: [`filter ${name}: ${from} → ${to}`] };
@@ -321,7 +305,10 @@ export class PlainControl implements Control {
       if (trial?.state !== "running") throw new Refusal("TRIAL_REFUSED", `The filter ${name} has no trial.`);
       const { component, digest } = end === "promoted" ? trial : filter;
       const filters = new Map([...state.filters, [name, { ...filter, component, digest, trial: null }]]);
-      const trials = new Map([...state.trials, [name, { ...trial, state: end, why: "An operator said so." }]]);
+      const trials = new Map([
+        ...state.trials,
+        [name, { ...trial, state: end, why: "An operator said so." }],
+      ]);
       return { state: { ...state, filters, trials }, changes: [`filter ${name}: trial ${end}`] };
     });
   }
@@ -369,61 +356,8 @@ export class PlainControl implements Control {
     const source = text ?? this.file;
     if (source === null) throw new Refusal("NO_FILE", "This host was started without a configuration file.");
     const problems = this.validate(source);
-    if (problems.length > 0) throw new Refusal("CONFIG_REFUSED", "The configuration is refused.", { problems });
+    if (problems.length > 0)
+      throw new Refusal("CONFIG_REFUSED", "The configuration is refused.", { problems });
     return parseConfig(source, FILE, {});
   }
-}
-
-function findFilter(state: State, name: string): FilterStatus {
-  const filter = state.filters.get(name);
-  if (filter === undefined) throw new Refusal("FILTER_UNKNOWN", `There is no filter named ${name}.`);
-  return filter;
-}
-
-async function digestOf(component: string, wanted: string | undefined, present: FilterStatus): Promise<string> {
-  if (component === present.component && wanted === undefined) return present.digest;
-  const bytes = await readFile(component).catch((cause: unknown) => {
-    throw new Refusal("ARTIFACT_REFUSED", `${component} cannot be read.`, { cause });
-  });
-  const digest = createHash("sha256").update(bytes).digest("hex");
-  if (wanted === undefined || wanted === digest) return digest;
-  throw new Refusal("ARTIFACT_REFUSED", `${component} has the digest ${digest}, not ${wanted}.`);
-}
-
-function withTrial(
-  state: State,
-  filter: FilterStatus,
-  request: TrialRequest,
-  candidate: { readonly component: string; readonly digest: string },
-): Made {
-  const { name } = filter;
-  if (filter.trial !== null) throw new Refusal("TRIAL_REFUSED", `The filter ${name} has a trial already.`);
-  const none = { exchanges: 0, failed: 0, failures: 0, meanMs: 0 };
-  const trial: TrialView = {
-    filter: name,
-    request,
-    ...candidate,
-    startedAt: Date.now(),
-    present: none,
-    candidate: none,
-    shadow: null,
-    state: "running",
-    why: "It waits for exchanges.",
-  };
-  const tried = { ...filter, trial: { kind: request.kind, ...candidate } };
-  return {
-    state: {
-      ...state,
-      filters: new Map([...state.filters, [name, tried]]),
-      trials: new Map([...state.trials, [name, trial]]),
-    },
-    changes: [`filter ${name}: ${request.kind} of ${candidate.digest}`],
-  };
-}
-
-function differencesOf(from: Config, to: Config): Difference[] {
-  const keys = Object.keys(to) as (keyof Config)[];
-  return keys
-    .filter((path) => JSON.stringify(from[path]) !== JSON.stringify(to[path]))
-    .map((path) => ({ path, kind: "changed", from: from[path], to: to[path] }));
 }

@@ -14,7 +14,7 @@ export function adminConflicts(file: File, folder: string): Finding[] {
   const names = tokens.flatMap(({ path }) => spotAt(file, [...path, "name"]) ?? []);
   const hashes = tokens.flatMap(({ path }) => spotAt(file, [...path, "sha256"]) ?? []);
   return [
-    ...(address === undefined ? [] : [...longPath(address, folder), ...open(file, address, tokens)]),
+    ...(address === undefined ? [] : [...longPath(address, folder), ...reachable(file, address, tokens)]),
     ...repeated(file, "a name of its own", names, textOf),
     ...names
       .filter((spot) => NAMES_TAKEN.includes(textOf(spot) ?? ""))
@@ -39,7 +39,7 @@ function longPath(spot: Spot, folder: string): Finding[] {
 }
 
 /** Whoever reaches the admin API can put code into the proxy: nobody from another machine may without a token. */
-function open(file: File, spot: Spot, tokens: readonly Spot[]): Finding[] {
+function reachable(file: File, spot: Spot, tokens: readonly Spot[]): Finding[] {
   const address = parseAdminAddress(textOf(spot) ?? "");
   if (address?.kind !== "tcp" || isLoopback(address.host) || tokens.length > 0) return [];
   // Tokens that are there and cannot be read have a finding of their own.

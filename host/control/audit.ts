@@ -50,6 +50,7 @@ export class AuditLog {
   readonly #strangers: Flood;
   readonly #waiting: Waiting[] = [];
   #file: FileHandle | undefined;
+  #isClosed = false;
   #second: NodeJS.Timeout | undefined;
   #complainedMs = -SECOND_MS;
   #writing: Promise<void> | undefined;
@@ -74,13 +75,8 @@ export class AuditLog {
     try {
       audit.#file = await openFile(path);
     } catch (error) {
-      throw new AdminError(
-        `The audit log ${path} cannot be written: ${(error as Error).message}.`,
-        undefined,
-        {
-          cause: error,
-        },
-      );
+      const sentence = `The audit log ${path} cannot be written: ${(error as Error).message}.`;
+      throw new AdminError(sentence, undefined, { cause: error });
     }
     return audit;
   }
@@ -104,12 +100,18 @@ export class AuditLog {
     if (this.#strangers.admits(String(line.code))) await this.#put(line);
   }
 
-  /** Writes what waits, and closes the file. */
+  /** Writes what waits, and closes the file. What is written later, of a change that outlives its client, opens it once more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#endSecond();
     await bounded(this.#writing);
-    await this.#file?.close().catch(() => undefined);
+    if (this.#writing === undefined) await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
     this.#file = undefined;
+    await file?.close().catch(() => undefined);
   }
 
   #endSecond(): void {
@@ -129,9 +131,7 @@ export class AuditLog {
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push({ text: `${JSON.stringify(line)}\n`, written: resolve });
-    this.#writing ??= this.#drain(this.#path).finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#drain(this.#path);
     return bounded(promise);
   }
 
@@ -153,6 +153,9 @@ export class AuditLog {
       }
       for (const { written } of lines) written();
     }
+    // At once: whoever comes after this has to begin anew.
+    this.#writing = undefined;
+    if (this.#isClosed) await this.#closeFile();
   }
 
   async #append(path: string, text: string): Promise<void> {
@@ -171,8 +174,7 @@ export class AuditLog {
     const held = this.#file;
     const [own, named] = await Promise.all([held?.stat(), stat(path).catch(() => undefined)]);
     if (held !== undefined && own?.ino === named?.ino && own?.dev === named?.dev) return held;
-    this.#file = undefined;
-    await held?.close().catch(() => undefined);
+    await this.#closeFile();
     this.#torn = false;
     this.#file = await openFile(path);
     return this.#file;
@@ -184,7 +186,7 @@ export class AuditLog {
     const now = performance.now();
     if (now - this.#complainedMs < SECOND_MS) return;
     this.#complainedMs = now;
-    this.#log.error({ audit: this.#path, lost: this.#lost }, `the audit log cannot be written: ${why}`);
+    this.#log.error({ file: this.#path, lost: this.#lost }, `the audit log cannot be written: ${why}`);
   }
 }
 

@@ -177,7 +177,7 @@ test("a line that cannot be written is counted, logged, and told in the file as 
   expect(audit.lost).toBe(2);
   expect(JSON.parse(errors[0] ?? "")).toMatchObject({
     level: 50,
-    audit: expect.stringContaining("audit.jsonl"),
+    file: expect.stringContaining("audit.jsonl"),
   });
   expect(errors.length, "a full disk must not fill the log").toBe(1);
   mkdirSync(folder);
@@ -212,6 +212,15 @@ test("strangers write so many lines in a second, and the rest is counted", async
     told.some(({ before }) => before === 2),
     "a flood drove out somebody who is known",
   ).toBe(true);
+});
+
+test("a line that comes after the end is written, too: a change may outlive its client", async () => {
+  const audit = await AuditLog.open(path, silent());
+  await audit.close();
+
+  await audit.write(line(1));
+
+  expect(linesOf(path)).toMatchObject([{ before: 1 }]);
 });
 
 test("many lines at once are all there, one after the other", async () => {

@@ -4,7 +4,7 @@
  * Read a configuration (`loadConfig` from a file, `parseConfig` from text), make a log, start a `Host`, and when operators
  * are to reach it, `startAdmin`. `Host.drain` ends it. This is the only file that re-exports.
  */
-export type { AdminAddress, Config } from "./config/config.ts";
+export type { AdminAddress, AdminConfig, AdminRole, AdminToken, Config } from "./config/config.ts";
 export { loadConfig } from "./config/load.ts";
 export { parseConfig } from "./config/parse.ts";
 export { ConfigError, type Problem } from "./config/problem.ts";

@@ -32,7 +32,7 @@ async function adminOf(file: string): Promise<AdminAddress | null> {
   // Asked for by name, a host needs no configuration file, and no code that reads one.
   const { loadConfig } = await import("../config/load.ts");
   try {
-    return loadConfig(file).admin;
+    return loadConfig(file).admin?.address ?? null;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new AdminError(

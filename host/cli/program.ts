@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
+import { ADMIN_ROLES, type AdminRole } from "../config/config.ts";
 import { complain } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 import type { RegistryFlags } from "./registry-access.ts";
@@ -117,6 +118,21 @@ function buildProgram(end: (code: number) => void): Command {
     .action(async (file: string, options: { key: string; json?: true }) => {
       const { sign } = await import("./sign.ts");
       end(await sign(file, options));
+    });
+
+  program
+    .command("token")
+    .description("makes a token for the admin API, and its line for the configuration")
+    .argument("[name]", "what the audit log calls who has it", "operator")
+    .addOption(
+      new Option("--role <role>", "what it is good for")
+        .choices(ADMIN_ROLES)
+        .default("read" satisfies AdminRole),
+    )
+    .option("--json", "prints both as JSON")
+    .action(async (name: string, options: { role: AdminRole; json?: true }) => {
+      const { token } = await import("./token.ts");
+      end(token(name, options));
     });
 
   return program;

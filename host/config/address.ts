@@ -1,4 +1,4 @@
-import { isIP, isIPv4, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 import type { Address, AdminAddress, HostMatch, PathMatch, ServerConfig } from "./config.ts";
 
 /** Addresses, URLs and matches as they are written in the file. Each function gives undefined for what it refuses. */
@@ -90,6 +90,12 @@ function splitPort(input: string): { readonly host: string; readonly port: numbe
   return known && port <= 65_535 ? { host, port } : undefined;
 }
 
+/** `proxy.example.com`, `192.0.2.1` or `2001:db8::1`, as the host of a URL would be without its brackets. */
+export function parseHostName(input: string): string | undefined {
+  const host = input.toLowerCase();
+  return isIPv6(host) || isHost(host) ? host : undefined;
+}
+
 /** An IPv4 address or a name. A name whose last label is a number would be taken for an address by others. */
 function isHost(input: string): boolean {
   if (isIPv4(input)) return true;
@@ -98,6 +104,17 @@ function isHost(input: string): boolean {
     input.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "")
   );
 }
+
+/** Whether only this machine can reach the host by this name. */
+export function isLoopback(host: string): boolean {
+  if (isIPv4(host)) return LOOPBACK.check(host, "ipv4");
+  if (isIPv6(host)) return LOOPBACK.check(host, "ipv6");
+  return host.toLowerCase() === "localhost";
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
 
 /** As it is written in a configuration. */
 export function formatAddress({ host, port }: Address): string {

@@ -14,7 +14,7 @@ export interface Config {
   /** Where clients connect; at least one. */
   readonly listen: readonly ListenConfig[];
   /** Where operators connect; null turns the admin API off. */
-  readonly admin: AdminAddress | null;
+  readonly admin: AdminConfig | null;
   /** How many data workers there are. */
   readonly workers: number;
   /** The folder that keeps transpiled artifacts between starts. */
@@ -91,6 +91,33 @@ export interface SocketPath {
 }
 
 export type AdminAddress = Address | SocketPath;
+
+/** Where operators connect, and who of them may do what. */
+export interface AdminConfig {
+  readonly address: AdminAddress;
+  /** Names, besides those that the address has by itself, by which requests may call the host. */
+  readonly hosts: readonly string[];
+  /** Without any, whoever reaches the address may do everything; only this machine reaches it then. */
+  readonly tokens: readonly AdminToken[];
+  /** The file of the audit log; absolute. Null: its lines go to the process's log. */
+  readonly audit: string | null;
+}
+
+export interface AdminToken {
+  /** How the audit log and the history call who has it. */
+  readonly name: string;
+  readonly role: AdminRole;
+  /** Of the token; lower-case hex. What the token is, is in no configuration. */
+  readonly sha256: string;
+}
+
+/** What every token of `sluice token` begins with, so that people and scanners know one when they see it. */
+export const TOKEN_PREFIX = "slc_";
+
+/** From the least to the most: to look, to change and try filters, to change everything. */
+export const ADMIN_ROLES = ["read", "swap", "admin"] as const;
+
+export type AdminRole = (typeof ADMIN_ROLES)[number];
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 

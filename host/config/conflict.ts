@@ -1,12 +1,15 @@
 import type { LineCounter } from "yaml";
-import { parseAddress, parseAdminAddress, parseServer, SOCKET_PATH_BYTES_MAX } from "./address.ts";
-import type { AdminAddress, MatchConfig } from "./config.ts";
+import { parseAddress, parseServer } from "./address.ts";
+import { adminConflicts } from "./admin-conflict.ts";
+import { ADMIN_DEFAULT } from "./admin-schema.ts";
+import type { MatchConfig } from "./config.ts";
 import { placeAt } from "./issue.ts";
 import { INSTANCES_PER_GENERATION_MAX } from "./limits.ts";
-import { excerpt, formatPath, type Path } from "./problem.ts";
-import { countWorkers, formatMatch, resolveAdmin, type Surroundings } from "./resolve.ts";
-import { ADMIN_DEFAULT, MATCH } from "./schema.ts";
+import { excerpt, formatPath } from "./problem.ts";
+import { countWorkers, formatMatch, type Surroundings } from "./resolve.ts";
+import { MATCH } from "./schema.ts";
 import type { Finding, Place } from "./source.ts";
+import { at, type File, repeated, type Spot, spotAt, under } from "./spot.ts";
 import { suggestion } from "./suggestion.ts";
 
 /**
@@ -19,7 +22,7 @@ export function findConflicts(root: Place, lines: LineCounter, surroundings: Sur
   const file: File = { root, line: (place) => lines.linePos(place.offset).line };
   return [
     ...sharedAddresses(file),
-    ...longSocketPath(file, surroundings),
+    ...adminConflicts(file, surroundings.folder),
     ...sharedServers(file),
     ...pointlessGrants(file),
     ...tooManyFilters(file, surroundings),
@@ -29,19 +32,8 @@ export function findConflicts(root: Place, lines: LineCounter, surroundings: Sur
   ];
 }
 
-interface File {
-  readonly root: Place;
-  readonly line: (place: Place) => number;
-}
-
-/** A place with its path. */
-interface Spot {
-  readonly path: Path;
-  readonly place: Place;
-}
-
 function sharedAddresses(file: File): Finding[] {
-  const admin = spotAt(file, ["admin"]);
+  const admin = spotAt(file, ["admin", "address"]) ?? spotAt(file, ["admin"]);
   const adminText = admin === undefined ? ADMIN_DEFAULT : admin.place.value;
   const listeners = under(file, ["listen"]).map((spot) => spotAt(file, [...spot.path, "address"]) ?? spot);
   const same = repeated(
@@ -62,21 +54,6 @@ function addressKey({ place }: Spot): string | undefined {
   const address = typeof place.value === "string" ? parseAddress(place.value) : undefined;
   // Port 0 is another port each time.
   return address === undefined || address.port === 0 ? undefined : `${address.host}:${address.port}`;
-}
-
-function longSocketPath(file: File, { folder }: Surroundings): Finding[] {
-  const spot = spotAt(file, ["admin"]);
-  if (typeof spot?.place.value !== "string") return [];
-  const address: AdminAddress | null = resolveAdmin(parseAdminAddress(spot.place.value) ?? null, folder);
-  if (address?.kind !== "unix") return [];
-  const bytes = Buffer.byteLength(address.path);
-  if (bytes <= SOCKET_PATH_BYTES_MAX) return [];
-  return [
-    at(
-      spot,
-      `expected a socket's path of at most ${SOCKET_PATH_BYTES_MAX} bytes, got ${bytes} with its folder`,
-    ),
-  ];
 }
 
 function sharedServers(file: File): Finding[] {
@@ -199,41 +176,4 @@ function readMatch({ place, broken }: ReturnType<typeof placeAt>): MatchConfig |
   if (broken) return undefined;
   const result = MATCH.safeParse(place === undefined ? {} : place.value);
   return result.success ? result.data : undefined;
-}
-
-/** Those whose key an earlier one has already; a key of undefined is like no other. */
-function repeated(
-  file: File,
-  expected: string,
-  spots: readonly Spot[],
-  key: (spot: Spot) => string | undefined,
-): Finding[] {
-  const firsts = new Map<string, Spot>();
-  return spots.flatMap((spot) => {
-    const own = key(spot);
-    if (own === undefined) return [];
-    const first = firsts.get(own);
-    if (first === undefined) {
-      firsts.set(own, spot);
-      return [];
-    }
-    const where = `${formatPath(first.path)} (line ${file.line(first.place)})`;
-    return [at(spot, `expected ${expected}, got ${excerpt(spot.place.value)} as in ${where}`)];
-  });
-}
-
-function under(file: File, path: Path): Spot[] {
-  const { place } = placeAt(file.root, path);
-  return [...(place?.children ?? [])].flatMap(([key, child]) =>
-    child.broken ? [] : [{ path: [...path, key], place: child }],
-  );
-}
-
-function spotAt(file: File, path: Path): Spot | undefined {
-  const { place, broken } = placeAt(file.root, path);
-  return place === undefined || broken ? undefined : { path, place };
-}
-
-function at({ path, place }: Spot, sentence: string): Finding {
-  return { offset: place.offset, path: formatPath(path), sentence };
 }

@@ -1,3 +1,5 @@
+import { TOKEN_PREFIX } from "./config.ts";
+
 /** What is wrong with a configuration: one problem or many, each at its place in the file. */
 
 export interface Problem {
@@ -39,10 +41,17 @@ export function formatPath(path: Path): string {
   return parts.join("").replace(/^\./, "");
 }
 
-/** A value as JSON, short enough for a sentence. */
+/** A value as JSON, short enough for a sentence, and without the tokens in it: problems are copied into tickets. */
 export function excerpt(value: unknown): string {
-  return cut(JSON.stringify(value));
+  return cut(withoutTokens(JSON.stringify(value)));
 }
+
+/** A text in which what looks like a token of the admin API is cut off after its prefix. */
+export function withoutTokens(text: string): string {
+  return text.replace(TOKENS, `${TOKEN_PREFIX}…`);
+}
+
+const TOKENS = new RegExp(`${TOKEN_PREFIX}[\\w-]+`, "g");
 
 export function cut(text: string): string {
   return text.length <= EXCERPT_LENGTH ? text : `${text.slice(0, EXCERPT_LENGTH - 1)}…`;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { DRAFT } from "./schema.ts";
-import { EXPECTED } from "./shape.ts";
+import { EXPECTED, LONG_FORM } from "./shape.ts";
 
 /**
  * What the schema says to people: the JSON Schema that editors complete and check the file with, and the
@@ -18,6 +18,7 @@ interface Schema {
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly [EXPECTED]?: string;
+  readonly [LONG_FORM]?: true;
 }
 
 /** One option, as the documentation shows it. */
@@ -76,7 +77,7 @@ function written(): z.core.JSONSchema.JSONSchema {
 function optionsOf(schema: Schema, path: string, required: boolean): Option[] {
   const expected = schema[EXPECTED];
   const own = expected === undefined ? [] : [optionOf(schema, expected, path, required)];
-  return [...own, ...partsOf(schema, path)];
+  return [...own, ...(schema[LONG_FORM] ? alternativePartsOf(schema, path) : partsOf(schema, path))];
 }
 
 /** The options within a mapping or a list. */
@@ -91,14 +92,14 @@ function partsOf(schema: Schema, path: string): Option[] {
     ...Object.entries(properties).flatMap(([key, child]) =>
       optionsOf(child, path === "" ? key : `${path}.${key}`, required.includes(key)),
     ),
-    ...(additionalProperties ? elementPartsOf(additionalProperties, `${path}.NAME`) : []),
-    ...(items ? elementPartsOf(items, `${path}[]`) : []),
+    ...(additionalProperties ? alternativePartsOf(additionalProperties, `${path}.NAME`) : []),
+    ...(items ? alternativePartsOf(items, `${path}[]`) : []),
   ];
 }
 
-/** An element that is a scalar has no parts: it is described with its list. */
-function elementPartsOf(element: Schema, path: string): Option[] {
-  return [element, ...(element.anyOf ?? [])].flatMap((alternative) => partsOf(alternative, path));
+/** Of a value that may be a scalar, those of the mapping. A scalar has no parts: an element is described with its list. */
+function alternativePartsOf(schema: Schema, path: string): Option[] {
+  return [schema, ...(schema.anyOf ?? [])].flatMap((alternative) => partsOf(alternative, path));
 }
 
 function optionOf(schema: Schema, expected: string, path: string, required: boolean): Option {
@@ -136,7 +137,7 @@ function forEditors(node: unknown): unknown {
     // No variable can stand in a key.
     else if (key === "propertyNames")
       rules[key] = { pattern: (value as { readonly pattern: unknown }).pattern };
-    else if (key !== "default" && key !== EXPECTED) rules[key] = forEditors(value);
+    else if (key !== "default" && key !== EXPECTED && key !== LONG_FORM) rules[key] = forEditors(value);
   }
   return isFormed(rules) ? { ...annotations, anyOf: [rules, VARIABLE] } : { ...annotations, ...rules };
 }

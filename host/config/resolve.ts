@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type {
-  AdminAddress,
+  AdminConfig,
   CertificateFiles,
   Config,
   ListenTls,
@@ -89,8 +89,14 @@ export function countWorkers(workers: number | "auto", { parallelism }: Surround
   return workers === "auto" ? Math.min(64, parallelism) : workers;
 }
 
-export function resolveAdmin(admin: AdminAddress | null, folder: string): AdminAddress | null {
-  return admin?.kind === "unix" ? { kind: "unix", path: resolve(folder, admin.path) } : admin;
+function resolveAdmin(admin: AdminConfig | null, folder: string): AdminConfig | null {
+  if (admin === null) return null;
+  const { address, audit } = admin;
+  return {
+    ...admin,
+    address: address.kind === "unix" ? { kind: "unix", path: resolve(folder, address.path) } : address,
+    audit: audit === null ? null : resolve(folder, audit),
+  };
 }
 
 function resolveListenTls(tls: ListenTls | null, folder: string): ListenTls | null {

@@ -5,12 +5,12 @@ import {
   HOST_PATTERN,
   PATH_PATTERN,
   parseAddress,
-  parseAdminAddress,
   parseHostMatch,
   parsePathMatch,
 } from "./address.ts";
+import { ADMIN_DEFAULT, admin } from "./admin-schema.ts";
 import type {
-  AdminAddress,
+  AdminConfig,
   FilterConfig,
   ForwardedConfig,
   HostTimeouts,
@@ -38,7 +38,7 @@ import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { verify, type VerifyDraft } from "./trust-schema.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimit } from "./upstream-limits.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
-import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, word } from "./shape.ts";
+import { bounded, bounds, EXPECTED, flag, list, mapping, name, named, text, word } from "./shape.ts";
 
 /**
  * The file as it is written, read into numbers and addresses, but each part by itself: what depends on the
@@ -46,7 +46,7 @@ import { bounded, bounds, EXPECTED, flag, list, mapping, named, scalar, text, wo
  */
 export interface Draft {
   readonly listen: readonly ListenConfig[];
-  readonly admin: AdminAddress | null;
+  readonly admin: AdminConfig | null;
   readonly workers: number | "auto";
   readonly artifacts: string;
   readonly store: StoreConfig;
@@ -84,9 +84,6 @@ export interface DraftRoute {
   readonly preserveHost: boolean;
   readonly serverTiming: boolean;
 }
-
-/** Loopback, as the admin API asks for no password. */
-export const ADMIN_DEFAULT = "127.0.0.1:9901";
 
 /** What a route's `match` has to be. */
 export const MATCH: z.ZodType<MatchConfig, Record<string, unknown>> = match();
@@ -168,14 +165,6 @@ function listener(): z.ZodType<ListenConfig> {
       { error: expected },
     )
     .meta({ [EXPECTED]: `${expected}, or a mapping with \`address\`` });
-}
-
-function admin(): z.ZodType<AdminAddress | null, false | string> {
-  const error = "host:port, unix:path or false";
-  const shape = z.union([z.literal(false, { error }), z.string({ error })], { error });
-  return scalar<false | string, AdminAddress | "off">(error, shape, (input) =>
-    input === false ? "off" : parseAdminAddress(input),
-  ).transform((address) => (address === "off" ? null : address));
 }
 
 function workers(): z.ZodType<number | "auto", number | "auto"> {
@@ -330,11 +319,6 @@ function match(): z.ZodType<MatchConfig, Record<string, unknown>> {
 
 function path(expected: string): z.ZodType<string, string> {
   return text(expected, /^[^\0]+$/, (input) => input);
-}
-
-function name(): z.ZodType<string, string> {
-  const expected = "a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit";
-  return text(expected, /^[a-z0-9][a-z0-9_.-]{0,62}$/, (input) => input);
 }
 
 /** A name that something else has. Whether anything has it is found with the whole file in view (`conflict.ts`). */

@@ -22,6 +22,9 @@ export type Refusal = (input: unknown) => string;
 /** The annotation that the documentation's column of types is made from. */
 export const EXPECTED = "x-expected";
 
+/** The annotation of an option that may be a scalar or a mapping, and whose mapping the documentation shows. */
+export const LONG_FORM = "x-long-form";
+
 /**
  * A value that is read by a function of its own.
  *
@@ -86,6 +89,12 @@ export function named<Output, Input>(
   value: z.ZodType<Output, Input>,
 ): z.ZodType<Record<string, Output>, Record<string, Input>> {
   return z.record(name, value, { error: expected }).meta({ [EXPECTED]: expected });
+}
+
+/** A name that the file gives to something. */
+export function name(): z.ZodType<string, string> {
+  const expected = "a name of at most 63 of a-z, 0-9, `.`, `_` and `-` that begins with a letter or a digit";
+  return text(expected, /^[a-z0-9][a-z0-9_.-]{0,62}$/, (input) => input);
 }
 
 /** A list of `min` to `max` elements. */

@@ -1,4 +1,4 @@
-import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseAdminAddress } from "../config/address.ts";
 import type { AdminAddress } from "../config/config.ts";
@@ -27,14 +27,3 @@ export function formatAdminAddress(address: AdminAddress): string {
   if (address.kind === "unix") return `unix:${address.path}`;
   return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
-
-/** Whether only this machine can reach the host by this name. */
-export function isLoopback(host: string): boolean {
-  if (isIPv4(host)) return LOOPBACK.check(host, "ipv4");
-  if (isIPv6(host)) return LOOPBACK.check(host, "ipv6");
-  return host.toLowerCase() === "localhost";
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
-LOOPBACK.addAddress("::1", "ipv6");

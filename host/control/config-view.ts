@@ -20,7 +20,13 @@ export function viewOf(config: Config): Json {
       address: formatAddress(entry),
       ...(plain(omit(entry, "kind", "host", "port")) as object),
     })),
-    admin: config.admin === null ? false : formatAdminAddress(config.admin),
+    admin:
+      config.admin === null
+        ? false
+        : {
+            ...(plain(omit(config.admin, "address")) as object),
+            address: formatAdminAddress(config.admin.address),
+          },
     workers: config.workers,
     artifacts: config.artifacts,
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
@@ -49,6 +55,7 @@ export function redacted(view: Json, path: readonly string[] = []): Json {
 
 function isSecret(path: readonly string[]): boolean {
   const [root, , member, ...rest] = path;
+  if (root === "admin") return path.at(-1) === "sha256";
   if (root !== "filters") return false;
   if (member === "grant") return rest[0] === "env";
   return member === "config" && rest.some((name) => SECRET_NAME.test(name));

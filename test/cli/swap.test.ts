@@ -87,6 +87,7 @@ test("--json gives the whole result", async () => {
     to: digest,
     configChanged: false,
     durationMs: 41.4,
+    changes: [`filter keys: ${OLD_DIGEST} → ${digest}`],
   });
 });
 

@@ -6,7 +6,12 @@ describe("a whole file", () => {
   test("the least that a file can say is filled in with every default", () => {
     expect(parse(MINIMAL)).toEqual({
       listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, tls: null, proxyProtocol: false }],
-      admin: { kind: "tcp", host: "127.0.0.1", port: 9901 },
+      admin: {
+        address: { kind: "tcp", host: "127.0.0.1", port: 9901 },
+        hosts: [],
+        tokens: [],
+        audit: null,
+      },
       workers: Math.min(64, availableParallelism()),
       artifacts: "/etc/sluice/.sluice",
       log: { level: "info", exchanges: true },
@@ -139,7 +144,7 @@ routes:
         { host: "127.0.0.1", port: 8080 },
         { host: "::1", port: 0 },
       ],
-      admin: { kind: "unix", path: "/etc/sluice/run/admin.sock" },
+      admin: { address: { kind: "unix", path: "/etc/sluice/run/admin.sock" } },
       workers: 3,
       artifacts: "/var/cache/sluice",
       log: { level: "warn", exchanges: false },

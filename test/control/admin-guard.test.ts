@@ -1,5 +1,10 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { Desk, exchange, JSON_TYPE, post } from "./desk.ts";
+import type { IncomingMessage } from "node:http";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readAdminAddress } from "../../host/control/admin-address.ts";
+import { Guard } from "../../host/control/admin-guard.ts";
+import type { Problem } from "../../host/control/admin-problem.ts";
+import { Tokens } from "../../host/control/tokens.ts";
+import { Desk, exchange, JSON_TYPE, post, TOKENS, WORDS } from "./desk.ts";
 
 let desk: Desk;
 
@@ -146,6 +151,48 @@ test("a preflight from a web page is given no permission", async () => {
 
   const reply = await exchange(await desk.start(), head);
 
-  expect(reply.status).toBe(405);
+  expect(reply.status).toBe(403);
   expect(reply.head.toLowerCase()).not.toContain("access-control");
+});
+
+describe("on an address that other machines reach", () => {
+  const guardAt = (address: string, hosts: readonly string[] = []): Guard =>
+    new Guard({ address: readAdminAddress(address), hosts, tokens: TOKENS, audit: null }, new Tokens(TOKENS));
+  const admit = (guard: Guard, host: string): string => {
+    const headersDistinct = { host: [host], authorization: [`Bearer ${WORDS.read}`] };
+    const incoming = { method: "GET", url: "/v1/status", headers: {}, headersDistinct, socket: {} };
+    try {
+      return guard.admit(incoming as unknown as IncomingMessage)?.name ?? "nobody";
+    } catch (error) {
+      return (error as Problem).code;
+    }
+  };
+
+  test.each<[address: string, host: string, outcome: string]>([
+    ["192.0.2.7:9901", "192.0.2.7", "the-read"],
+    ["192.0.2.7:9901", "192.0.2.7:443", "the-read"],
+    ["192.0.2.7:9901", "192.0.2.8", "HOST_REFUSED"],
+    ["192.0.2.7:9901", "localhost", "HOST_REFUSED"],
+    ["admin.internal:9901", "ADMIN.internal:9901", "the-read"],
+    ["admin.internal:9901", "evil.example", "HOST_REFUSED"],
+    ["[2001:db8::1]:9901", "[2001:db8:0::1]:9901", "the-read"],
+    ["[2001:db8::1]:9901", "[2001:db8::2]", "HOST_REFUSED"],
+    // Whatever address the machine has; a name may have been rebound to it.
+    ["0.0.0.0:9901", "192.0.2.9:9901", "the-read"],
+    ["0.0.0.0:9901", "localhost", "the-read"],
+    ["0.0.0.0:9901", "evil.example", "HOST_REFUSED"],
+    ["[::]:9901", "[2001:db8::3]", "the-read"],
+    ["[::]:9901", "evil.example", "HOST_REFUSED"],
+  ])("at %s the Host %s comes to %s", (address, host, outcome) => {
+    expect(admit(guardAt(address), host)).toBe(outcome);
+  });
+
+  test("names of admin.hosts will do as well, and no other", () => {
+    const guard = guardAt("0.0.0.0:9901", ["proxy.example.com"]);
+
+    expect(admit(guard, "Proxy.Example.com:443")).toBe("the-read");
+    expect(admit(guard, "example.com")).toBe("HOST_REFUSED");
+    expect(admit(guard, "proxy.example.com.evil.example")).toBe("HOST_REFUSED");
+    expect(admit(guardAt("127.0.0.1:9901", ["tunnel.example"]), "tunnel.example")).toBe("the-read");
+  });
 });

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { type Admin, startAdmin } from "../../host/control/admin.ts";
+import { ADMIN_ROLES, type AdminConfig, type AdminRole, type AdminToken } from "../../host/config/config.ts";
+import type { AuditLine } from "../../host/control/audit.ts";
 import { readAdminAddress } from "../../host/control/admin-address.ts";
 import { PlainControl } from "./plain-control.ts";
 
@@ -16,19 +18,28 @@ export const OLD_DIGEST: string = "0".repeat(64);
 export class Desk {
   readonly folder: string = mkdtempSync(join(tmpdir(), "sluice-desk-"));
   readonly control: PlainControl = new PlainControl();
-  /** What the admin API has logged. */
+  /** What the admin API has logged, but for the audit log's lines. */
   readonly lines: string[] = [];
+  /** Those, where they have no file of their own. */
+  readonly audit: AuditLine[] = [];
   readonly #admins: Admin[] = [];
 
   constructor() {
     this.control.add("keys", join(this.folder, "old.wasm"), OLD_DIGEST);
   }
 
-  async start(address = "127.0.0.1:0"): Promise<Admin> {
-    const log = pino({}, { write: (line: string) => void this.lines.push(line) });
-    const admin = await startAdmin(this.control, readAdminAddress(address), log);
+  async start(address = "127.0.0.1:0", options: Partial<AdminConfig> = {}): Promise<Admin> {
+    const log = pino({}, { write: (line: string) => this.#take(line) });
+    const config = { address: readAdminAddress(address), hosts: [], tokens: [], audit: null, ...options };
+    const admin = await startAdmin(this.control, config, log);
     this.#admins.push(admin);
     return admin;
+  }
+
+  #take(line: string): void {
+    const read = JSON.parse(line) as AuditLine & { readonly audit?: boolean };
+    if (read.audit === true) this.audit.push(read);
+    else this.lines.push(line);
   }
 
   newComponent(content = "another component"): { path: string; digest: string } {
@@ -67,6 +78,34 @@ export function post(admin: Admin, body: string, fields: string = JSON_TYPE, nam
 }
 
 export const JSON_TYPE: string = "Content-Type: application/json";
+
+/** A token of each role, with the words that belong to them. */
+export const WORDS: { readonly [Role in AdminRole]: string } = {
+  read: "slc_reads-and-reads-and-reads",
+  swap: "slc_swaps-and-swaps-and-swaps",
+  admin: "slc_rules-and-rules-and-rules",
+};
+
+export const TOKENS: readonly AdminToken[] = ADMIN_ROLES.map((role) => ({
+  name: `the-${role}`,
+  role,
+  sha256: createHash("sha256").update(WORDS[role]).digest("hex"),
+}));
+
+export function bearer(word: string): string {
+  return `Authorization: Bearer ${word}`;
+}
+
+/** Asks for anything, with these fields, and a body when there is one. */
+export function ask(
+  admin: Admin,
+  line: string,
+  { fields = [], body }: { readonly fields?: readonly string[]; readonly body?: unknown } = {},
+): Promise<Reply> {
+  const text = body === undefined ? "" : JSON.stringify(body);
+  const own = body === undefined ? [] : [JSON_TYPE, `Content-Length: ${Buffer.byteLength(text)}`];
+  return exchange(admin, [`${line} HTTP/1.1`, "Host: localhost", ...own, ...fields].join("\n"), text);
+}
 
 export function targetOf(admin: Admin): NetConnectOpts {
   const at = readAdminAddress(admin.address);

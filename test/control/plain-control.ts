@@ -1,33 +1,74 @@
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import type { Config, LogLevel } from "../../host/config/config.ts";
+import { parseConfig } from "../../host/config/parse.ts";
+import { ConfigError, type Problem } from "../../host/config/problem.ts";
 import {
+  type ArtifactView,
+  type Asked,
+  type ChangeResult,
+  type ConfigView,
   type Control,
-  type FilterStatus,
+  type Differences,
+  type Explanation,
+  type FileStatus,
+  type GenerationView,
   Refusal,
+  type RefusedRequest,
   type Status,
   type SwapRequest,
   type SwapResult,
+  type WorkerView,
 } from "../../host/control/control.ts";
-
 import type { ServerView } from "../../host/ops/server-meter.ts";
+import type { TrialView } from "../../host/trial/trial.ts";
+import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
 
-/** Keeps filters as files with digests and runs nothing: what the operator's side needs of a host, and no more. */
+export const FILE = "/etc/sluice/sluice.yaml";
+
+export const FILE_TEXT = `\
+listen: ["127.0.0.1:8080"]
+upstreams: { echo: { servers: ["http://127.0.0.1:9000"] } }
+routes: [{ name: api, upstream: echo }]
+`;
+
+/**
+ * Keeps filters as files with digests and runs nothing: what the operator's side needs of a host, and no more. Its changes wait
+ * for each other, are refused for the reasons for which a host refuses them, and leave a history that can be gone back in.
+ */
 export class PlainControl implements Control {
   generation = 1;
   ready = true;
+  logLevel: LogLevel = "info";
+  /** What the configuration file says now; null: there is none. */
+  file: string | null = FILE_TEXT;
   /** The config of each filter, as the last swap left it. */
   readonly configs: Map<string, unknown> = new Map();
   /** Workers that do not call a filter; to be set before `add`. */
   readonly quarantined: Map<string, number> = new Map();
-  readonly #filters = new Map<string, FilterStatus>();
+  /** What changes were asked with, in their order. */
+  readonly asked: Asked[] = [];
 
   /** Thrown by every call, when it is set. */
   failure: Error | undefined;
-  /** Called by each swap, which waits for it, when it is set. */
+  /** Called by each change, which waits for it, when it is set. */
   gate: (() => Promise<void>) | undefined;
 
+  #state: State = {
+    filters: new Map(),
+    trials: new Map(),
+    servers: new Map([
+      ["http://127.0.0.1:9000", { weight: 1, drained: false }],
+      ["http://echo.test:80", { weight: 1, drained: false }],
+    ]),
+    text: FILE_TEXT,
+  };
+  readonly #history: { readonly view: GenerationView; readonly state: State }[] = [];
+  /** Who has made the live generation, and what is different since. */
+  #made = { by: "start", changes: [] as readonly string[] };
+  #last: Promise<unknown> = Promise.resolve();
+  #artifacts = ["a".repeat(64)];
+
   add(name: string, component: string, digest: string): void {
-    this.#filters.set(name, {
+    const filter = {
       name,
       component,
       digest,
@@ -35,11 +76,14 @@ export class PlainControl implements Control {
       phases: ["request", "end"],
       onFailure: "closed",
       quarantined: this.quarantined.get(name) ?? 0,
-    });
+      trial: null,
+    } as const;
+    this.#state = { ...this.#state, filters: new Map([...this.#state.filters, [name, filter]]) };
   }
 
   status(): Status {
     if (this.failure !== undefined) throw this.failure;
+    const { filters, servers } = this.#state;
     return {
       version: "0.1.0",
       pid: process.pid,
@@ -50,9 +94,16 @@ export class PlainControl implements Control {
         { id: 1, state: "serving" },
         { id: 2, state: this.ready ? "serving" : "starting" },
       ],
-      filters: [...this.#filters.values()],
-      routes: [{ name: "api", filters: [...this.#filters.keys()], upstream: "echo" }],
-      upstreams: [{ name: "echo", servers: ["http://127.0.0.1:9000", "http://echo.test:80"] }],
+      filters: [...filters.values()],
+      routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo" }],
+      upstreams: [
+        {
+          name: "echo",
+          servers: [...servers.keys()],
+          drained: [...servers].filter(([, { drained }]) => drained).map(([server]) => server),
+        },
+      ],
+      file: this.#fileStatus(),
     };
   }
 
@@ -65,36 +116,14 @@ export class PlainControl implements Control {
     ]);
   }
 
-  readiness(): { ready: boolean; reason: string } {
-    return this.ready ? { ready: true, reason: "" } : { ready: false, reason: "worker 2 is starting" };
+  workers(): Promise<WorkerView[]> {
+    const { workers } = this.status();
+    const idle = { generation: this.generation, connections: 1, exchanges: 0, instances: 4 };
+    return Promise.resolve(workers.map((worker) => ({ ...worker, ...idle })));
   }
 
-  async swap(name: string, change: SwapRequest): Promise<SwapResult> {
-    await this.gate?.();
-    if (this.failure !== undefined) throw this.failure;
-    const filter = this.#filters.get(name);
-    if (filter === undefined) throw new Refusal("FILTER_UNKNOWN", `There is no filter named ${name}.`);
-    const bytes = await readFile(change.component).catch((cause: unknown) => {
-      throw new Refusal("ARTIFACT_REFUSED", `${change.component} cannot be read.`, { cause });
-    });
-    const to = createHash("sha256").update(bytes).digest("hex");
-    if (change.sha256 !== undefined && change.sha256 !== to) {
-      throw new Refusal(
-        "ARTIFACT_REFUSED",
-        `${change.component} has the digest ${to}, not ${change.sha256}.`,
-      );
-    }
-    if ("config" in change) this.configs.set(name, change.config);
-    this.generation += 1;
-    this.add(name, change.component, to);
-    return {
-      generation: this.generation,
-      filter: name,
-      from: filter.digest,
-      to,
-      configChanged: "config" in change,
-      durationMs: 41.4,
-    };
+  readiness(): { ready: boolean; reason: string } {
+    return this.ready ? { ready: true, reason: "" } : { ready: false, reason: "worker 2 is starting" };
   }
 
   metrics(): Promise<{ contentType: string; body: string }> {
@@ -103,5 +132,232 @@ export class PlainControl implements Control {
       contentType: "text/plain; version=0.0.4; charset=utf-8",
       body: `sluice_generation ${this.generation}\n`,
     });
+  }
+
+  swap(name: string, change: SwapRequest, asked: Asked): Promise<SwapResult> {
+    let from = "";
+    let to = "";
+    const swapped = this.#change(asked, async (state) => {
+      const filter = findFilter(state, name);
+      const component = change.component ?? filter.component;
+      from = filter.digest;
+      to = await digestOf(component, change.sha256, filter);
+      if (change.trial !== undefined)
+        return withTrial(state, filter, change.trial, { component, digest: to });
+      if ("config" in change) this.configs.set(name, change.config);
+      const filters = new Map([...state.filters, [name, { ...filter, component, digest: to }]]);
+      return { state: { ...state, filters }, changes: [`filter ${name}: ${from} → ${to}`] };
+    });
+    return swapped.then((result) => ({
+      ...result,
+      filter: name,
+      from,
+      to,
+      configChanged: "config" in change,
+    }));
+  }
+
+  async diffSwap(name: string, change: SwapRequest): Promise<Differences> {
+    const filter = findFilter(this.#state, name);
+    const component = change.component ?? filter.component;
+    const told = await digestOf(component, change.sha256, filter).then(
+      (digest) => ({ digest, refusals: [] }),
+      (error: Refusal) => ({ digest: filter.digest, refusals: [error.message] }),
+    );
+    const { digest, refusals } = told;
+    const path = `filters.${name}.component`;
+    const changed = { path, kind: "changed", from: filter.digest, to: digest } as const;
+    return {
+      generation: this.generation,
+      differences: digest === filter.digest ? [] : [changed],
+      refusals,
+    };
+  }
+
+  promote(name: string, asked: Asked): Promise<ChangeResult> {
+    return this.#endTrial(name, asked, "promoted");
+  }
+
+  endTrial(name: string, asked: Asked): Promise<ChangeResult> {
+    return this.#endTrial(name, asked, "rolled-back");
+  }
+
+  async trial(name: string): Promise<TrialView | undefined> {
+    if (this.failure !== undefined) throw this.failure;
+    findFilter(this.#state, name);
+    return this.#state.trials.get(name);
+  }
+
+  rollback(to: number | undefined, asked: Asked): Promise<ChangeResult> {
+    return this.#change(asked, async () => {
+      const number = to ?? this.generation - 1;
+      const found = this.#history.find(({ view }) => view.number === number);
+      if (found === undefined) throw new Refusal("GENERATION_UNKNOWN", `There is no generation ${number}.`);
+      return { state: found.state, changes: [`back to generation ${number}`] };
+    });
+  }
+
+  generations(): Promise<GenerationView[]> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    const live = this.#view();
+    const past = this.#history.map(({ view }) => ({ ...view, state: "drained" as const }));
+    return Promise.resolve([live, ...past.toReversed()]);
+  }
+
+  config(): ConfigView {
+    return {
+      generation: this.generation,
+      config: parseConfig(this.#state.text, FILE, {}),
+      file: this.#fileStatus(),
+    };
+  }
+
+  validate(text: string): readonly Problem[] {
+    try {
+      parseConfig(text, FILE, {});
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigError) return error.problems;
+      throw error;
+    }
+  }
+
+  async diff(text: string | undefined): Promise<Differences> {
+    const differences = differencesOf(this.#read(this.#state.text), this.#read(text));
+    return { generation: this.generation, differences, refusals: [] };
+  }
+
+  apply(text: string | undefined, asked: Asked): Promise<ChangeResult> {
+    return this.#change(asked, async (state) => {
+      const differences = differencesOf(this.#read(state.text), this.#read(text));
+      const fixed = differences.find(({ path }) => ["workers", "admin", "artifacts", "store"].includes(path));
+      if (fixed !== undefined) {
+        throw new Refusal("RESTART_NEEDED", `${fixed.path} changes with a restart or SIGUSR2 only.`);
+      }
+      return {
+        state: { ...state, text: text ?? this.file ?? "" },
+        changes: differences.map(({ path, kind }) => `${path} ${kind}`),
+      };
+    });
+  }
+
+  drainServer(upstream: string, server: string, drained: boolean, asked: Asked): Promise<ChangeResult> {
+    const change = `${server} ${drained ? "drained" : "not drained any more"}`;
+    return this.#changeServer(upstream, server, asked, change, { drained });
+  }
+
+  setWeight(upstream: string, server: string, weight: number, asked: Asked): Promise<ChangeResult> {
+    return this.#changeServer(upstream, server, asked, `${server} weighs ${weight}`, { weight });
+  }
+
+  artifacts(): Promise<ArtifactView[]> {
+    const unused = { bytes: 1_000, usedAt: 0, filters: [], generations: [] };
+    return Promise.resolve(this.#artifacts.map((digest) => ({ digest, ...unused })));
+  }
+
+  collectArtifacts(): Promise<string[]> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return Promise.resolve(this.#artifacts.splice(0));
+  }
+
+  setLogLevel(level: LogLevel): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.logLevel = level;
+    return Promise.resolve();
+  }
+
+  refusedRequests(): Promise<RefusedRequest[]> {
+    const detail = "The head has a byte that no field may have, at byte 17.";
+    return Promise.resolve([{ at: 1, worker: 1, code: "REQUEST_MALFORMED", status: 400, detail }]);
+  }
+
+  explain(method: string, url: string): Explanation {
+    if (this.failure !== undefined) throw this.failure;
+    const { pathname } = new URL(url, "http://localhost");
+    return {
+      generation: this.generation,
+      canonicalPath: pathname,
+      route: { name: "api", match: "*/*", filters: [], upstream: "echo", servers: [] },
+      considered: [{ name: "api", matches: true, why: `It takes every ${method}.` }],
+      overlaps: [],
+    };
+  }
+
+  #changeServer(
+    upstream: string,
+    server: string,
+    asked: Asked,
+    change: string,
+    set: { readonly weight: number } | { readonly drained: boolean },
+  ): Promise<ChangeResult> {
+    return this.#change(asked, async (state) => {
+      const known = upstream === "echo" ? state.servers.get(server) : undefined;
+      if (known === undefined) throw new Refusal("SERVER_UNKNOWN", `${upstream} has no server ${server}.`);
+      const servers = new Map([...state.servers, [server, { ...known, ...set }]]);
+      return { state: { ...state, servers }, changes: [change] };
+    });
+  }
+
+  #endTrial(name: string, asked: Asked, end: "promoted" | "rolled-back"): Promise<ChangeResult> {
+    return this.#change(asked, async (state) => {
+      const filter = findFilter(state, name);
+      const trial = state.trials.get(name);
+      if (trial?.state !== "running") throw new Refusal("TRIAL_REFUSED", `The filter ${name} has no trial.`);
+      const { component, digest } = end === "promoted" ? trial : filter;
+      const filters = new Map([...state.filters, [name, { ...filter, component, digest, trial: null }]]);
+      const trials = new Map([
+        ...state.trials,
+        [name, { ...trial, state: end, why: "An operator said so." }],
+      ]);
+      return { state: { ...state, filters, trials }, changes: [`filter ${name}: trial ${end}`] };
+    });
+  }
+
+  /** One after the other, each on what the one before it left, or refused and nothing is changed. */
+  #change(asked: Asked, change: (state: State) => Promise<Made>): Promise<ChangeResult> {
+    this.asked.push(asked);
+    const done = this.#last.then(async () => {
+      await this.gate?.();
+      if (this.failure !== undefined) throw this.failure;
+      const { ifGeneration } = asked;
+      if (ifGeneration !== undefined && ifGeneration !== this.generation) {
+        const detail = `Generation ${this.generation} is live, not ${ifGeneration}.`;
+        throw new Refusal("GENERATION_CHANGED", detail);
+      }
+      const { state, changes } = await change(this.#state);
+      this.#history.push({ view: this.#view(), state: this.#state });
+      this.#state = state;
+      this.#made = { by: asked.by, changes };
+      this.generation += 1;
+      return { generation: this.generation, durationMs: 41.4, changes };
+    });
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  #view(): GenerationView {
+    const digests = [...this.#state.filters.values()].map(({ name, digest }) => [name, digest]);
+    return {
+      number: this.generation,
+      at: Date.now(),
+      ...this.#made,
+      digests: Object.fromEntries(digests) as Record<string, string>,
+      state: "live",
+      exchanges: 0,
+    };
+  }
+
+  #fileStatus(): FileStatus {
+    const path = this.file === null ? null : FILE;
+    return { path, differs: this.file !== this.#state.text, problems: [], refusal: null };
+  }
+
+  #read(text: string | undefined): Config {
+    const source = text ?? this.file;
+    if (source === null) throw new Refusal("NO_FILE", "This host was started without a configuration file.");
+    const problems = this.validate(source);
+    if (problems.length > 0)
+      throw new Refusal("CONFIG_REFUSED", "The configuration is refused.", { problems });
+    return parseConfig(source, FILE, {});
   }
 }

@@ -22,7 +22,8 @@ test("the status has every server as all workers see it together", async () => {
     ejection: { consecutive: 2, base: "1h", max: "1h" },
   };
   const host = use(await startHost({ upstreams: { main }, workers: 2 }));
-  const admin = await startAdmin(host.host, readAdminAddress("127.0.0.1:0"), pino({ level: "silent" }));
+  const config = { address: readAdminAddress("127.0.0.1:0"), hosts: [], tokens: [], audit: null };
+  const admin = await startAdmin(host.host, config, pino({ level: "silent" }));
   use({ [Symbol.asyncDispose]: () => admin.close() });
   const client = new AdminClient(readAdminAddress(admin.address));
   use({ [Symbol.asyncDispose]: () => client.close() });

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Config } from "../../host/config/config.ts";
+import { type Difference, type FilterStatus, Refusal } from "../../host/control/control.ts";
+import type { TrialRequest, TrialView } from "../../host/trial/trial.ts";
+
+/** What a change leaves behind: what rollback goes back to. */
+export interface State {
+  readonly filters: ReadonlyMap<string, FilterStatus>;
+  readonly trials: ReadonlyMap<string, TrialView>;
+  /** By origin, those of the upstream `echo`. */
+  readonly servers: ReadonlyMap<string, { readonly weight: number; readonly drained: boolean }>;
+  readonly text: string;
+}
+
+export interface Made {
+  readonly state: State;
+  readonly changes: readonly string[];
+}
+
+export function findFilter(state: State, name: string): FilterStatus {
+  const filter = state.filters.get(name);
+  if (filter === undefined) throw new Refusal("FILTER_UNKNOWN", `There is no filter named ${name}.`);
+  return filter;
+}
+
+export async function digestOf(
+  component: string,
+  wanted: string | undefined,
+  present: FilterStatus,
+): Promise<string> {
+  if (component === present.component && wanted === undefined) return present.digest;
+  const bytes = await readFile(component).catch((cause: unknown) => {
+    throw new Refusal("ARTIFACT_REFUSED", `${component} cannot be read.`, { cause });
+  });
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  if (wanted === undefined || wanted === digest) return digest;
+  throw new Refusal("ARTIFACT_REFUSED", `${component} has the digest ${digest}, not ${wanted}.`);
+}
+
+export function withTrial(
+  state: State,
+  filter: FilterStatus,
+  request: TrialRequest,
+  candidate: { readonly component: string; readonly digest: string },
+): Made {
+  const { name } = filter;
+  if (filter.trial !== null) throw new Refusal("TRIAL_REFUSED", `The filter ${name} has a trial already.`);
+  const none = { exchanges: 0, failed: 0, failures: 0, meanMs: 0 };
+  const trial: TrialView = {
+    filter: name,
+    request,
+    ...candidate,
+    startedAt: Date.now(),
+    present: none,
+    candidate: none,
+    shadow: null,
+    state: "running",
+    why: "It waits for exchanges.",
+  };
+  const tried = { ...filter, trial: { kind: request.kind, ...candidate } };
+  return {
+    state: {
+      ...state,
+      filters: new Map([...state.filters, [name, tried]]),
+      trials: new Map([...state.trials, [name, trial]]),
+    },
+    changes: [`filter ${name}: ${request.kind} of ${candidate.digest}`],
+  };
+}
+
+export function differencesOf(from: Config, to: Config): Difference[] {
+  const keys = Object.keys(to) as (keyof Config)[];
+  return keys
+    .filter((path) => JSON.stringify(from[path]) !== JSON.stringify(to[path]))
+    .map((path) => ({ path, kind: "changed", from: from[path], to: to[path] }));
+}

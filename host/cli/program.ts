@@ -1,7 +1,12 @@
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
+import { addChangeCommands } from "./change-commands.ts";
 import { complain } from "./complaint.ts";
+import type { Shell } from "./completion.ts";
 import { DONE, FAILED } from "./exit-code.ts";
+import type { HealthOptions } from "./healthcheck.ts";
+import { adminAddress, configFile, json } from "./shared-options.ts";
+import { addViewCommands } from "./view-commands.ts";
 
 /** Reads the command line, does what it says and gives the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -27,8 +32,15 @@ function buildProgram(end: (code: number) => void): Command {
   const program = new Command("sluice")
     .description("A reverse proxy whose request and response filters are WASI components")
     .version(readVersion())
+    .option("--no-color", "prints no colours, as with NO_COLOR in the environment")
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "sluice:")) })
-    .exitOverride();
+    .exitOverride()
+    .hook("preAction", () => {
+      if (program.opts<{ color: boolean }>().color) return;
+      // What Node itself looks for, so that nothing has to be told twice.
+      process.env["NO_COLOR"] = "1";
+      delete process.env["FORCE_COLOR"];
+    });
 
   program
     .command("run")
@@ -45,60 +57,57 @@ function buildProgram(end: (code: number) => void): Command {
     .command("check")
     .description("reads the configuration and prints everything that is wrong with it")
     .addOption(configFile().default("sluice.yaml"))
-    .option("--json", "prints the problems as JSON")
+    .addOption(json())
     .action(async (options: { c: string; json?: true }) => {
       const { check } = await import("./check.ts");
       end(await check(options.c, options));
     });
 
-  program
-    .command("status")
-    .description("shows what a running host serves")
-    .addOption(configFile())
-    .addOption(adminAddress())
-    .option("--json", "prints the status as JSON")
-    .action(async (options: { c?: string; admin?: string; json?: true }) => {
-      const { status } = await import("./status.ts");
-      end(await status(options));
-    });
-
-  program
-    .command("swap")
-    .description("puts another component in the place of a filter's present one, and returns when it serves")
-    .argument("<name>", "the filter's name in the configuration")
-    .argument("<file>", "the new component")
-    .option("--config <json>", "replaces the filter's config, too")
-    .option("--sha256 <hex>", "the digest that the file must have")
-    .addOption(configFile())
-    .addOption(adminAddress())
-    .option("--json", "prints the result as JSON")
-    .action(async (name: string, file: string, options: SwapOptions) => {
-      const { swap } = await import("./swap.ts");
-      end(await swap(name, file, options));
-    });
-
+  addViewCommands(program, end);
+  addChangeCommands(program, end);
+  addMachineCommands(program, end);
   return program;
 }
 
-interface SwapOptions {
-  readonly c?: string;
-  readonly admin?: string;
-  readonly config?: string;
-  readonly sha256?: string;
-  readonly json?: true;
+/** What no person types every day. */
+function addMachineCommands(program: Command, end: (code: number) => void): void {
+  program
+    .command("healthcheck")
+    .description("asks the host how it is, for containers and supervisors: 0 when it serves, otherwise 1")
+    .addOption(
+      new Option("--ready", "every worker serves, and none drains (without --live)").conflicts("live"),
+    )
+    .option("--live", "the host answers at all")
+    .addOption(configFile())
+    .addOption(adminAddress().conflicts("c"))
+    .addOption(json())
+    .action(async (options: HealthOptions) => {
+      const { healthcheck } = await import("./healthcheck.ts");
+      end(await healthcheck(options));
+    });
+
+  program
+    .command("completion")
+    .description("prints the completion of commands for a shell")
+    .addArgument(new Argument("<shell>", "which one").choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const { completion } = await import("./completion.ts");
+      process.stdout.write(completion(program, shell));
+    });
+
+  // What the scripts of `completion` ask while somebody types.
+  program
+    .command("complete", { hidden: true })
+    .argument("<words...>")
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(async (words: string[]) => {
+      const { completeFilters } = await import("./completion-names.ts");
+      process.stdout.write(await completeFilters(words));
+    });
 }
 
-// Only `-c`: `--config` is a filter's config.
-function configFile(): Option {
-  return new Option("-c <file>", "the configuration file");
-}
-
-function adminAddress(): Option {
-  return new Option(
-    "--admin <address>",
-    "the host's admin address, host:port or unix:/path; otherwise the configuration file's",
-  ).conflicts("c");
-}
+const SHELLS = ["bash", "zsh", "fish"] as const;
 
 function readVersion(): string {
   // Beside host/ in the repository and beside dist/ in the package: the same way up from both.

@@ -43,7 +43,10 @@ function shapesOf(program: Command): CommandShape[] {
         description: option.description,
         value: option.required || option.optional ? wordOf(option, valueName(option)) : undefined,
       })),
-      words: command.registeredArguments.map((argument) => wordOf(argument, argument.name())),
+      words:
+        command.commands.length > 0
+          ? [{ kind: "choice", of: command.commands.map((one) => one.name()) }]
+          : command.registeredArguments.map((argument) => wordOf(argument, argument.name())),
     }));
 }
 
@@ -75,31 +78,43 @@ function patterns(commands: readonly CommandShape[], separator: string): string 
 function bash(commands: readonly CommandShape[]): string {
   const reply = (word: Word): string =>
     ({
-      file: '_sluice_files "$cur"',
-      filter: `COMPREPLY=($(compgen -W "$("\${words[0]}" complete "\${words[@]:1}" 2>/dev/null)" -- "$cur"))`,
-      text: ":",
-      choice: `COMPREPLY=($(compgen -W ${quoted(word.kind === "choice" ? word.of.join(" ") : "")} -- "$cur"))`,
+      file: "_sluice_files",
+      filter: '_sluice_offer < <("${words[0]}" complete "${words[@]:1}" 2>/dev/null)',
+      text: "",
+      choice: `_sluice_offer <<<${quoted(word.kind === "choice" ? word.of.join("\n") : "")}`,
     })[word.kind];
+  const cases = (words: readonly (readonly [what: string, word: Word])[]): string =>
+    words
+      .filter(([, { kind }]) => kind !== "text")
+      .map(([what, word]) => `    "${what}") ${reply(word)} ;;`)
+      .join("\n");
   const values = commands.flatMap(({ name, options }) =>
-    options.flatMap(({ flag, value }) =>
-      value === undefined ? [] : [`      "${name} ${flag}") ${reply(value)} ;;`],
-    ),
+    options.flatMap(({ flag, value }) => (value === undefined ? [] : [[`${name} ${flag}`, value] as const])),
+  );
+  const words = commands.flatMap((command) =>
+    command.words.map((word, at) => [`${command.name} ${at}`, word] as const),
   );
   const flags = commands.map(
     ({ name, options }) =>
-      `      ${name}) flags="${[...options.map(({ flag }) => flag), ...GLOBAL].join(" ")}" ;;`,
-  );
-  const words = commands.flatMap((command) =>
-    command.words.map((word, at) => `    "${command.name} ${at}") ${reply(word)} ;;`),
+      `    ${name}) _sluice_offer <<<${quoted([...options.map(({ flag }) => flag), ...GLOBAL].join("\n"))} ;;`,
   );
   return `# Completion of sluice for bash: source <(sluice completion bash)
+# Offers those lines that begin with what is typed. Not by compgen -W, which would expand what a host has named its filters.
+_sluice_offer() {
+  local line
+  while IFS= read -r line; do
+    [[ "$line" == "$cur"* ]] && COMPREPLY+=("$(printf %q "$line")")
+  done
+}
+
 _sluice_files() {
+  local line
   compopt -o filenames 2>/dev/null
-  COMPREPLY=($(compgen -f -- "$1"))
+  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$cur")
 }
 
 _sluice() {
-  local line="\${COMP_LINE:0:COMP_POINT}" command="" option="" position=0 flags="" word cur words
+  local line="\${COMP_LINE:0:COMP_POINT}" command="" option="" position=0 word cur words
   # Bash itself cuts words at colons, of which addresses have some.
   read -ra words <<<"$line"
   [[ "$line" == *[[:space:]] ]] && words+=("")
@@ -117,24 +132,19 @@ _sluice() {
   done
   if [[ -n "$option" ]]; then
     case "$command $option" in
-${values.join("\n")}
+${cases(values)}
     esac
-    return
-  fi
-  if [[ -z "$command" ]]; then
-    COMPREPLY=($(compgen -W "${[...commands.map(({ name }) => name), "--version", ...GLOBAL].join(" ")}" -- "$cur"))
-    return
-  fi
-  if [[ "$cur" == -* ]]; then
+  elif [[ -z "$command" ]]; then
+    _sluice_offer <<<${quoted([...commands.map(({ name }) => name), "--version", ...GLOBAL].join("\n"))}
+  elif [[ "$cur" == -* ]]; then
     case "$command" in
 ${flags.join("\n")}
     esac
-    COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-    return
+  else
+    case "$command $position" in
+${cases(words)}
+    esac
   fi
-  case "$command $position" in
-${words.join("\n")}
-  esac
 }
 
 complete -F _sluice sluice
@@ -205,7 +215,8 @@ function fish(commands: readonly CommandShape[]): string {
     `complete -c sluice -n '__sluice_at ""' -a ${name} -d ${quoted(description)}`,
     ...options.map(({ flag, description: what, value }) => {
       const spelled = flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`;
-      const follows = value === undefined ? "" : ` -r ${offers(value)}`;
+      // `-x` is a value that is no file.
+      const follows = value === undefined ? "" : value.kind === "file" ? " -rF" : ` -x ${offers(value)}`;
       return `complete -c sluice -n '__sluice_at ${name}' ${spelled}${follows} -d ${quoted(what)}`;
     }),
     ...words.flatMap((word, at) =>
@@ -231,9 +242,9 @@ function __sluice_at
       set position (math $position + 1)
     end
   end
-  test -z "$option"; and test "$command" = "$argv[1]"; and begin
-    test (count $argv) -lt 2; or test "$position" = "$argv[2]"
-  end
+  test "$command" = "$argv[1]"; or return
+  # An option's value is no word of the command.
+  test (count $argv) -lt 2; or test "$position$option" = "$argv[2]"
 end
 
 function __sluice_filters

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ export interface Question {
 }
 
 /** What a path answers with, or what answers. A string is text. */
-type Script = object | string | ((question: Question) => object | string);
+type Script = object | string | ((question: Question) => object | string | Promise<object>);
 
 /** A refusal of the host, to be answered. */
 export class Refused {
@@ -57,9 +57,7 @@ export class ScriptedHost implements AsyncDisposable {
 
   private constructor() {
     this.#server = createServer((request, response) => {
-      void this.#answer(request).then(({ status, type, text }) => {
-        response.writeHead(status, { "content-type": type }).end(text);
-      });
+      void this.#answer(request, response);
     });
     this.answer("GET /v1/status", STATUS);
     this.answer("GET /v1/generations", GENERATIONS);
@@ -103,7 +101,7 @@ export class ScriptedHost implements AsyncDisposable {
     rmSync(this.folder, { recursive: true });
   }
 
-  async #answer(request: IncomingMessage): Promise<{ status: number; type: string; text: string }> {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url = "", headers } = request;
     const question: Question = {
       what: `${method} ${url}`,
@@ -113,15 +111,18 @@ export class ScriptedHost implements AsyncDisposable {
     };
     this.questions.push(question);
     const script = this.#answers.get(question.what);
-    const found = typeof script === "function" ? script(question) : script;
-    if (typeof found === "string") return { status: 200, type: "text/plain; version=0.0.4", text: found };
-    if (found instanceof Refused) {
-      return { status: found.status, type: "application/problem+json", text: JSON.stringify(found.body) };
-    }
-    return found === undefined
-      ? { status: 404, type: "text/plain", text: "not scripted" }
-      : { status: 200, type: "application/json", text: JSON.stringify(found) };
+    const found = typeof script === "function" ? await script(question) : script;
+    const [status, type, content] = answerOf(found);
+    response.writeHead(status, { "content-type": type }).end(content);
   }
+}
+
+function answerOf(found: object | string | undefined): [status: number, type: string, content: string] {
+  if (found === undefined) return [404, "text/plain", "not scripted"];
+  if (typeof found === "string") return [200, "text/plain; version=0.0.4", found];
+  return found instanceof Refused
+    ? [found.status, "application/problem+json", JSON.stringify(found.body)]
+    : [200, "application/json", JSON.stringify(found)];
 }
 
 const FILTER: FilterStatus = {

@@ -99,10 +99,11 @@ test("--json is the status as the admin API gives it", async () => {
 
 test("a socket file is as good as a port", async () => {
   const path = join(desk.folder, "admin.sock");
-  await using _host = await ScriptedHost.start(path);
+  await using host = await ScriptedHost.start(path);
 
   expect((await status("--admin", `unix:${path}`)).code).toBe(0);
   expect((await status("--admin", "unix:admin.sock")).code, "a path may begin in this folder").toBe(0);
+  expect(host.questions.length).toBeGreaterThan(0);
 });
 
 test("the admin address comes from the configuration file, or from sluice.yaml beside the command", async () => {

@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { activityBetween } from "../../host/cli/activity.ts";
 import { parseExposition } from "../../host/cli/exposition.ts";
 import { bodyOf, headOf, lastOffset, linesOf } from "../../host/cli/top-view.ts";
-import { waitFor } from "../support/waiting.ts";
 import { MAIN } from "./command.ts";
 import { ScriptedHost, STATUS, withFilter } from "./scripted-host.ts";
+import { Terminal } from "./terminal.ts";
 
 /** The metrics of a host that has served so many exchanges. */
 function metrics(served: number, failed: number): string {
@@ -170,11 +169,23 @@ describe("the view", () => {
     const body = Array.from({ length: 10 }, (_, at) => `row ${at}`);
 
     expect(linesOf({ head, body, foot: "foot", rows: 8, offset: 3 })).toEqual([
-      ...["one", "two", "", "row 3", "row 4", "row 5", "row 6", "foot"],
+      "one",
+      "two",
+      "",
+      "row 3",
+      "row 4",
+      "row 5",
+      "row 6",
+      "foot",
     ]);
     expect(lastOffset({ head, body, rows: 8 }), "the last row is not at the foot").toBe(6);
     expect(linesOf({ head, body: ["row 0"], foot: "foot", rows: 6, offset: 0 })).toEqual([
-      ...["one", "two", "", "row 0", "", "foot"],
+      "one",
+      "two",
+      "",
+      "row 0",
+      "",
+      "foot",
     ]);
     expect(linesOf({ head, body, foot: "foot", rows: 2, offset: 0 })).toEqual(["one", "two"]);
     expect(lastOffset({ head, body: ["row 0"], rows: 60 })).toBe(0);
@@ -222,21 +233,17 @@ describe("against a host", () => {
   test.skipIf(process.platform !== "linux")(
     "on a terminal it goes on until q, and gives the terminal back",
     async () => {
-      const terminal = new Terminal(`${process.execPath} ${MAIN} top --admin ${host.address}`);
-      try {
-        await terminal.shows("requests/s");
-        await terminal.shows("sorts by traffic");
-        terminal.type("s");
-        await terminal.shows("sorts by errors");
-        host.answer("GET /v1/status", "gone");
-        await terminal.shows("is not the admin API of Sluice");
-        terminal.type("q");
+      await using terminal = new Terminal(`${process.execPath} ${MAIN} top --admin ${host.address}`);
+      await terminal.shows("requests/s");
+      await terminal.shows("sorts by traffic");
+      terminal.type("s");
+      await terminal.shows("sorts by errors");
+      host.answer("GET /v1/status", "gone");
+      await terminal.shows("is not the admin API of Sluice");
+      terminal.type("q");
 
-        expect(await terminal.end()).toBe(0);
-        terminal.expectGivenBack();
-      } finally {
-        terminal.kill();
-      }
+      expect(await terminal.end()).toBe(0);
+      expect(terminal.text).toMatch(GIVEN_BACK);
     },
   );
 
@@ -245,58 +252,16 @@ describe("against a host", () => {
     async () => {
       // The shell says which process is the command, and `exec` keeps it so.
       const command = `echo pid=$$.; exec ${process.execPath} ${MAIN} top --admin ${host.address}`;
-      const terminal = new Terminal(command);
-      try {
-        await terminal.shows("requests/s");
-        process.kill(Number(/pid=(\d+)\./.exec(terminal.text)?.[1]), "SIGTERM");
+      await using terminal = new Terminal(command);
+      await terminal.shows("requests/s");
+      process.kill(Number(/pid=(\d+)\./.exec(terminal.text)?.[1]), "SIGTERM");
 
-        expect(await terminal.end()).toBe(0);
-        terminal.expectGivenBack();
-      } finally {
-        terminal.kill();
-      }
+      expect(await terminal.end()).toBe(0);
+      expect(terminal.text).toMatch(GIVEN_BACK);
     },
   );
 });
 
-/** A command on a terminal of its own, by script(1). */
-class Terminal {
-  text = "";
-  readonly #child;
-  readonly #ended = Promise.withResolvers<number | null>();
-
-  constructor(command: string) {
-    this.#child = spawn("script", ["-qefc", `stty rows 24 cols 100; ${command}`, "/dev/null"], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    this.#child.stdout.setEncoding("utf8").on("data", (piece: string) => {
-      this.text += piece;
-    });
-    this.#child.on("close", (code) => this.#ended.resolve(code));
-  }
-
-  async shows(what: string): Promise<void> {
-    await waitFor(`the terminal shows "${what}"`, () => this.text.includes(what));
-  }
-
-  type(keys: string): void {
-    this.#child.stdin.write(keys);
-  }
-
-  end(): Promise<number | null> {
-    return this.#ended.promise;
-  }
-
-  /** The other buffer is left, the cursor shown and lines wrap again. */
-  expectGivenBack(): void {
-    expect(this.text).toContain("\u001B[?1049h");
-    expect(this.text.slice(this.text.lastIndexOf("\u001B[?1049h"))).toMatch(
-      // oxlint-disable-next-line no-control-regex -- what a terminal is told are control sequences
-      /\u001B\[\?7h\u001B\[\?25h\u001B\[\?1049l\s*$/,
-    );
-  }
-
-  kill(): void {
-    this.#child.kill("SIGKILL");
-  }
-}
+/** The other buffer is entered and, at the end, left; the cursor is shown and lines wrap again. */
+// oxlint-disable-next-line no-control-regex -- what a terminal is told are control sequences
+const GIVEN_BACK = /\u001B\[\?1049h[\s\S]*\u001B\[\?7h\u001B\[\?25h\u001B\[\?1049l\s*$/;

@@ -29,8 +29,7 @@ const arbitraryRoutes = fc.uniqueArray(
   {
     maxLength: 10,
     // The configuration refuses routes that share host, path and a method.
-    comparator: (one: Written, other: Written) =>
-      keys(one as Written).some((key) => keys(other as Written).includes(key)),
+    comparator: (one: Written, other: Written) => keys(one).some((key) => keys(other).includes(key)),
   },
 );
 
@@ -69,7 +68,7 @@ test("it agrees with the router on any routes and any request", () => {
       arbitraryRoutes,
       fc.array(arbitraryRequest, { minLength: 10, maxLength: 10 }),
       (written, requests) => {
-        const routes = routesOf(written as Written[]);
+        const routes = routesOf(written);
         const router = new Router(routes.map((route) => ({ match: route.match, route: route.name })));
         for (const { method, authority, target, query } of requests) {
           const url = authority === "" ? `${target}${query}` : `http://${authority}${target}${query}`;
@@ -95,7 +94,7 @@ test("a route of which it says that it changes nothing can be taken away, and re
       arbitraryRoutes,
       fc.array(arbitraryRequest, { minLength: 10, maxLength: 10 }),
       (written, requests) => {
-        const routes = routesOf(written as Written[]);
+        const routes = routesOf(written);
         for (const sentence of explainRoutes(routes, "GET", "/").overlaps) {
           const name = /^(\S+) \(.* changes nothing/.exec(sentence)?.[1];
           if (name === undefined) continue;
@@ -120,7 +119,7 @@ test("of two routes that it says to cross, both take a request, and the first on
   let crossing = 0;
   fc.assert(
     fc.property(arbitraryRoutes, (written) => {
-      const routes = routesOf(written as Written[]);
+      const routes = routesOf(written);
       for (const sentence of explainRoutes(routes, "GET", "/").overlaps) {
         const [, first, second] = /^(\S+) \(.*\) and (\S+) \(.*\) take some/.exec(sentence) ?? [];
         if (first === undefined || second === undefined) continue;

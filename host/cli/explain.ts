@@ -17,9 +17,11 @@ export interface ExplainOptions extends AskOptions {
 
 /** Says which route a request would take, what it would meet there, and why it would take no other. */
 export function explain(method: string, url: string, options: ExplainOptions): Promise<number> {
-  if (options.offline) return Promise.resolve(explainFile(method, url, options));
+  // As people type it, a host may come without its scheme.
+  const whole = /^(?:https?:\/\/|\/)/i.test(url) ? url : `http://${url}`;
+  if (options.offline) return Promise.resolve(explainFile(method, whole, options));
   return asking(options, async (client) => {
-    const explanation = await client.explain(method, url);
+    const explanation = await client.explain(method, whole);
     if (options.json) printJson(explanation);
     else process.stdout.write(describe(explanation));
     return DONE;

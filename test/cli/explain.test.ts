@@ -56,6 +56,11 @@ test("a request is explained by a running host: its route, what is on it, and wh
   ]);
   expect(host.asked?.body).toEqual({ method: "GET", url: "http://example.com/api/./items" });
   expect(JSON.parse((await host.run("explain", "GET", "/", "--json")).stdout)).toEqual(EXPLANATION);
+  await host.run("explain", "GET", "example.com/api");
+  expect(host.asked?.body, "a host without a scheme").toEqual({
+    method: "GET",
+    url: "http://example.com/api",
+  });
 });
 
 test("a request that no route takes is told so", async () => {

@@ -1,7 +1,9 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { sluice, startSluice } from "./command.ts";
 
@@ -70,4 +72,18 @@ test("a reader that goes away early gets no stack trace", async () => {
 
   expect(stderr).toBe("");
   expect(code).toBe(0);
+});
+
+test("every command is explained in docs/", async () => {
+  const { stdout } = await sluice(["--help"], { cwd });
+  const named = Array.from(stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm), ([, name = ""]) => name);
+  const docs = fileURLToPath(new URL("../../docs", import.meta.url));
+  const pages = readdirSync(docs, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".md"),
+  );
+  const text = pages.map((page) => readFileSync(join(docs, page), "utf8")).join("\n");
+
+  const missing = named.filter((name) => name !== "help" && !new RegExp(`\`sluice ${name}[ \`]`).test(text));
+  expect(named.length).toBeGreaterThan(15);
+  expect(missing, "docs/operating.md says nothing of these").toEqual([]);
 });

@@ -22,7 +22,7 @@ export function addChangeCommands(program: Command, end: (code: number) => void)
   changesHost(
     program.command("promote").description("ends a filter's trial: the candidate becomes the filter"),
   )
-    .argument("<name>", "the filter's name")
+    .argument("<filter>", "its name")
     .action(async (name: string, options: AskOptions) => {
       const { promote } = await import("./change.ts");
       end(await promote(name, options));
@@ -32,7 +32,7 @@ export function addChangeCommands(program: Command, end: (code: number) => void)
     program.command("rollback").description("goes back to an earlier generation, or ends a filter's trial"),
   )
     .argument("[generation]", "its number; the one before the live one when it is left out", parseGeneration)
-    .option("--trial <name>", "drops the candidate of this filter instead")
+    .option("--trial <filter>", "drops the candidate of this filter instead")
     .action(async (generation: number | undefined, options: RollbackOptions) => {
       const { rollback } = await import("./change.ts");
       end(await rollback(generation, options));
@@ -57,7 +57,7 @@ function addSwap(program: Command, end: (code: number) => void): void {
           "with --canary or --shadow tries it beside the present one",
       ),
   )
-    .argument("<name>", "the filter's name")
+    .argument("<filter>", "its name")
     .argument("[file]", "the new component, a file or oci://…; the present one when it is left out")
     .option("--config <json>", "replaces the filter's config, too; @file reads it from a file")
     .option("--sha256 <hex>", "the digest that the component must have")

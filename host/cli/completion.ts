@@ -58,7 +58,7 @@ function valueName({ flags }: Option): string {
 function wordOf({ argChoices }: Pick<Option | Argument, "argChoices">, name: string): Word {
   if (argChoices !== undefined) return { kind: "choice", of: argChoices };
   if (name === "file") return { kind: "file" };
-  return { kind: name === "name" ? "filter" : "text" };
+  return { kind: name === "filter" ? "filter" : "text" };
 }
 
 /** A word of a shell that stands for itself. */

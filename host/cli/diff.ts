@@ -39,7 +39,7 @@ export function diff(
 /** Undefined: the host reads its own file. */
 function textOf({ c: file, config, sha256 }: DiffOptions): string | undefined {
   if (config !== undefined || sha256 !== undefined)
-    throw new AdminError("--config and --sha256 are for a swap: sluice diff NAME FILE.");
+    throw new AdminError("--config and --sha256 are for a swap: sluice diff FILTER FILE.");
   if (file === undefined) return undefined;
   try {
     return readFileSync(file, "utf8");

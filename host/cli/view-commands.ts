@@ -29,7 +29,7 @@ export function addViewCommands(program: Command, end: (code: number) => void): 
     .description(
       "shows how the host's file, or the one of -c, differs from what runs; or what a swap would change",
     )
-    .argument("[name]", "the filter's name, for a swap")
+    .argument("[filter]", "its name, for a swap")
     .argument("[file]", "the new component, a file or oci://…")
     .option("--config <json>", "the filter's new config; @file reads it from a file")
     .option("--sha256 <hex>", "the digest that the component must have")
@@ -44,7 +44,7 @@ export function addViewCommands(program: Command, end: (code: number) => void): 
     });
 
   asksHost(program.command("trial").description("shows how the trial of a filter's new version goes"))
-    .argument("<name>", "the filter's name")
+    .argument("<filter>", "its name")
     .action(async (name: string, options: AskOptions) => {
       const { trial } = await import("./trial.ts");
       end(await trial(name, options));

@@ -92,6 +92,6 @@ test("with a filter's name it is about a swap", async () => {
     "sluice: sluice diff takes a FILE, a --config or both.\n",
   );
   expect((await host.run("diff", "--sha256", "00")).stderr).toBe(
-    "sluice: --config and --sha256 are for a swap: sluice diff NAME FILE.\n",
+    "sluice: --config and --sha256 are for a swap: sluice diff FILTER FILE.\n",
   );
 });

@@ -2,3 +2,5 @@
 export const DONE = 0;
 /** Not done; standard error says why. */
 export const FAILED = 1;
+/** What was compared is not the same. */
+export const DIFFERS = 2;

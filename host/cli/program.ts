@@ -1,9 +1,13 @@
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, Option } from "commander";
-import { ADMIN_ROLES, type AdminRole } from "../config/config.ts";
+import { Argument, Command, CommanderError, Option } from "commander";
+import { addArtifactCommands } from "./artifact-commands.ts";
+import { addChangeCommands } from "./change-commands.ts";
 import { complain } from "./complaint.ts";
+import type { Shell } from "./completion.ts";
 import { DONE, FAILED } from "./exit-code.ts";
-import type { RegistryFlags } from "./registry-access.ts";
+import type { HealthOptions } from "./healthcheck.ts";
+import { adminAddress, configFile, json } from "./shared-options.ts";
+import { addViewCommands } from "./view-commands.ts";
 
 /** Reads the command line, does what it says and gives the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -29,8 +33,15 @@ function buildProgram(end: (code: number) => void): Command {
   const program = new Command("sluice")
     .description("A reverse proxy whose request and response filters are WASI components")
     .version(readVersion())
+    .option("--no-color", "prints no colours, as with NO_COLOR in the environment")
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "sluice:")) })
-    .exitOverride();
+    .exitOverride()
+    .hook("preAction", () => {
+      if (program.opts<{ color: boolean }>().color) return;
+      // What Node itself looks for, so that nothing has to be told twice.
+      process.env["NO_COLOR"] = "1";
+      delete process.env["FORCE_COLOR"];
+    });
 
   program
     .command("run")
@@ -47,128 +58,58 @@ function buildProgram(end: (code: number) => void): Command {
     .command("check")
     .description("reads the configuration and prints everything that is wrong with it")
     .addOption(configFile().default("sluice.yaml"))
-    .option("--json", "prints the problems as JSON")
+    .addOption(json())
     .action(async (options: { c: string; json?: true }) => {
       const { check } = await import("./check.ts");
       end(await check(options.c, options));
     });
 
-  program
-    .command("status")
-    .description("shows what a running host serves")
-    .addOption(configFile())
-    .addOption(adminAddress())
-    .option("--json", "prints the status as JSON")
-    .action(async (options: { c?: string; admin?: string; json?: true }) => {
-      const { status } = await import("./status.ts");
-      end(await status(options));
-    });
-
-  program
-    .command("swap")
-    .description("puts another component in the place of a filter's present one, and returns when it serves")
-    .argument("<name>", "the filter's name in the configuration")
-    .argument("<file>", "the new component")
-    .option("--config <json>", "replaces the filter's config, too")
-    .option("--sha256 <hex>", "the digest that the file must have")
-    .addOption(configFile())
-    .addOption(adminAddress())
-    .option("--json", "prints the result as JSON")
-    .action(async (name: string, file: string, options: SwapOptions) => {
-      const { swap } = await import("./swap.ts");
-      end(await swap(name, file, options));
-    });
-
-  program
-    .command("push")
-    .description(
-      "puts a component into a registry, with the signatures beside its file, and prints its reference",
-    )
-    .argument("<file>", "the component; FILE.sigstore.json and FILE.sig go along when they are there")
-    .argument("<reference>", "oci://host/name:tag")
-    .addOption(credentialsFile())
-    .addOption(authoritiesFile())
-    .addOption(insecure())
-    .option("--json", "prints the result as JSON")
-    .action(async (file: string, reference: string, options: RegistryFlags) => {
-      const { push } = await import("./push.ts");
-      end(await push(file, reference, options));
-    });
-
-  program
-    .command("pull")
-    .description("fetches a component from a registry, with its signatures")
-    .argument("<reference>", "oci://host/name:tag or oci://host/name@sha256:…")
-    .option("-o, --output <file>", "where to; otherwise the name's last part with .wasm")
-    .addOption(credentialsFile())
-    .addOption(authoritiesFile())
-    .addOption(insecure())
-    .option("--json", "prints the result as JSON")
-    .action(async (reference: string, options: RegistryFlags & { output?: string }) => {
-      const { pull } = await import("./pull.ts");
-      end(await pull(reference, options));
-    });
-
-  program
-    .command("sign")
-    .description("signs a component with a key, for hosts whose configuration asks for signatures")
-    .argument("<file>", "the component; its signature is added to <file>.sig")
-    .requiredOption("--key <file>", "the private key in PEM: Ed25519, or ECDSA on P-256 or P-384")
-    .option("--json", "prints the result as JSON")
-    .action(async (file: string, options: { key: string; json?: true }) => {
-      const { sign } = await import("./sign.ts");
-      end(await sign(file, options));
-    });
-
-  program
-    .command("token")
-    .description("makes a token for the admin API, and its line for the configuration")
-    .argument("[name]", "what the audit log calls who has it", "operator")
-    .addOption(
-      new Option("--role <role>", "what it is good for")
-        .choices(ADMIN_ROLES)
-        .default("read" satisfies AdminRole),
-    )
-    .option("--json", "prints both as JSON")
-    .action(async (name: string, options: { role: AdminRole; json?: true }) => {
-      const { token } = await import("./token.ts");
-      end(token(name, options));
-    });
-
+  addViewCommands(program, end);
+  addChangeCommands(program, end);
+  addArtifactCommands(program, end);
+  addMachineCommands(program, end);
   return program;
 }
 
-function credentialsFile(): Option {
-  return new Option("--credentials <file>", "a docker config file, instead of the user's own");
+/** What no person types every day. */
+function addMachineCommands(program: Command, end: (code: number) => void): void {
+  program
+    .command("healthcheck")
+    .description("asks the host how it is, for containers and supervisors: 0 when it serves, otherwise 1")
+    .addOption(
+      new Option("--ready", "every worker serves, and none drains (without --live)").conflicts("live"),
+    )
+    .option("--live", "the host answers at all")
+    .addOption(configFile())
+    .addOption(adminAddress().conflicts("c"))
+    .addOption(json())
+    .action(async (options: HealthOptions) => {
+      const { healthcheck } = await import("./healthcheck.ts");
+      end(await healthcheck(options));
+    });
+
+  program
+    .command("completion")
+    .description("prints the completion of commands for a shell")
+    .addArgument(new Argument("<shell>", "which one").choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const { completion } = await import("./completion.ts");
+      process.stdout.write(completion(program, shell));
+    });
+
+  // What the scripts of `completion` ask while somebody types.
+  program
+    .command("complete", { hidden: true })
+    .argument("<words...>")
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(async (words: string[]) => {
+      const { completeFilters } = await import("./completion-names.ts");
+      process.stdout.write(await completeFilters(words));
+    });
 }
 
-function authoritiesFile(): Option {
-  return new Option("--ca <file>", "who signs the registry's certificate, in PEM").conflicts("insecure");
-}
-
-function insecure(): Option {
-  return new Option("--insecure", "speaks with the registry in the clear, as with those on this machine");
-}
-
-interface SwapOptions {
-  readonly c?: string;
-  readonly admin?: string;
-  readonly config?: string;
-  readonly sha256?: string;
-  readonly json?: true;
-}
-
-// Only `-c`: `--config` is a filter's config.
-function configFile(): Option {
-  return new Option("-c <file>", "the configuration file");
-}
-
-function adminAddress(): Option {
-  return new Option(
-    "--admin <address>",
-    "the host's admin address, host:port or unix:/path; otherwise the configuration file's",
-  ).conflicts("c");
-}
+const SHELLS = ["bash", "zsh", "fish"] as const;
 
 function readVersion(): string {
   // Beside host/ in the repository and beside dist/ in the package: the same way up from both.

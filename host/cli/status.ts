@@ -1,51 +1,53 @@
-import { AdminClient } from "../control/admin-client.ts";
-import type { FullStatus } from "../control/control.ts";
+import { formatProblem } from "../config/problem.ts";
+import type { FileStatus, FullStatus, GenerationView } from "../control/control.ts";
 import type { ServerView } from "../ops/server-meter.ts";
-import { type AdminTarget, findAdmin } from "./admin-target.ts";
+import { type AskOptions, asking, printJson } from "./asking.ts";
 import { printable } from "./complaint.ts";
 import { DONE } from "./exit-code.ts";
-
-export interface StatusOptions extends AdminTarget {
-  readonly json?: boolean | undefined;
-}
+import { type Cell, paint, table } from "./table.ts";
+import { duration, short } from "./wording.ts";
 
 /** Shows what a running host serves. */
-export async function status(options: StatusOptions): Promise<number> {
-  const client = new AdminClient(await findAdmin(options));
-  try {
+export function status(options: AskOptions): Promise<number> {
+  return asking(options, async (client) => {
     const found = await client.status();
-    const text = options.json
-      ? `${JSON.stringify(found, null, 2)}\n`
-      : printable(describe(found, Date.now()));
-    process.stdout.write(text);
+    if (options.json) printJson(found);
+    else process.stdout.write(describe(found, await client.generations(), Date.now()));
     return DONE;
-  } finally {
-    await client.close();
-  }
+  });
 }
 
-function describe(found: FullStatus, now: number): string {
-  const { version, pid, startedAt, generation, listen, filters, routes, upstreams } = found;
+function describe(found: FullStatus, generations: readonly GenerationView[], now: number): string {
+  const { version, pid, startedAt, listen, filters, routes, upstreams } = found;
   return [
-    `sluice ${version}, pid ${pid}, up ${duration(now - startedAt)}, generation ${generation}\n`,
-    `listens on ${listen.join(", ")}; ${workers(found)}\n`,
+    `sluice ${printable(version)}, pid ${pid}, up ${duration(now - startedAt)}, ${generation(found, generations, now)}\n`,
+    printable(`listens on ${listen.join(", ")}; ${workers(found)}\n`),
+    ...fileLines(found.file),
     "\n",
     table(
       ["FILTER", "ARTIFACT", "PHASES", "ON FAILURE", "PATH", "COMPONENT"],
       filters.map((filter) => [
         filter.name,
-        filter.digest.slice(0, 12),
+        short(filter.digest),
         filter.phases.join(", "),
         filter.onFailure,
         filter.path,
         filter.component,
       ]),
     ),
+    ...filters.flatMap(({ name, trial }) =>
+      trial === null
+        ? []
+        : [
+            warning(
+              `${name} has a ${trial.kind}: ${short(trial.digest)} ${trial.component} (sluice trial ${name})`,
+            ),
+          ],
+    ),
     ...filters
       .filter(({ quarantined }) => quarantined > 0)
-      .map(
-        ({ name, quarantined }) =>
-          `${name} fails too often: quarantined on ${quarantined} of ${found.workers.length} workers\n`,
+      .map(({ name, quarantined }) =>
+        warning(`${name} fails too often: quarantined on ${quarantined} of ${found.workers.length} workers`),
       ),
     "\n",
     table(
@@ -55,23 +57,59 @@ function describe(found: FullStatus, now: number): string {
     "\n",
     table(
       ["UPSTREAM", "SERVER", "ADDRESS", "STATE", "IN FLIGHT", "PENDING", "CONNECTIONS"],
-      upstreams.flatMap(({ name, servers, addresses }) =>
-        servers.flatMap((server) => {
+      upstreams.flatMap(({ name, servers, drained, addresses }) =>
+        servers.flatMap((server): Cell[][] => {
           const own = addresses.filter((address) => address.server === server);
+          const out = drained.includes(server);
           // Before a worker has told of it.
-          if (own.length === 0) return [[name, server, "", "", "", "", ""]];
-          return own.map((address) => [name, server, ...cells(address)]);
+          if (own.length === 0) return [[name, server, "", out ? DRAINED : "", "", "", ""]];
+          return own.map((address) => [name, server, ...cells(address, out)]);
         }),
       ),
     ),
   ].join("");
 }
 
-/** A state alone where all workers agree, otherwise `healthy 3, ejected 1`. */
-function cells({ address, states, inFlight, pending, connections }: ServerView): string[] {
+/** `generation 4, made 3 min ago by ci`. */
+function generation(
+  { generation: live }: FullStatus,
+  generations: readonly GenerationView[],
+  now: number,
+): string {
+  const found = generations.find(({ number }) => number === live);
+  return found === undefined
+    ? `generation ${live}`
+    : printable(`generation ${live}, made ${duration(now - found.at)} ago by ${found.by}`);
+}
+
+/** How the file and what runs stand to each other, unless all is well. */
+function fileLines({ path, differs, problems, refusal }: FileStatus): string[] {
+  if (path === null) return [];
+  return [
+    ...(differs ? [warning(`${path} is not what runs: sluice diff tells how they differ`)] : []),
+    ...problems.map((problem) => warning(formatProblem(path, problem))),
+    ...(refusal === null ? [] : [warning(`${path} is refused: ${refusal}`)]),
+  ];
+}
+
+function warning(sentence: string): string {
+  return `${paint("yellow", printable(sentence))}\n`;
+}
+
+const DRAINED: Cell = { text: "drained", style: "yellow" };
+
+/** A state alone where all workers agree, otherwise `healthy 3, ejected 1`; what an operator says counts before it. */
+function cells({ address, states, inFlight, pending, connections }: ServerView, drained: boolean): Cell[] {
   const found = Object.entries(states).filter(([, count]) => count > 0);
   const state = found.map(([name, count]) => (found.length === 1 ? name : `${name} ${count}`)).join(", ");
-  return [address, state, String(inFlight), String(pending), String(connections)];
+  const sick = found.some(([name]) => name === "ejected" || name === "unhealthy");
+  return [
+    address,
+    drained ? DRAINED : sick ? { text: state, style: "red" } : state,
+    String(inFlight),
+    String(pending),
+    String(connections),
+  ];
 }
 
 /** `2 workers serving`, `1 worker serving, 1 starting`. */
@@ -83,31 +121,4 @@ function workers({ workers: all }: FullStatus): string {
     return `${count}${noun} ${state}`;
   });
   return parts.length === 0 ? "no workers" : parts.join(", ");
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows.map((row) => row.map((cell) => (cell === "" ? "–" : cell)))];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
-  return lines.map((line) => `${line.trimEnd()}\n`).join("");
-}
-
-/** The two largest units: `3 h 12 min`. */
-function duration(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const units: [size: number, name: string][] = [
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-    [1, "s"],
-  ];
-  const largest = units.findIndex(([size]) => seconds >= size);
-  if (largest === -1) return "0 s";
-  let rest = seconds;
-  const parts = units.slice(largest, largest + 2).map(([size, name]) => {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    return count === 0 ? "" : `${count} ${name}`;
-  });
-  return parts.filter((part) => part !== "").join(" ");
 }

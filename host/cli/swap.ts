@@ -1,49 +1,93 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { AdminClient } from "../control/admin-client.ts";
+import type { AdminClient } from "../control/admin-client.ts";
 import { AdminError } from "../control/admin-address.ts";
 import type { SwapRequest, SwapResult } from "../control/control.ts";
-import { type AdminTarget, findAdmin } from "./admin-target.ts";
+import type { TrialRequest } from "../trial/trial.ts";
+import { type AskOptions, asking, printJson } from "./asking.ts";
 import { printable } from "./complaint.ts";
 import { DONE } from "./exit-code.ts";
+import { withProgress } from "./live-line.ts";
+import { followTrial } from "./trial.ts";
+import { readTrial, type TrialOptions } from "./trial-options.ts";
+import { short } from "./wording.ts";
 
-export interface SwapOptions extends AdminTarget {
+/** What becomes of a filter. */
+export interface VersionOptions {
   readonly config?: string | undefined;
   readonly sha256?: string | undefined;
-  readonly json?: boolean | undefined;
 }
 
-/** Asks a running host for a swap and says what changed, once the new artifact serves. */
-export async function swap(filter: string, file: string, options: SwapOptions): Promise<number> {
-  const request: SwapRequest = {
-    // The host runs in a folder of its own.
-    component: resolve(file),
-    ...(options.sha256 !== undefined && { sha256: readDigest(options.sha256) }),
-    ...(options.config !== undefined && { config: readJson(options.config) }),
-  };
-  const client = new AdminClient(await findAdmin(options));
-  try {
-    const result = await client.swap(filter, request);
-    process.stdout.write(`${options.json ? JSON.stringify(result) : printable(describe(result))}\n`);
-    return DONE;
-  } catch (error) {
-    // Scripts look for the code, people read the sentence: both get theirs.
-    if (options.json && error instanceof AdminError && error.code !== undefined) {
-      process.stdout.write(`${JSON.stringify({ code: error.code, detail: error.message })}\n`);
+export interface SwapOptions extends AskOptions, VersionOptions, TrialOptions {}
+
+/** Asks a running host for a swap and says what changed, once the new artifact serves or its trial has begun. */
+export function swap(filter: string, source: string | undefined, options: SwapOptions): Promise<number> {
+  return asking(options, async (client) => {
+    const trial = readTrial(options);
+    const request: SwapRequest = {
+      ...readVersion("swap", source, options),
+      ...(trial !== undefined && { trial }),
+    };
+    const result = await withProgress(`swapping ${filter}`, client.swap(filter, request));
+    if (trial === undefined) {
+      if (options.json) printJson(result);
+      else process.stdout.write(printable(describe(result)));
+      return DONE;
     }
-    throw error;
-  } finally {
-    await client.close();
+    return begun(client, result, trial, options);
+  });
+}
+
+/** The version that a command is about: a file, an artifact of a registry, or the present one with another config. */
+export function readVersion(
+  command: string,
+  source: string | undefined,
+  { config, sha256 }: VersionOptions,
+): SwapRequest {
+  if (source === undefined && config === undefined) {
+    throw new AdminError(`sluice ${command} takes a FILE, a --config or both.`);
   }
+  return {
+    // The host runs in a folder of its own.
+    ...(source !== undefined && { component: source.startsWith("oci://") ? source : resolve(source) }),
+    ...(sha256 !== undefined && { sha256: readDigest(sha256) }),
+    ...(config !== undefined && { config: readConfig(config) }),
+  };
+}
+
+async function begun(
+  client: AdminClient,
+  result: SwapResult,
+  trial: TrialRequest,
+  { json, wait }: SwapOptions,
+): Promise<number> {
+  const { filter } = result;
+  if (!json) process.stdout.write(printable(describeTrial(result, trial)));
+  if (wait) return followTrial(client, filter, json ?? false);
+  if (json) printJson(result);
+  else {
+    process.stdout.write(
+      printable(
+        `see how it goes: sluice trial ${filter}; end it: sluice promote ${filter}, or sluice rollback --trial ${filter}\n`,
+      ),
+    );
+  }
+  return DONE;
 }
 
 function describe({ filter, from, to, configChanged, generation, durationMs }: SwapResult): string {
   const what = from === to ? short(from) : `${short(from)} → ${short(to)}`;
   const how = configChanged ? " with a new config" : from === to ? " as before" : "";
-  return `${filter}: ${what}${how}, generation ${generation}, ${Math.round(durationMs)} ms`;
+  return `${filter}: ${what}${how}, generation ${generation}, ${Math.round(durationMs)} ms\n`;
 }
 
-function short(digest: string): string {
-  return digest.slice(0, 12);
+function describeTrial(
+  { filter, from, to, configChanged, generation, durationMs }: SwapResult,
+  trial: TrialRequest,
+): string {
+  const what = trial.kind === "canary" ? `canary of ${trial.percent} %` : "shadow";
+  const how = configChanged ? " with a new config" : "";
+  return `${filter}: ${what}, ${short(to)}${how} beside ${short(from)}, generation ${generation}, ${Math.round(durationMs)} ms\n`;
 }
 
 function readDigest(text: string): string {
@@ -52,12 +96,29 @@ function readDigest(text: string): string {
   return digest;
 }
 
-function readJson(text: string): unknown {
+/** JSON, or `@` and a file with it. */
+function readConfig(text: string): unknown {
+  const json = text.startsWith("@") ? readText(text.slice(1)) : text;
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(json) as unknown;
   } catch (error) {
     throw new AdminError(`--config is no JSON: ${(error as SyntaxError).message}.`, undefined, {
       cause: error,
     });
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new AdminError(
+      `--config names ${file}, which cannot be read: ${code ?? String(error)}.`,
+      undefined,
+      {
+        cause: error,
+      },
+    );
   }
 }

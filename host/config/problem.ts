@@ -57,6 +57,7 @@ export function cut(text: string): string {
   return text.length <= EXCERPT_LENGTH ? text : `${text.slice(0, EXCERPT_LENGTH - 1)}…`;
 }
 
-function formatProblem(file: string, { line, column, path, sentence }: Problem): string {
+/** `sluice.yaml:3:5 routes: …`: editors and terminals make links of such places. */
+export function formatProblem(file: string, { line, column, path, sentence }: Problem): string {
   return `${file}:${line}:${column}${path === "" ? "" : ` ${path}`}: ${sentence}`;
 }

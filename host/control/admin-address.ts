@@ -2,15 +2,23 @@ import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseAdminAddress } from "../config/address.ts";
 import type { AdminAddress } from "../config/config.ts";
+import type { Problem } from "../config/problem.ts";
 
 /** The admin API could not be asked, or said no: one sentence for the operator, and the API's code when it gave one. */
 export class AdminError extends Error {
   override readonly name = "AdminError";
   readonly code: string | undefined;
+  /** Of a configuration that is refused: each with its place. */
+  readonly problems: readonly Problem[];
 
-  constructor(message: string, code?: string, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    code?: string,
+    options?: ErrorOptions & { readonly problems?: readonly Problem[] },
+  ) {
     super(message, options);
     this.code = code;
+    this.problems = options?.problems ?? [];
   }
 }
 

@@ -1,15 +1,38 @@
 import { Agent, request } from "undici";
-import type { AdminAddress } from "../config/config.ts";
+import type { AdminAddress, LogLevel } from "../config/config.ts";
+import type { Problem } from "../config/problem.ts";
+import type { TrialView } from "../trial/trial.ts";
 import { AdminError, formatAdminAddress } from "./admin-address.ts";
-import type { FullStatus, SwapRequest, SwapResult } from "./control.ts";
+import type {
+  ArtifactView,
+  ChangeResult,
+  Differences,
+  Explanation,
+  FullStatus,
+  GenerationView,
+  RefusedRequest,
+  SwapRequest,
+  SwapResult,
+  WorkerView,
+} from "./control.ts";
+
+/** With what right, and on what condition, a host is asked. */
+export interface AdminTerms {
+  /** Where the host asks for tokens. */
+  readonly token?: string | undefined;
+  /** Changes are refused when another generation is live by then. */
+  readonly ifGeneration?: number | undefined;
+}
 
 /** Asks the admin API of a running host. Whatever goes wrong becomes an `AdminError`. */
 export class AdminClient {
   readonly #address: AdminAddress;
+  readonly #terms: AdminTerms;
   readonly #agent: Agent;
 
-  constructor(address: AdminAddress) {
+  constructor(address: AdminAddress, terms: AdminTerms = {}) {
     this.#address = address;
+    this.#terms = terms;
     this.#agent = new Agent({
       connections: 1,
       connectTimeout: CONNECT_MS_MAX,
@@ -19,32 +42,150 @@ export class AdminClient {
   }
 
   async status(): Promise<FullStatus> {
-    return (await this.#ask("GET", "/v1/status", undefined, STATUS_MS_MAX)) as FullStatus;
+    return (await this.#read("/v1/status", "generation")) as FullStatus;
+  }
+
+  async workers(): Promise<readonly WorkerView[]> {
+    return (await this.#read("/v1/workers", "list")) as WorkerView[];
+  }
+
+  async generations(): Promise<readonly GenerationView[]> {
+    return (await this.#read("/v1/generations", "list")) as GenerationView[];
+  }
+
+  async artifacts(): Promise<readonly ArtifactView[]> {
+    return (await this.#read("/v1/artifacts", "list")) as ArtifactView[];
+  }
+
+  async refusedRequests(): Promise<readonly RefusedRequest[]> {
+    return (await this.#read("/v1/refused", "list")) as RefusedRequest[];
+  }
+
+  async logLevel(): Promise<LogLevel> {
+    return ((await this.#read("/v1/log-level", "level")) as { level: LogLevel }).level;
+  }
+
+  async trial(filter: string): Promise<TrialView> {
+    return (await this.#read(`${filterPath(filter)}/trial`, "filter")) as TrialView;
+  }
+
+  /** The Prometheus exposition. */
+  async metrics(): Promise<string> {
+    const { status, type, text } = await this.#send("GET", "/metrics", undefined, READ_MS_MAX);
+    if (status === 200 && type.startsWith("text/plain")) return text;
+    throw this.#errorFor("GET /metrics", { status, type, text });
+  }
+
+  async explain(method: string, url: string): Promise<Explanation> {
+    return (await this.#ask("/v1/explain", { method, url })) as Explanation;
+  }
+
+  /** Of a text, or of the host's own file when there is none. */
+  async diff(text?: string): Promise<Differences> {
+    return (await this.#ask("/v1/config/diff", { text })) as Differences;
+  }
+
+  async diffSwap(filter: string, change: SwapRequest): Promise<Differences> {
+    return (await this.#ask(`${filterPath(filter)}/diff`, change, CHANGE_MS_MAX)) as Differences;
+  }
+
+  /** Makes a text live, or the host's own file when there is none. */
+  async apply(text?: string): Promise<ChangeResult> {
+    return (await this.#change("/v1/config/apply", { text })) as ChangeResult;
   }
 
   async swap(filter: string, change: SwapRequest): Promise<SwapResult> {
-    const path = `/v1/filters/${encodeURIComponent(filter)}/swap`;
-    return (await this.#ask("POST", path, change, SWAP_MS_MAX)) as SwapResult;
+    return (await this.#change(`${filterPath(filter)}/swap`, change)) as SwapResult;
   }
 
+  async promote(filter: string): Promise<ChangeResult> {
+    return (await this.#change(`${filterPath(filter)}/promote`, {})) as ChangeResult;
+  }
+
+  async endTrial(filter: string): Promise<ChangeResult> {
+    return (await this.#change(`${filterPath(filter)}/rollback`, {})) as ChangeResult;
+  }
+
+  /** To the generation before the live one when none is given. */
+  async rollback(generation?: number): Promise<ChangeResult> {
+    return (await this.#change("/v1/rollback", { generation })) as ChangeResult;
+  }
+
+  async drainServer(upstream: string, server: string, drained: boolean): Promise<ChangeResult> {
+    const path = `${upstreamPath(upstream)}/${drained ? "drain" : "undrain"}`;
+    return (await this.#change(path, { server })) as ChangeResult;
+  }
+
+  async setWeight(upstream: string, server: string, weight: number): Promise<ChangeResult> {
+    return (await this.#change(`${upstreamPath(upstream)}/weight`, { server, weight })) as ChangeResult;
+  }
+
+  async setLogLevel(level: LogLevel): Promise<LogLevel> {
+    return ((await this.#change("/v1/log-level", { level }, "level")) as { level: LogLevel }).level;
+  }
+
+  /** Gives the digests of those that are gone. */
+  async collectArtifacts(): Promise<readonly string[]> {
+    return ((await this.#change("/v1/artifacts/collect", {}, "removed")) as { removed: string[] }).removed;
+  }
+
+  /** What is still asked is answered no more. */
   async close(): Promise<void> {
-    await this.#agent.close();
+    await this.#agent.destroy();
   }
 
-  async #ask(method: "GET" | "POST", path: string, question: unknown, waitMs: number): Promise<unknown> {
-    const { status, type, text } = await this.#send(method, path, question, waitMs);
-    const answer = /^application\/(?:problem\+)?json\b/.test(type) ? parseObject(text) : undefined;
-    if (status === 200 && answer !== undefined && "generation" in answer) return answer;
-    const detail = answer?.["detail"];
-    const code = answer?.["code"];
-    if (typeof detail === "string" && typeof code === "string") throw new AdminError(detail, code);
-    throw new AdminError(
+  #read(path: string, expected: Expected): Promise<unknown> {
+    return this.#answer("GET", path, undefined, READ_MS_MAX, expected);
+  }
+
+  /** What changes nothing, but has a body. */
+  #ask(path: string, question: object, waitMs = READ_MS_MAX): Promise<unknown> {
+    return this.#answer("POST", path, question, waitMs, "generation");
+  }
+
+  #change(path: string, question: object, expected: Expected = "generation"): Promise<unknown> {
+    return this.#answer("POST", path, question, CHANGE_MS_MAX, expected, this.#terms.ifGeneration);
+  }
+
+  async #answer(
+    method: "GET" | "POST",
+    path: string,
+    question: object | undefined,
+    waitMs: number,
+    expected: Expected,
+    ifGeneration?: number,
+  ): Promise<unknown> {
+    const found = await this.#send(method, path, question, waitMs, ifGeneration);
+    const answer = found.status === 200 ? parseAnswer(found) : undefined;
+    if (expected === "list" ? Array.isArray(answer) : isRecord(answer) && expected in answer) return answer;
+    throw this.#errorFor(`${method} ${path}`, found);
+  }
+
+  /** What the API said itself; whatever else answers there is not believed. */
+  #errorFor(asked: string, answer: Answer): AdminError {
+    const problem = answer.status === 200 ? undefined : parseAnswer(answer);
+    if (isRecord(problem)) {
+      const { detail, code, problems } = problem;
+      if (typeof detail === "string" && typeof code === "string")
+        return new AdminError(detail, code, {
+          problems: Array.isArray(problems) ? problems.filter(isProblem) : [],
+        });
+    }
+    const { status, type } = answer;
+    return new AdminError(
       `What answers at ${formatAdminAddress(this.#address)} is not the admin API of Sluice: ` +
-        `${method} ${path} gave status ${status} and ${type === "" ? "no content type" : type}.`,
+        `${asked} gave status ${status} and ${type === "" ? "no content type" : type}.`,
     );
   }
 
-  async #send(method: "GET" | "POST", path: string, question: unknown, waitMs: number): Promise<Answer> {
+  async #send(
+    method: "GET" | "POST",
+    path: string,
+    question: object | undefined,
+    waitMs: number,
+    ifGeneration?: number,
+  ): Promise<Answer> {
+    const { token } = this.#terms;
     // Over a unix socket the name means nothing, but HTTP demands one.
     const origin = `http://${this.#address.kind === "unix" ? "localhost" : formatAdminAddress(this.#address)}`;
     try {
@@ -53,10 +194,12 @@ export class AdminClient {
         method,
         headersTimeout: waitMs,
         bodyTimeout: waitMs,
-        ...(question !== undefined && {
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify(question),
-        }),
+        headers: {
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(ifGeneration !== undefined && { "if-match": `"${ifGeneration}"` }),
+          ...(question !== undefined && { "content-type": "application/json" }),
+        },
+        ...(question !== undefined && { body: JSON.stringify(question) }),
       });
       const type = answer.headers["content-type"];
       return {
@@ -70,6 +213,9 @@ export class AdminClient {
   }
 }
 
+/** What an answer is recognized by: a list, or an object with this member. */
+type Expected = "list" | "generation" | "filter" | "level" | "removed";
+
 interface Answer {
   readonly status: number;
   readonly type: string;
@@ -77,10 +223,18 @@ interface Answer {
 }
 
 const CONNECT_MS_MAX = 5_000;
-const STATUS_MS_MAX = 10_000;
-/** A first load compiles the component and configures it on every worker. */
-const SWAP_MS_MAX = 120_000;
+const READ_MS_MAX = 10_000;
+/** A first load compiles components and configures them on every worker. */
+const CHANGE_MS_MAX = 120_000;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+function filterPath(name: string): string {
+  return `/v1/filters/${encodeURIComponent(name)}`;
+}
+
+function upstreamPath(name: string): string {
+  return `/v1/upstreams/${encodeURIComponent(name)}`;
+}
 
 function sentenceFor(error: unknown, address: AdminAddress, waitMs: number): string {
   const at = formatAdminAddress(address);
@@ -108,11 +262,27 @@ function sentenceFor(error: unknown, address: AdminAddress, waitMs: number): str
   }
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+/** Undefined when it is no JSON. */
+function parseAnswer({ type, text }: Answer): unknown {
+  if (!/^application\/(?:problem\+)?json\b/.test(type)) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isProblem(value: unknown): value is Problem {
+  if (!isRecord(value)) return false;
+  const { line, column, path, sentence } = value;
+  return (
+    typeof line === "number" &&
+    typeof column === "number" &&
+    typeof path === "string" &&
+    typeof sentence === "string"
+  );
 }

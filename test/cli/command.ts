@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { descriptorOf } from "../../host/control/inherited-sockets.ts";
 
-const MAIN = fileURLToPath(new URL("../../host/cli/main.ts", import.meta.url));
+export const MAIN: string = fileURLToPath(new URL("../../host/cli/main.ts", import.meta.url));
 
 export interface Outcome {
   readonly code: number | null;

@@ -4,8 +4,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Desk, OLD_DIGEST } from "../control/desk.ts";
+import { Desk } from "../control/desk.ts";
 import { type Outcome, sluice } from "./command.ts";
+import { NEW_DIGEST, ScriptedHost, STATUS, withFilter } from "./scripted-host.ts";
 
 let desk: Desk;
 
@@ -31,19 +32,20 @@ function writeConfig(name: string, admin: string): void {
 }
 
 test("the status is tables that a person reads", async () => {
-  desk.control.ready = false;
-  const { address } = await desk.start();
+  await using host = await ScriptedHost.start();
 
-  const { code, stdout, stderr } = await status("--admin", address);
+  const { code, stdout, stderr } = await host.run("status");
 
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^sluice 0\.1\.0, pid \d+, up 1 min \d+ s, generation 1\n/);
+  expect(stdout).toMatch(
+    /^sluice 0\.1\.0, pid \d+, up 1 min \d+ s, generation 4, made 3 min( \d+ s)? ago by ci\n/,
+  );
   expect(stdout.split("\n").slice(1)).toEqual([
-    "listens on 127.0.0.1:8080; 1 worker serving, 1 starting",
+    "listens on 127.0.0.1:8080; 2 workers serving",
     "",
     "FILTER  ARTIFACT      PHASES        ON FAILURE  PATH    COMPONENT",
-    `keys    000000000000  request, end  closed      direct  ${join(desk.folder, "old.wasm")}`,
+    "keys    000000000000  request, end  closed      direct  /srv/filters/keys.wasm",
     "",
     "ROUTE  FILTERS  UPSTREAM",
     "api    keys     echo",
@@ -55,40 +57,62 @@ test("the status is tables that a person reads", async () => {
   ]);
 });
 
-test("the status says which filters are quarantined", async () => {
-  desk.control.quarantined.set("shut", 1);
-  desk.control.add("shut", "/filters/shut.wasm", OLD_DIGEST);
-  const { address } = await desk.start();
-  const { stdout } = await status("--admin", address);
-  expect(stdout).toContain("\nshut fails too often: quarantined on 1 of 2 workers\n");
-  expect(stdout).not.toContain("keys fails");
+test("the status says which filters are quarantined, and which have a trial", async () => {
+  await using host = await ScriptedHost.start();
+  host.answer(
+    "GET /v1/status",
+    withFilter({ quarantined: 1, trial: { kind: "canary", component: "/next.wasm", digest: NEW_DIGEST } }),
+  );
+
+  const { stdout } = await host.run("status");
+
+  expect(stdout).toContain("\nkeys fails too often: quarantined on 1 of 2 workers\n");
+  expect(stdout).toContain("\nkeys has a canary: 111111111111 /next.wasm (sluice trial keys)\n");
+});
+
+test("the status says that a server is drained, that the file is not what runs, and where the file is wrong", async () => {
+  await using host = await ScriptedHost.start();
+  const problem = { line: 3, column: 5, path: "routes", sentence: "expected a list, got 7" };
+  host.answer("GET /v1/status", {
+    ...STATUS,
+    upstreams: STATUS.upstreams.map((one) => ({ ...one, drained: ["http://127.0.0.1:9000"] })),
+    file: { path: "/etc/s.yaml", differs: true, problems: [problem], refusal: "The filter keys refuses it." },
+  });
+
+  const lines = (await host.run("status")).stdout.split("\n");
+
+  expect(lines.slice(2, 5)).toEqual([
+    "/etc/s.yaml is not what runs: sluice diff tells how they differ",
+    "/etc/s.yaml:3:5 routes: expected a list, got 7",
+    "/etc/s.yaml is refused: The filter keys refuses it.",
+  ]);
+  expect(lines.find((line) => line.startsWith("echo      http://127.0.0.1:9000"))).toMatch(
+    /–\s+drained\s+3 /,
+  );
 });
 
 test("--json is the status as the admin API gives it", async () => {
-  const { address } = await desk.start();
+  await using host = await ScriptedHost.start();
 
-  const { stdout } = await status("--admin", address, "--json");
-
-  expect(JSON.parse(stdout)).toMatchObject({
-    generation: 1,
-    filters: [{ name: "keys", digest: OLD_DIGEST }],
-  });
+  expect(JSON.parse((await host.run("status", "--json")).stdout)).toEqual(STATUS);
 });
 
 test("a socket file is as good as a port", async () => {
-  const { address } = await desk.start(`unix:${join(desk.folder, "admin.sock")}`);
+  const path = join(desk.folder, "admin.sock");
+  await using host = await ScriptedHost.start(path);
 
-  expect((await status("--admin", address)).code).toBe(0);
+  expect((await status("--admin", `unix:${path}`)).code).toBe(0);
   expect((await status("--admin", "unix:admin.sock")).code, "a path may begin in this folder").toBe(0);
+  expect(host.questions.length).toBeGreaterThan(0);
 });
 
 test("the admin address comes from the configuration file, or from sluice.yaml beside the command", async () => {
-  const { address } = await desk.start();
-  writeConfig("other.yaml", address);
-  expect((await status("-c", "other.yaml")).stdout).toContain("generation 1");
+  await using host = await ScriptedHost.start();
+  writeConfig("other.yaml", host.address);
+  expect((await status("-c", "other.yaml")).stdout).toContain("generation 4");
 
-  writeConfig("sluice.yaml", address);
-  expect((await status()).stdout).toContain("generation 1");
+  writeConfig("sluice.yaml", host.address);
+  expect((await status()).stdout).toContain("generation 4");
 });
 
 test.each([
@@ -177,12 +201,12 @@ test("a host that closes the connection instead of answering is a sentence", asy
 });
 
 test("names from elsewhere cannot write to the terminal", async () => {
-  desk.control.add("a\u001B[2Jb\u202Ec", "/old.wasm", OLD_DIGEST);
-  const { address } = await desk.start();
+  await using host = await ScriptedHost.start();
+  host.answer("GET /v1/status", withFilter({ name: "a\u001B[2Jb\u202Ec\nd" }));
 
-  const { stdout } = await status("--admin", address);
+  const { stdout } = await host.run("status");
 
-  expect(stdout).toContain("a\u{FFFD}[2Jb\u{FFFD}c");
+  expect(stdout).toContain("a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}d");
   expect(stdout).not.toContain("\u001B");
 });
 

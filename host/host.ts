@@ -29,7 +29,7 @@ import { type InheritedSocket, InheritedSockets } from "./control/inherited-sock
 import { candidateName, Loader } from "./control/loader.ts";
 import type { PreparedFilter } from "./control/messages.ts";
 import { Operations } from "./control/operations.ts";
-import { artifactViews, generationViews, statusOf } from "./control/views.ts";
+import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
 import { componentFile, isReference } from "./filter/sources.ts";
 import { type Served, SymbolReader } from "./filter/symbols.ts";
@@ -285,8 +285,9 @@ export class Host implements Control {
     return this.#fleet.members.refusals();
   }
 
-  explain(): Explanation {
-    throw new Refusal("HOST_UNAVAILABLE", "explain");
+  explain(method: string, url: string): Explanation {
+    const live = this.#live;
+    return explanationOf(live, statusOf(live, this.#fleet), method, url);
   }
 
   get #live(): Live {

@@ -1,7 +1,9 @@
 import { formatAddress } from "../config/address.ts";
+import { explainRoutes } from "../config/explain.ts";
+import { formatMatch } from "../config/resolve.ts";
 import type { KeptComponent } from "../filter/component-store.ts";
 import type { Live } from "./changes.ts";
-import type { ArtifactView, FilterStatus, GenerationView, Status } from "./control.ts";
+import type { ArtifactView, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GenerationRecord } from "./history.ts";
 
@@ -82,4 +84,33 @@ export function artifactViews(
       .filter(({ digests }) => Object.values(digests).includes(digest))
       .map(({ number }) => number),
   }));
+}
+
+/** Which route a request takes, with what the host knows of what it meets there. */
+export function explanationOf(
+  { number, config }: Live,
+  { filters }: Pick<Status, "filters">,
+  method: string,
+  url: string,
+): Explanation {
+  const { route, ...rest } = explainRoutes(config.routes, method, url);
+  if (route === null) return { generation: number, route: null, ...rest };
+  const { name, match, upstream } = route;
+  return {
+    generation: number,
+    route: {
+      name,
+      match: formatMatch(match),
+      filters: route.filters.flatMap((wanted) =>
+        filters
+          .filter((filter) => filter.name === wanted)
+          .map((filter) => ({ name: wanted, digest: filter.digest, phases: filter.phases })),
+      ),
+      upstream,
+      servers: config.upstreams
+        .filter((other) => other.name === upstream)
+        .flatMap(({ servers }) => servers.map(({ origin }) => origin)),
+    },
+    ...rest,
+  };
 }

@@ -82,6 +82,9 @@ export class Host implements Control {
       get base() {
         return own.base;
       },
+      get hidden() {
+        return own.hidden;
+      },
       watch: (...configs) => this.#watch.set(...configs),
       changed: ({ config: { log: lines } }) => {
         log.logger.level = lines.level;
@@ -253,7 +256,11 @@ export class Host implements Control {
 
   config(): ConfigView {
     const { number, config } = this.#live;
-    return { generation: number, config: redacted(viewOf(config)), file: this.#file.status(config) };
+    return {
+      generation: number,
+      config: redacted(viewOf(config), this.#file.hidden),
+      file: this.#file.status(config),
+    };
   }
 
   validate(text: string): readonly Problem[] {
@@ -306,7 +313,7 @@ export class Host implements Control {
     try {
       const { digests } = resumed;
       await this.#changes.make({ config: resumed.config, asked, inherited, digests, resumed });
-      const differences = differencesOf(config, resumed.config).map(sentenceOf);
+      const differences = differencesOf(config, resumed.config, this.#file.hidden).map(sentenceOf);
       this.#log.logger.info({ generation: resumed.number, differences }, "resumed");
     } catch (error) {
       const { message } = refusalOf(error);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Config } from "./config.ts";
 import { parseConfig, placeOf } from "./parse.ts";
 import { ConfigError, type Problem } from "./problem.ts";
+import { valuesIn } from "./substitution.ts";
 
 /**
  * Reads a configuration from its file, with the process's environment. Throws nothing but a `ConfigError`.
@@ -15,6 +16,16 @@ export function loadConfig(path: string): Config {
 /** The same for a text that somebody has sent. `path` is the file that it could be in. */
 export function readConfig(text: string, path: string): Config {
   return parseConfig(text, path, process.env);
+}
+
+/** What the variables stand for that a file names: it may be secret. Nothing where the file cannot be read. */
+export function valuesInFile(path: string): ReadonlySet<string> {
+  try {
+    return valuesIn(readText(path), process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return new Set();
+  }
 }
 
 /** Where an option stands in a file, as `sluice check` would say it. */

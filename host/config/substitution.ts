@@ -42,6 +42,15 @@ export function substitute(written: string, variables: Variables): Substitution 
     : { kind: "refused", sentence: refused };
 }
 
+/** The values that variables have which a text names; short ones are in any text. */
+export function valuesIn(text: string, variables: Variables): ReadonlySet<string> {
+  const names = [...text.matchAll(REFERENCE)].map(([, name]) => name).filter((name) => name !== undefined);
+  const values = names.map((name) => (Object.hasOwn(variables, name) ? variables[name] : undefined));
+  return new Set(values.filter((value): value is string => (value?.length ?? 0) >= HIDDEN_LENGTH));
+}
+
+const HIDDEN_LENGTH = 4;
+
 /** What a text means to YAML 1.2 (its core schema) when it stands without quotes. */
 export function coreMeaning(text: string): Json {
   if (/^(?:~|null|Null|NULL)?$/.test(text)) return null;

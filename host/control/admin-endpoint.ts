@@ -35,9 +35,12 @@ export function looks(...codes: readonly ProblemCode[]): Part & { readonly respo
 }
 
 /** An endpoint that tells something about what it is sent. */
-export function answers(...codes: readonly ProblemCode[]): Part & { readonly responses: object } {
+export function answers(
+  role: AdminRole,
+  ...codes: readonly ProblemCode[]
+): Part & { readonly responses: object } {
   return {
-    ...part("read", [needs("read"), takesBody]),
+    ...part(role, [needs(role), takesBody]),
     responses: refusals([...EVERY, ...ASKED, ...SENT, ...codes]),
   };
 }

@@ -26,6 +26,7 @@ import {
   TextSchema,
 } from "./admin-requests.ts";
 import type { Control, FilterStatus, FullStatus } from "./control.ts";
+import { type Caller, isEnough } from "./tokens.ts";
 
 /** Adds what only tells something. */
 export function addViewRoutes(app: AdminApp, control: Control): void {
@@ -87,7 +88,11 @@ export function addViewRoutes(app: AdminApp, control: Control): void {
 /** What tells something about what it is sent. */
 function addQuestions(app: AdminApp, control: Control): void {
   app.openapi(validateRoute, (c) => c.json({ problems: control.validate(c.req.valid("json").text) }, 200));
-  app.openapi(diffRoute, async (c) => c.json(await control.diff(c.req.valid("json").text), 200));
+  app.openapi(diffRoute, async (c) => {
+    const { text } = c.req.valid("json");
+    if (text !== undefined) refuseLesser(c.var.caller);
+    return c.json(await control.diff(text), 200);
+  });
   app.openapi(diffSwapRoute, async (c) => {
     return c.json(await control.diffSwap(c.req.valid("param").name, c.req.valid("json")), 200);
   });
@@ -95,6 +100,12 @@ function addQuestions(app: AdminApp, control: Control): void {
     const { method, url } = c.req.valid("json");
     return c.json(control.explain(method, url), 200);
   });
+}
+
+/** A text can name variables of the host's environment and files on its machine, and what is said of it tells what they are. */
+function refuseLesser(caller: Caller | undefined): void {
+  if (caller !== undefined && !isEnough(caller.role, "admin"))
+    throw new Problem("ROLE_REFUSED", "To compare a text takes the role admin; the file takes read.");
 }
 
 async function fullStatus(control: Control): Promise<FullStatus> {
@@ -122,9 +133,11 @@ const look = looks();
 const lookAtFilter = looks("FILTER_UNKNOWN");
 const lookAtTrial = looks("FILTER_UNKNOWN", "TRIAL_UNKNOWN");
 const lookAtGeneration = looks("GENERATION_UNKNOWN");
-const answer = answers();
-const diffAnswer = answers("CONFIG_REFUSED", "NO_FILE");
-const diffSwapAnswer = answers("FILTER_UNKNOWN", "HOST_UNAVAILABLE");
+const answer = answers("read");
+const validateAnswer = answers("admin");
+const diffAnswer = answers("read", "CONFIG_REFUSED", "NO_FILE");
+// It has the host read files and ask registries, as a swap does.
+const diffSwapAnswer = answers("swap", "FILTER_UNKNOWN", "HOST_UNAVAILABLE");
 
 const statusRoute = createRoute({
   ...look,
@@ -143,14 +156,14 @@ const configRoute = createRoute({
 });
 
 const validateRoute = createRoute({
-  ...answer,
+  ...validateAnswer,
   method: "post",
   path: "/v1/config/validate",
   summary: "Everything that is wrong with a configuration's text, of which nothing is loaded",
   request: { body: body(TextSchema) },
   responses: {
     200: json("What is wrong with it; nothing when it is empty", FindingsSchema),
-    ...answer.responses,
+    ...validateAnswer.responses,
   },
 });
 

@@ -44,6 +44,8 @@ export interface ChangesOwner {
   readonly logger: Logger;
   /** The configuration, as its file had it when it was last read: by its digest. */
   readonly base: string;
+  /** What is not to be shown, as it may be secret. */
+  readonly hidden: ReadonlySet<string>;
   /** Before components are read: a change on disk that comes after that is told, and not lost. */
   watch(...configs: readonly Config[]): void;
   /** On all workers. */
@@ -142,7 +144,8 @@ export class Changes {
     if (live !== undefined) refuseUngranted(config, loaded, live);
     if (live !== undefined && change.fresh === undefined && isSame(live, config, loaded)) return [];
     const number = resumed?.number ?? (this.#history.live?.number ?? 0) + 1;
-    const changes = live === undefined ? (resumed?.changes ?? []) : describe(live, config, loaded);
+    const changes =
+      live === undefined ? (resumed?.changes ?? []) : describe(live, config, loaded, this.#owner.hidden);
     const certificates = this.#certificatesOf(change, live);
     let prepared: readonly PreparedFilter[];
     try {
@@ -245,14 +248,19 @@ const ORDER_REFUSALS: Readonly<Record<OrderFailed["fault"], RefusalCode>> = {
 };
 
 /** What is different, artifacts included, a sentence each. */
-export function describe(live: Live, config: Config, loaded: Loaded): readonly string[] {
+export function describe(
+  live: Live,
+  config: Config,
+  loaded: Loaded,
+  hidden: ReadonlySet<string>,
+): readonly string[] {
   const artifacts = Object.entries(loaded.artifacts).flatMap(([name, { digest }]) => {
     const before = live.loaded.artifacts[name]?.digest;
     return before === undefined || before === digest
       ? []
       : [`filters.${name} artifact: ${before.slice(0, 12)} → ${digest.slice(0, 12)}`];
   });
-  return [...artifacts, ...differencesOf(live.config, config).map(sentenceOf)];
+  return [...artifacts, ...differencesOf(live.config, config, hidden).map(sentenceOf)];
 }
 
 /** What an artifact imports that the one before it does not, by filter. */

@@ -6,14 +6,19 @@ import { differencesOf, restartNeeded } from "./differences.ts";
 import type { Loaded } from "./loader.ts";
 
 /** To be called in turn. What a change would change, and what stands against it. */
-export async function compared(changes: Changes, live: Live, change: Change): Promise<Differences> {
+export async function compared(
+  changes: Changes,
+  live: Live,
+  change: Change,
+  hidden: ReadonlySet<string>,
+): Promise<Differences> {
   const restarts = restartNeeded(live.config, change.config).map((option) => `${option}: ${NEEDS_RESTART}`);
   const { refusals, loaded } = await changes.rehearse(change, live);
   return {
     generation: live.number,
     differences: [
       ...(loaded === undefined ? [] : artifactDifferences(live, loaded)),
-      ...differencesOf(live.config, change.config),
+      ...differencesOf(live.config, change.config, hidden),
     ],
     refusals: [...restarts, ...refusals],
   };

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/config.ts";
-import { loadConfig, placeInFile, readConfig } from "../config/load.ts";
+import { loadConfig, placeInFile, readConfig, valuesInFile } from "../config/load.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
+import { REDACTED } from "./config-view.ts";
 import { type FileStatus, Refusal } from "./control.ts";
 import { restartNeeded } from "./differences.ts";
 import { baseOf } from "./history.ts";
@@ -14,10 +15,18 @@ export class ConfigFile {
   #config: Config;
   #problems: readonly Problem[] = [];
   #refusal: string | null = null;
+  /** What the variables stand for that the file has named so far. */
+  readonly #hidden = new Set<string>();
 
   constructor(path: string | undefined, config: Config) {
     this.path = path;
     this.#config = config;
+    this.#hide();
+  }
+
+  /** What is not to be shown, as it may be secret. */
+  get hidden(): ReadonlySet<string> {
+    return this.#hidden;
   }
 
   /** By its digest. */
@@ -33,6 +42,7 @@ export class ConfigFile {
   read(text: string | undefined): Config {
     if (text === undefined && this.path === undefined)
       throw new Refusal("NO_FILE", "the host was started without a configuration file");
+    this.#hide();
     try {
       return text === undefined ? loadConfig(this.path ?? TEXT) : readConfig(text, this.path ?? TEXT);
     } catch (error) {
@@ -86,9 +96,18 @@ export class ConfigFile {
     return {
       path: this.path ?? null,
       differs: !this.isInOrder || (live !== undefined && !isDeepStrictEqual(this.#config, live)),
-      problems: this.#problems,
-      refusal: this.#refusal,
+      problems: this.#problems.map((problem) => ({ ...problem, sentence: this.#shown(problem.sentence) })),
+      refusal: this.#refusal === null ? null : this.#shown(this.#refusal),
     };
+  }
+
+  #hide(): void {
+    if (this.path === undefined) return;
+    for (const value of valuesInFile(this.path)) this.#hidden.add(value);
+  }
+
+  #shown(sentence: string): string {
+    return [...this.#hidden].reduce((text, value) => text.replaceAll(value, REDACTED), sentence);
   }
 }
 

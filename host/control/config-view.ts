@@ -41,16 +41,27 @@ export function viewOf(config: Config): Json {
   };
 }
 
-/** The same with everything left out that may be a secret: by its name, or because it is the value of a variable or of a URL's user. */
-export function redacted(view: Json, path: readonly string[] = []): Json {
-  if (Array.isArray(view)) return view.map((item: Json) => redacted(item, path));
-  if (typeof view === "object" && view !== null)
+/**
+ * The same with everything left out that may be a secret: by its name, because a filter's config has it of a variable (`hidden`), or
+ * as a URL's user and password.
+ */
+export function redacted(view: Json, hidden: ReadonlySet<string>, path: readonly string[] = []): Json {
+  if (Array.isArray(view)) return view.map((item: Json) => redacted(item, hidden, path));
+  if (typeof view === "object" && view !== null) {
     return Object.fromEntries(
-      Object.entries(view).map(([key, value]) => [key, redacted(value, [...path, key])]),
+      Object.entries(view as Readonly<Record<string, Json>>).map(([key, value]) => [
+        key,
+        redacted(value, hidden, [...path, key]),
+      ]),
     );
+  }
   if (typeof view !== "string") return view;
-  if (isSecret(path)) return REDACTED;
+  if (isSecret(path) || (path[0] === "filters" && isHidden(view, hidden))) return REDACTED;
   return view.replace(/(:\/\/)[^/@\s]*@/, `$1${REDACTED}@`);
+}
+
+function isHidden(text: string, hidden: ReadonlySet<string>): boolean {
+  return [...hidden].some((value) => text.includes(value));
 }
 
 function isSecret(path: readonly string[]): boolean {

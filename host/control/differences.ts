@@ -4,10 +4,13 @@ import { formatPath } from "../config/problem.ts";
 import { redacted, viewOf } from "./config-view.ts";
 import type { Difference } from "./control.ts";
 
-/** How one configuration differs from another: each place by its path as in the file, and nothing in it that may be a secret. */
-export function differencesOf(from: Config, to: Config): Difference[] {
+/**
+ * How one configuration differs from another: each place by its path as in the file, and nothing in it that may be a secret, as the
+ * values of variables (`hidden`) in filters' configs.
+ */
+export function differencesOf(from: Config, to: Config, hidden: ReadonlySet<string>): Difference[] {
   const [old, fresh] = [viewOf(from), viewOf(to)];
-  const shown = [redacted(old), redacted(fresh)] as const;
+  const shown = [redacted(old, hidden), redacted(fresh, hidden)] as const;
   return compare([], old, fresh, shown[0], shown[1]);
 }
 

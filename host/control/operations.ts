@@ -63,7 +63,12 @@ export class Operations {
           live.config,
           await swapped(present, request, (filter) => this.#loader.take(filter, live.config)),
         );
-        return await compared(this.#changes, live, { config, asked, fresh: new Set([name]) });
+        return await compared(
+          this.#changes,
+          live,
+          { config, asked, fresh: new Set([name]) },
+          this.#file.hidden,
+        );
       } catch (error) {
         const refusal = refusalOf(error);
         if (refusal.code === "TRIAL_REFUSED") throw refusal;
@@ -120,7 +125,12 @@ export class Operations {
     const next = this.#file.read(text);
     const asked: Asked = { by: "diff" };
     return this.#changes.inTurn(asked, (live) =>
-      compared(this.#changes, live, { config: carriedOver(next, live.config), asked, reread: true }),
+      compared(
+        this.#changes,
+        live,
+        { config: carriedOver(next, live.config), asked, reread: true },
+        this.#file.hidden,
+      ),
     );
   }
 

@@ -17,13 +17,13 @@ afterEach(() => desk.close());
 const TABLE = `
 GET /v1/status read
 GET /v1/config read
-POST /v1/config/validate read
+POST /v1/config/validate admin
 POST /v1/config/diff read
 POST /v1/config/apply admin
 GET /v1/filters read
 GET /v1/filters/{name} read
 POST /v1/filters/{name}/swap swap
-POST /v1/filters/{name}/diff read
+POST /v1/filters/{name}/diff swap
 POST /v1/filters/{name}/promote swap
 POST /v1/filters/{name}/rollback swap
 GET /v1/filters/{name}/trial read

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { formatAddress } from "./config/address.ts";
 import type { Address, Config, FilterConfig, Json, LogLevel } from "./config/config.ts";
 import type { Problem } from "./config/problem.ts";
-import type { TrialView } from "./trial/trial.ts";
+import { candidateOf, type TrialView } from "./trial/trial.ts";
 import { readGranted, SecretRefused } from "./config/secret-source.ts";
 import { Certificates } from "./control/certificates.ts";
 import {
@@ -352,10 +352,17 @@ export class Host implements Control {
       config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
     ));
     const artifacts: Record<string, Artifact> = {};
-    for (const { name, component, sha256, limits } of config.filters) {
+    for (const { name, component, sha256, limits, candidate } of config.filters) {
       const kept = changed === undefined || changed === name ? undefined : this.#artifacts[name];
       artifacts[name] =
         kept ?? (await this.#store.load(component, sha256 ?? undefined, limits.memoryBytesMax));
+      if (candidate === null) continue;
+      const { component: tried, sha256: pinned } = candidate;
+      artifacts[candidateOf(name)] = await this.#store.load(
+        tried,
+        pinned ?? undefined,
+        limits.memoryBytesMax,
+      );
     }
     const secrets = Object.fromEntries(
       config.filters.map((filter) => {
@@ -392,9 +399,14 @@ export class Host implements Control {
 
   /** What a filter runs now that has this digest, and from where. */
   #served(digest: string): Served | undefined {
-    const found = this.#config.filters.find(({ name }) => this.#artifacts[name]?.digest === digest);
-    const artifact = found === undefined ? undefined : this.#artifacts[found.name];
-    return found === undefined || artifact === undefined ? undefined : { artifact, file: found.component };
+    for (const { name, component, candidate } of this.#config.filters) {
+      const artifact = this.#artifacts[name];
+      if (artifact?.digest === digest) return { artifact, file: component };
+      const tried = this.#artifacts[candidateOf(name)];
+      if (candidate !== null && tried?.digest === digest)
+        return { artifact: tried, file: candidate.component };
+    }
+    return undefined;
   }
 
   #watchFiles(...configs: readonly Config[]): void {

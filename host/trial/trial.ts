@@ -117,6 +117,14 @@ export interface Candidate {
   readonly salt: string;
 }
 
+/** The name that a filter's candidate has in artifacts, metrics and log: no filter of a configuration can have it. */
+export function candidateOf(filter: string): string {
+  return `${filter}@candidate`;
+}
+
+/** Trials at once in one generation. */
+export const TRIALS_MAX = 4;
+
 /** When the request leaves them out. */
 export const TRIAL_DEFAULTS: TrialLimits = {
   forMs: 600_000,

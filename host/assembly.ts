@@ -5,19 +5,20 @@ import type {
   FilterConfig,
   GrantConfig,
   HostTimeouts,
+  Json,
   Limits,
   UpstreamConfig,
 } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
-import type { HostServices } from "./filter/contract.ts";
+import { ConfigRefused, type HostServices } from "./filter/contract.ts";
 import { Filter, type FilterSettings } from "./filter/filter.ts";
-import type { GrantName } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
+import { settingsOf } from "./filter/settings.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { MetricScope } from "./ops/custom-metrics.ts";
@@ -32,6 +33,9 @@ import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
+import { Choice } from "./trial/choice.ts";
+import { RouteTrial, type Tried } from "./trial/route-trial.ts";
+import { type Candidate, candidateOf, whyTooMany } from "./trial/trial.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
 
 /** What the filters of a worker have in common, and whom they tell. */
@@ -88,6 +92,8 @@ export class Assembly {
     materials: Readonly<Record<string, UpstreamMaterial>> = {},
     secrets: FilterSecrets = {},
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
+    const refusal = whyTooMany(config.filters);
+    if (refusal !== undefined) throw new ConfigRefused(refusal);
     this.#remote ??= await this.#storeOnServer(config);
     const undo: (() => void)[] = [];
     const releaseAll = (): void => {
@@ -95,24 +101,26 @@ export class Assembly {
     };
     try {
       const filters = new Map<string, Filter>();
-      const prepared: PreparedFilter[] = [];
-      for (const entry of config.filters) {
+      const tried: Tried[] = [];
+      const load = async (entry: FilterConfig, ofName: string): Promise<Filter> => {
         const artifact = artifacts[entry.name];
         if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
-        const filter = await this.#filter(
-          entry,
-          artifact,
-          secrets[entry.name] ?? {},
-          config.limits,
-          config.timeouts,
-          undo,
-        );
-        filters.set(entry.name, filter);
+        const granted = secrets[ofName] ?? {};
+        const filter = await this.#filter(entry, artifact, granted, config.limits, config.timeouts, undo);
         prepared.push({
           name: entry.name,
           path: artifact.direct ? "direct" : "reference",
           phases: describe(filter.plan),
         });
+        return filter;
+      };
+      const prepared: PreparedFilter[] = [];
+      for (const entry of config.filters) {
+        const present = await load(entry, entry.name);
+        filters.set(entry.name, present);
+        const { candidate, name } = entry;
+        if (candidate === null) continue;
+        tried.push(await this.#trial(present, candidate, () => load(asFilter(entry, candidate), name), undo));
       }
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
@@ -120,9 +128,9 @@ export class Assembly {
       return {
         generation: new Generation(
           number,
-          this.#router(config, filters, upstreams),
+          this.#router(config, filters, tried, upstreams),
           new OwnRequests(upstreams, this.#owner.viaName),
-          [...filters.values()],
+          [...filters.values(), ...tried.map(({ canary }) => canary.filter)],
           releaseAll,
         ),
         filters: prepared,
@@ -157,6 +165,23 @@ export class Assembly {
     return { store: this.#remote, space: store ?? "nobody", rates: `rates of ${rateLimit ?? "nobody"}` };
   }
 
+  /** A version beside the present one. Its counters are those of the trial, which other generations may have, too. */
+  async #trial(
+    present: Filter,
+    { trial, startedAt, salt }: Candidate,
+    load: () => Promise<Filter>,
+    undo: (() => void)[],
+  ): Promise<Tried> {
+    const meter = this.#meter.trial(present.name, startedAt, trial.kind === "shadow");
+    undo.push(() => this.#meter.endTrial(meter));
+    if (trial.kind !== "canary") throw new Error("not yet");
+    return {
+      present,
+      meter,
+      canary: { filter: await load(), choice: new Choice(trial.key, trial.percent, salt) },
+    };
+  }
+
   async #filter(
     entry: FilterConfig,
     artifact: Artifact,
@@ -165,21 +190,7 @@ export class Assembly {
     timeouts: HostTimeouts,
     undo: (() => void)[],
   ): Promise<Filter> {
-    const settings: FilterSettings = {
-      name: entry.name,
-      config: JSON.stringify(entry.config),
-      onFailure: entry.onFailure,
-      environment: entry.grant.env,
-      granted: granted(entry),
-      limits: {
-        ...limits,
-        fuel: entry.limits.fuel,
-        waitMs: timeouts.instanceWaitMs,
-        instanceIdleMs: timeouts.instanceIdleMs,
-        httpMs: timeouts.httpMs,
-      },
-      quarantine: entry.quarantine,
-    };
+    const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
     const host = {
       filterName: entry.name,
@@ -283,6 +294,7 @@ export class Assembly {
   #router(
     config: Config,
     filters: ReadonlyMap<string, Filter>,
+    tried: readonly Tried[],
     upstreams: ReadonlyMap<string, Upstream>,
   ): Router<Route> {
     const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
@@ -293,12 +305,14 @@ export class Assembly {
     return new Router(
       config.routes.map((route) => {
         const chain = route.filters.map((name) => named(filters, name));
+        const trials = tried.filter(({ present }) => chain.includes(present));
         return {
           match: route.match,
           route: {
             name: route.name,
             filters: chain,
             bodies: bodiesOf(chain),
+            trial: trials.length === 0 ? undefined : new RouteTrial(chain, trials),
             upstream: named(upstreams, route.upstream),
             preserveHost: route.preserveHost,
             serverTiming: route.serverTiming,
@@ -310,19 +324,16 @@ export class Assembly {
   }
 }
 
-function granted({ grant }: FilterConfig): GrantName[] {
-  const given: Readonly<Record<GrantName, boolean>> = {
-    log: grant.log,
-    "exchange-facts": grant.exchangeFacts,
-    clock: grant.clock,
-    random: grant.random,
-    metrics: grant.metrics,
-    store: grant.store !== null,
-    "rate-limit": grant.rateLimit !== null,
-    secrets: grant.secrets !== null,
-    http: grant.http !== null,
+/** A candidate is a filter of its own, with all that the present version may have and do. */
+function asFilter(entry: FilterConfig, { component, sha256, config }: Candidate): FilterConfig {
+  return {
+    ...entry,
+    name: candidateOf(entry.name),
+    component,
+    sha256,
+    config: config as Json,
+    candidate: null,
   };
-  return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
 }
 
 /** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */

@@ -33,6 +33,7 @@ import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition, type MainFacts } from "./ops/metrics.ts";
 import type { ServerView } from "./ops/server-meter.ts";
+import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "./tls/material.ts";
 import { readUpstream } from "./tls/pem-file.ts";
 
@@ -195,6 +196,11 @@ export class Host implements Control {
       logLinesDropped: this.#log.dropped,
     };
     return this.#exposition.render(await this.#fleet.snapshots(), facts);
+  }
+
+  /** What has been counted of trials, all workers added up. */
+  trialCounts(): Promise<readonly TrialSnapshot[]> {
+    return this.#fleet.trials();
   }
 
   workers(): Promise<readonly WorkerView[]> {

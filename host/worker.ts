@@ -213,6 +213,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#renew(order.listener, order.tls);
       case "snapshot":
         return this.#meter.snapshot();
+      case "trials":
+        return this.#meter.trials();
       case "drain":
         return this.#drain();
       case "stop":

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Address, Config } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
+import { mergedTrials } from "../ops/merge.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import { newestTrials, type TrialSnapshot } from "../ops/trial-meter.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Door, doorName, openDoors } from "./door.ts";
@@ -35,6 +37,7 @@ interface Member {
   readonly link: WorkerLink;
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
+  trials: readonly TrialSnapshot[];
   readonly watch: PulseWatch;
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** Filters that it does not call. */
@@ -69,6 +72,8 @@ export class Fleet {
   readonly #pulses: NodeJS.Timeout;
   /** How many instances of filters all workers have. */
   readonly #instances = new Int32Array(new SharedArrayBuffer(4));
+  /** What workers had counted of trials that are no more. */
+  #lostTrials: readonly TrialSnapshot[] = [];
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
@@ -162,6 +167,20 @@ export class Fleet {
     return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
   }
 
+  /** What all workers have counted of trials, lost ones among them as far as they had told it. */
+  async trials(): Promise<readonly TrialSnapshot[]> {
+    const asked = [...this.#members.values()].map(async (member) => {
+      try {
+        member.trials = await within(TRIALS_MS, member.link.ask<"trials">({ kind: "trials" }));
+      } catch {
+        // As with snapshots.
+      }
+      return member.trials;
+    });
+    const living = (await Promise.all(asked)).flat();
+    return mergedTrials([...this.#lostTrials, ...living]);
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     for (const door of this.#doors) door.close();
@@ -218,6 +237,7 @@ export class Fleet {
       link,
       state: "starting",
       snapshot: undefined,
+      trials: [],
       watch,
       vitals,
       quarantined: [],
@@ -263,6 +283,7 @@ export class Fleet {
     // It may have ended in the middle of a change.
     this.#store.recover(link.id);
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
+    this.#lostTrials = newestTrials(mergedTrials([...this.#lostTrials, ...(member?.trials ?? [])]));
     // Its instances have ended with it.
     if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));
     if (this.#stopping) return;
@@ -333,6 +354,8 @@ const HELD_MAX = 4_096;
 
 /** A scrape does not wait longer for a busy worker. */
 const SNAPSHOT_MS = 1_000;
+/** Nor does a verdict. */
+const TRIALS_MS = 200;
 const STOP_MS = 1_000;
 const RESTART_STEP_MS = 100;
 const RESTART_MAX_MS = 5_000;

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import type { Artifact } from "../filter/artifact.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
@@ -57,6 +58,8 @@ export type Order =
   /** Answer with these certificates from now on; `listener` counts the `open` orders. */
   | { readonly kind: "renew"; readonly listener: number; readonly tls: ListenerMaterial }
   | { readonly kind: "snapshot" }
+  /** What has been counted of trials, without all the rest. */
+  | { readonly kind: "trials" }
   /** Take no new connection; answered when the last one has ended. */
   | { readonly kind: "drain" }
   /** Break what is left. */
@@ -79,6 +82,7 @@ export interface Answers {
   readonly open: undefined;
   readonly renew: undefined;
   readonly snapshot: MeterSnapshot;
+  readonly trials: readonly TrialSnapshot[];
   readonly drain: undefined;
   readonly stop: undefined;
 }

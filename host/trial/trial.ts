@@ -122,7 +122,16 @@ export function candidateOf(filter: string): string {
   return `${filter}@candidate`;
 }
 
-/** Trials at once in one generation. */
+/** Why a configuration has more trials than there may be; undefined when it has not. */
+export function whyTooMany(
+  filters: readonly { readonly name: string; readonly candidate: Candidate | null }[],
+): string | undefined {
+  const tried = filters.filter(({ candidate }) => candidate !== null).map(({ name }) => name);
+  if (tried.length <= TRIALS_MAX) return undefined;
+  return `at most ${TRIALS_MAX} filters may have a trial at the same time, and ${tried.join(", ")} would be ${tried.length}`;
+}
+
+/** Each doubles the number of chains that a route may have. */
 export const TRIALS_MAX = 4;
 
 /** When the request leaves them out. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { bodiesOf } from "./chain.ts";
 import type {
@@ -5,7 +6,6 @@ import type {
   FilterConfig,
   GrantConfig,
   HostTimeouts,
-  Json,
   Limits,
   UpstreamConfig,
 } from "./config/config.ts";
@@ -35,7 +35,8 @@ import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
 import { Choice } from "./trial/choice.ts";
 import { RouteTrial, type Tried } from "./trial/route-trial.ts";
-import { type Candidate, candidateOf, whyTooMany } from "./trial/trial.ts";
+import type { ShadowQueue } from "./trial/shadow-queue.ts";
+import { asFilter, type Candidate, whyTooMany } from "./trial/trial.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
 
 /** What the filters of a worker have in common, and whom they tell. */
@@ -43,6 +44,8 @@ export interface AssemblyOwner {
   readonly budget: InstanceBudget;
   /** How this host names itself in Via. */
   readonly viaName: string;
+  /** Where copies of exchanges go that candidates see in the shadow. */
+  readonly shadows: ShadowQueue;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
 }
@@ -120,7 +123,8 @@ export class Assembly {
         filters.set(entry.name, present);
         const { candidate, name } = entry;
         if (candidate === null) continue;
-        tried.push(await this.#trial(present, candidate, () => load(asFilter(entry, candidate), name), undo));
+        const again = (): Promise<Filter> => load(asFilter(entry, candidate), name);
+        tried.push(await this.#trial(present, { ...entry, candidate }, again, undo));
       }
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
@@ -130,7 +134,7 @@ export class Assembly {
           number,
           this.#router(config, filters, tried, upstreams),
           new OwnRequests(upstreams, this.#owner.viaName),
-          [...filters.values(), ...tried.map(({ canary }) => canary.filter)],
+          [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
           releaseAll,
         ),
         filters: prepared,
@@ -168,18 +172,25 @@ export class Assembly {
   /** A version beside the present one. Its counters are those of the trial, which other generations may have, too. */
   async #trial(
     present: Filter,
-    { trial, startedAt, salt }: Candidate,
+    { config, grant, candidate }: FilterConfig & { readonly candidate: Candidate },
     load: () => Promise<Filter>,
     undo: (() => void)[],
   ): Promise<Tried> {
+    const { trial, startedAt, salt } = candidate;
     const meter = this.#meter.trial(present.name, startedAt, trial.kind === "shadow");
     undo.push(() => this.#meter.endTrial(meter));
-    if (trial.kind !== "canary") throw new Error("not yet");
-    return {
-      present,
+    if (trial.kind === "canary") {
+      const choice = new Choice(trial.key, trial.percent, salt);
+      return { present, meter, canary: { filter: await load(), choice }, shadow: undefined };
+    }
+    const shadow = {
+      filter: present,
+      configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
+      clientAddressGranted: grant.clientAddress,
       meter,
-      canary: { filter: await load(), choice: new Choice(trial.key, trial.percent, salt) },
+      queue: this.#owner.shadows,
     };
+    return { present, meter, canary: undefined, shadow };
   }
 
   async #filter(
@@ -322,18 +333,6 @@ export class Assembly {
       }),
     );
   }
-}
-
-/** A candidate is a filter of its own, with all that the present version may have and do. */
-function asFilter(entry: FilterConfig, { component, sha256, config }: Candidate): FilterConfig {
-  return {
-    ...entry,
-    name: candidateOf(entry.name),
-    component,
-    sha256,
-    config: config as Json,
-    candidate: null,
-  };
 }
 
 /** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */

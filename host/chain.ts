@@ -103,7 +103,7 @@ export class ChainRun extends Borrowing {
   reply({ head, body }: Reply): void {
     this.inward?.stop();
     this.#requestHead = undefined;
-    if (!this.#bodies.response) return this.response(head, 0);
+    if (!this.#bodies.response) return this.response(head, body.byteLength);
     this.outward?.stop();
     const passage = this.#outwardPassage(head, body.byteLength);
     this.outward = passage;

@@ -6,8 +6,9 @@ import { Admission } from "./admission.ts";
 import { Assembly, type AssemblyOwner, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./assembly.ts";
 import {
   type Answers,
-  type Fault,
+  faultOf,
   type HandedConnection,
+  type HandedShadows,
   INSTANCES,
   OPEN,
   type Order,
@@ -23,7 +24,6 @@ import type { Failure } from "./failure.ts";
 import { type FilterFailure, framesOf } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import { InstanceBudget } from "./filter/budget.ts";
-import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Client } from "./http1/client.ts";
 import { Forwarding } from "./forwarding.ts";
 import { HeadParser } from "./http1/head-parser.ts";
@@ -34,6 +34,7 @@ import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { ListenerMaterial } from "./tls/material.ts";
+import { ShadowQueue } from "./trial/shadow-queue.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
 import { UpstreamLog } from "./ops/upstream-log.ts";
@@ -49,6 +50,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #filterLog: FilterLog;
   readonly #assembly: Assembly;
   readonly budget: InstanceBudget;
+  readonly shadows: ShadowQueue = new ShadowQueue();
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
   readonly #admission: Admission;
@@ -97,8 +99,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   static serve(port: MessagePort, data: WorkerData): void {
     const worker = new DataWorker(port, data);
-    port.on("message", (message: OrderMessage | HandedConnection) => {
+    port.on("message", (message: OrderMessage | HandedConnection | HandedShadows) => {
       if ("socket" in message) worker.#adopt(message);
+      else if ("shadows" in message) worker.shadows.connect(message.shadows);
       else void worker.#obey(message);
     });
   }
@@ -310,11 +313,6 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   #post(message: WorkerMessage): void {
     this.#port.postMessage(message);
   }
-}
-
-function faultOf(error: unknown): Fault {
-  if (error instanceof ArtifactRefused) return "artifact";
-  return error instanceof ConfigRefused ? "configure" : "host";
 }
 
 /** Exchanges are logged at level info. */

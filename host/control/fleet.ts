@@ -17,6 +17,7 @@ import {
   TAKEN,
   VITALS_BYTES,
 } from "./messages.ts";
+import { ShadowLink } from "./shadow-link.ts";
 import { PulseWatch } from "./pulse-watch.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -70,6 +71,8 @@ export class Fleet {
   /** Connections that came while no worker served. */
   readonly #held: HandedConnection[] = [];
   readonly #pulses: NodeJS.Timeout;
+  /** The thread in which candidates see copies of exchanges. */
+  readonly #shadows: ShadowLink;
   /** How many instances of filters all workers have. */
   readonly #instances = new Int32Array(new SharedArrayBuffer(4));
   /** What workers had counted of trials that are no more. */
@@ -88,9 +91,22 @@ export class Fleet {
     this.#owner = owner;
     this.#memory = SharedStore.memory(config.store.sizeBytes);
     this.#store = new SharedStore(this.#memory, MAIN_THREAD);
+    this.#shadows = new ShadowLink(
+      { config, viaName: this.#viaName, store: this.#memory, instances: this.#instances },
+      {
+        lines: (lines) => owner.lines(lines),
+        fault: (line, digest, frames) => owner.fault(line, digest, frames),
+        lost: (sentence) => owner.lost(sentence),
+        retired: (snapshot) => owner.retired(snapshot),
+        shadowsBegan: () => {
+          for (const { link } of this.#members.values()) this.#connect(link);
+        },
+      },
+    );
     for (let count = 0; count < config.workers; count++) this.#add();
     this.#pulses = setInterval(() => {
       for (const { watch } of this.#members.values()) watch.look();
+      this.#shadows.look();
     }, LOOK_MS).unref();
   }
 
@@ -109,17 +125,24 @@ export class Fleet {
   /** Prepares a generation on every worker, then makes it live on every one; rejects with the first refusal, and nothing has changed. */
   async change(order: Prepare): Promise<readonly PreparedFilter[]> {
     const members = [...this.#members.values()];
-    const results = await Promise.allSettled(members.map(({ link }) => link.ask<"prepare">(order)));
+    const results = await Promise.allSettled([
+      ...members.map(({ link }) => link.ask<"prepare">(order)),
+      this.#shadows.prepare(order),
+    ]);
     const refused = results.find((result) => result.status === "rejected");
     if (refused !== undefined) {
-      await Promise.allSettled(
-        members.map(({ link }) => link.ask<"abandon">({ kind: "abandon", generation: order.generation })),
-      );
+      await Promise.allSettled([
+        ...members.map(({ link }) => link.ask<"abandon">({ kind: "abandon", generation: order.generation })),
+        this.#shadows.abandon(order.generation),
+      ]);
       throw refused.reason;
     }
     // From here on there is no way back: a worker lost now is replaced by one that begins with the new generation.
     this.#live = order;
-    await Promise.allSettled(members.map((member) => this.#commit(member, order.generation)));
+    await Promise.allSettled([
+      ...members.map((member) => this.#commit(member, order.generation)),
+      this.#shadows.commit(order),
+    ]);
     const [first] = results;
     return first?.status === "fulfilled" ? first.value : [];
   }
@@ -164,6 +187,7 @@ export class Fleet {
       }
       return member.snapshot;
     });
+    asked.push(this.#shadows.snapshot((answer) => within(SNAPSHOT_MS, answer)));
     return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
   }
 
@@ -177,6 +201,7 @@ export class Fleet {
       }
       return member.trials;
     });
+    asked.push(this.#shadows.trials((answer) => within(TRIALS_MS, answer)));
     const living = (await Promise.all(asked)).flat();
     return mergedTrials([...this.#lostTrials, ...living]);
   }
@@ -198,13 +223,14 @@ export class Fleet {
     for (const door of this.#doors) door.close();
     for (const { socket } of this.#held.splice(0)) socket.destroy();
     const members = [...this.#members.values()];
-    await Promise.all(
-      members.map(async ({ link }) => {
+    await Promise.all([
+      this.#shadows.stop(),
+      ...members.map(async ({ link }) => {
         // Its last log lines come with the answer; one that does not answer is ended all the same.
         await within(STOP_MS, link.ask<"stop">({ kind: "stop" })).catch(() => {});
         await link.terminate();
       }),
-    );
+    ]);
   }
 
   #add(): Member {
@@ -245,6 +271,12 @@ export class Fleet {
     };
     this.#members.set(link.id, member);
     return member;
+  }
+
+  /** Gives a worker its way to the thread of shadows, if there is one. */
+  #connect(link: WorkerLink): void {
+    const port = this.#shadows.port();
+    if (port !== undefined) link.give({ shadows: port });
   }
 
   async #commit(member: Member, generation: number): Promise<void> {
@@ -299,6 +331,7 @@ export class Fleet {
     const live = this.#live;
     if (this.#stopping || live === undefined) return;
     const { link } = this.#add();
+    this.#connect(link);
     try {
       await this.#open(link);
       await link.ask<"prepare">(live);

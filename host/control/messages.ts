@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
+import type { MessagePort } from "node:worker_threads";
 import type { Config } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import type { Artifact } from "../filter/artifact.ts";
+import { ArtifactRefused, ConfigRefused } from "../filter/contract.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
@@ -28,12 +30,19 @@ export const OPEN = 1;
 export const TAKEN = 2;
 /** Instances of filters that the worker has. */
 export const INSTANCES = 3;
-export const VITALS_BYTES = 16;
+/** In the thread of shadows: which of the generation's shadows is called just now, from 1; 0 for none. */
+export const AT_WORK = 4;
+export const VITALS_BYTES = 20;
 
 /** A connection for one of the worker's listeners, which count the `open` orders. Nothing is answered. */
 export interface HandedConnection {
   readonly listener: number;
   readonly socket: Socket;
+}
+
+/** Where a worker posts copies of exchanges to, for candidates in the shadow. Nothing is answered. */
+export interface HandedShadows {
+  readonly shadows: MessagePort;
 }
 
 /** What the main thread asks of a worker. Each is answered once, in the order in which the worker is done with it. */
@@ -94,6 +103,11 @@ export interface OrderMessage {
 
 /** Why an order failed: whose fault it was, as the classes of `filter/contract.ts` tell. */
 export type Fault = "artifact" | "configure" | "host";
+
+export function faultOf(error: unknown): Fault {
+  if (error instanceof ArtifactRefused) return "artifact";
+  return error instanceof ConfigRefused ? "configure" : "host";
+}
 
 export type WorkerMessage =
   | { readonly kind: "done"; readonly id: number; readonly value: Answers[keyof Answers] }

@@ -1,4 +1,9 @@
-import { DIFFERENCE_KINDS, type DifferenceKind, type ShadowSample } from "../trial/trial.ts";
+import {
+  DIFFERENCE_KINDS,
+  type DifferenceKind,
+  type ShadowCounts,
+  type ShadowSample,
+} from "../trial/trial.ts";
 
 /** What was counted of one trial, by one thread or by several. Plain data: it crosses threads by structured clone. */
 export interface TrialSnapshot {
@@ -8,7 +13,7 @@ export interface TrialSnapshot {
   readonly present: SideSnapshot;
   readonly candidate: SideSnapshot;
   /** Null for a canary. */
-  readonly shadow: ShadowSnapshot | null;
+  readonly shadow: ShadowCounts | null;
 }
 
 /** What one of the two versions has done. */
@@ -23,17 +28,6 @@ export interface SideSnapshot {
   readonly uncalled: number;
   /** In its calls. */
   readonly ms: number;
-}
-
-export interface ShadowSnapshot {
-  readonly compared: number;
-  readonly different: number;
-  /** Of the compared ones: those whose bodies were too long to be copied. */
-  readonly partly: number;
-  readonly dropped: number;
-  readonly kinds: Readonly<Record<DifferenceKind, number>>;
-  /** The newest last. */
-  readonly samples: readonly ShadowSample[];
 }
 
 /** The counters of one trial in one thread. The path increments the public fields itself. */
@@ -81,7 +75,7 @@ export class ShadowMeter {
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }
 
-  snapshot(): ShadowSnapshot {
+  snapshot(): ShadowCounts {
     const { compared, different, partly, dropped } = this;
     return { compared, different, partly, dropped, kinds: { ...this.#kinds }, samples: [...this.#samples] };
   }
@@ -123,7 +117,7 @@ function addSides(one: SideSnapshot, other: SideSnapshot): SideSnapshot {
   };
 }
 
-function addShadows(one: ShadowSnapshot, other: ShadowSnapshot): ShadowSnapshot {
+function addShadows(one: ShadowCounts, other: ShadowCounts): ShadowCounts {
   const kinds = noKinds();
   for (const kind of DIFFERENCE_KINDS) kinds[kind] = one.kinds[kind] + other.kinds[kind];
   return {

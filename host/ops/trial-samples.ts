@@ -1,7 +1,7 @@
-import { DIFFERENCE_KINDS } from "../trial/trial.ts";
+import { DIFFERENCE_KINDS, type ShadowCounts } from "../trial/trial.ts";
 import type { MeterSnapshot } from "./meter.ts";
 import type { Sample } from "./samples.ts";
-import { newestTrials, type ShadowSnapshot, type SideSnapshot } from "./trial-meter.ts";
+import { newestTrials, type SideSnapshot } from "./trial-meter.ts";
 
 type TrialMetric =
   | "sluice_trial_exchanges_total"
@@ -24,7 +24,7 @@ export function trialSamples(all: MeterSnapshot): Record<TrialMetric, Sample[]> 
       { value: of(candidate), labels: { filter, side: "candidate" } },
     ]);
   const shadows = trials.flatMap(({ filter, shadow }) => (shadow === null ? [] : [{ filter, shadow }]));
-  const counts = (of: (shadow: ShadowSnapshot) => number): Sample[] =>
+  const counts = (of: (shadow: ShadowCounts) => number): Sample[] =>
     shadows.map(({ filter, shadow }) => ({ value: of(shadow), labels: { filter } }));
   return {
     sluice_trial_exchanges_total: sides(({ exchanges }) => exchanges),

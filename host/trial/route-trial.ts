@@ -3,14 +3,16 @@ import type { Filter } from "../filter/filter.ts";
 import type { FieldList } from "../message.ts";
 import type { TrialMeter } from "../ops/trial-meter.ts";
 import type { Choice } from "./choice.ts";
-import { type TrialChain, TrialRun, type Version } from "./trial-run.ts";
+import { type Shadowed, type TrialChain, TrialRun, type Version } from "./trial-run.ts";
 
 /** A version of a filter that is tried in a worker. */
 export interface Tried {
   /** The filter that has the trial. */
   readonly present: Filter;
   readonly meter: TrialMeter;
-  readonly canary: Canary;
+  /** One of the two. */
+  readonly canary: Canary | undefined;
+  readonly shadow: Shadowed | undefined;
 }
 
 /** What serves a share of exchanges in the place of the present version. */
@@ -36,30 +38,30 @@ export class RouteTrial {
     const trials = this.#trials;
     let chosen = 0;
     for (let at = 0; at < trials.length; at++)
-      if ((trials[at] as Tried).canary.choice.candidate(fields, address)) chosen |= 1 << at;
+      if (trials[at]?.canary?.choice.candidate(fields, address) === true) chosen |= 1 << at;
     return new TrialRun((this.#chains[chosen] ??= this.#chain(chosen)), owner);
   }
 
   #chain(chosen: number): TrialChain {
-    const tried = this.#filters.map((filter) => this.#trials.findIndex(({ present }) => present === filter));
-    const serves = (trial: number): boolean => (chosen & (1 << trial)) !== 0;
-    const filters = tried.map((trial, at) =>
-      trial >= 0 && serves(trial)
-        ? (this.#trials[trial] as Tried).canary.filter
-        : (this.#filters[at] as Filter),
+    const placed = this.#filters.map((filter) => {
+      const trial = this.#trials.findIndex(({ present }) => present === filter);
+      const tried = this.#trials[trial];
+      const canary = (chosen & (1 << trial)) !== 0 ? tried?.canary : undefined;
+      return { filter: canary?.filter ?? filter, tried, canary };
+    });
+    const filters = placed.map(({ filter }) => filter);
+    const versions = this.#trials.flatMap(({ present, canary }, trial): [string, Version][] =>
+      canary === undefined ? [] : [[present.name, (chosen & (1 << trial)) === 0 ? "present" : "candidate"]],
     );
-    const versions = this.#trials.map(
-      ({ present }, trial) =>
-        [present.name, serves(trial) ? "candidate" : "present"] satisfies [string, Version],
-    );
+    const shadows = placed.map(({ tried }) => tried?.shadow);
     return {
       filters,
       bodies: bodiesOf(filters),
-      sides: tried.map((trial) => {
-        const meter = this.#trials[trial]?.meter;
-        return serves(trial) ? meter?.candidate : meter?.present;
-      }),
-      versions: Object.fromEntries(versions),
+      sides: placed.map(({ tried, canary }) =>
+        canary === undefined ? tried?.meter.present : tried?.meter.candidate,
+      ),
+      shadows: shadows.some((shadow) => shadow !== undefined) ? shadows : undefined,
+      versions: versions.length === 0 ? undefined : Object.fromEntries(versions),
     };
   }
 }

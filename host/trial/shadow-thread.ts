@@ -162,7 +162,7 @@ class ShadowThread {
         const key = trialKey({ filter: entry.name, startedAt: candidate.startedAt });
         const meter = this.#meter.trial(entry.name, candidate.startedAt, true);
         undo.push(() => this.#meter.endTrial(meter));
-        const shadow = this.#live.trials.get(key) ?? (await this.#load(order, entry, candidate, meter));
+        const shadow = await this.#load(order, entry, candidate, meter, this.#live.trials.get(key));
         trials.set(key, shadow);
         prepared.push({ name: shadow.filter.name, path: "direct", phases: describe(shadow.filter.plan) });
       }
@@ -176,15 +176,18 @@ class ShadowThread {
 
   async #load(
     { artifacts, secrets, config }: Prepare,
-    present: FilterConfig,
+    tried: FilterConfig,
     candidate: Candidate,
     meter: TrialMeter,
+    present: ShadowTrial | undefined,
   ): Promise<ShadowTrial> {
-    const entry = asFilter(present, candidate);
+    const entry = asFilter(tried, candidate);
     const artifact = artifacts[entry.name];
     if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
     const settings = settingsOf(entry, config.limits, config.timeouts);
-    const own = new Secrets(secrets[present.name] ?? {});
+    const own = new Secrets(secrets[tried.name] ?? {});
+    const made = JSON.stringify([artifact.digest, artifact.memoryBytesMax, settings, entry.grant, own.mark]);
+    if (present?.made === made) return present;
     const host: HostServices = {
       filterName: entry.name,
       secrets: own,
@@ -215,7 +218,7 @@ class ShadowThread {
       quarantine: { quarantined: () => {}, released: () => {} },
     });
     this.#sweeper.add(filter.pool);
-    return new ShadowTrial(filter, meter, (of, id, failure) => this.#failed(of, id, failure));
+    return new ShadowTrial(filter, made, meter, (of, id, failure) => this.#failed(of, id, failure));
   }
 
   #commit(number: number): undefined {

@@ -12,15 +12,19 @@ import type { DifferenceKind } from "./trial.ts";
 /** A candidate in the shadow: called with copies of exchanges, and compared with what the present version made of them. */
 export class ShadowTrial {
   readonly filter: Filter;
+  /** All that it was made of, to be told from another one. */
+  readonly made: string;
   readonly #meter: TrialMeter;
   readonly #failed: (filter: Filter, requestId: string, failure: FilterFailure) => void;
 
   constructor(
     filter: Filter,
+    made: string,
     meter: TrialMeter,
     failed: (filter: Filter, requestId: string, failure: FilterFailure) => void,
   ) {
     this.filter = filter;
+    this.made = made;
     this.#meter = meter;
     this.#failed = failed;
   }

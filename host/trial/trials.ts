@@ -1,4 +1,4 @@
-import { newestTrials, type SideSnapshot, type TrialSnapshot } from "../ops/trial-meter.ts";
+import type { SideSnapshot, TrialSnapshot } from "../ops/trial-meter.ts";
 import { judge, type Verdict } from "./judge.ts";
 import type { Candidate, TrialCounts, TrialView } from "./trial.ts";
 
@@ -69,7 +69,7 @@ export class Trials {
     if (this.#looking) return;
     this.#looking = true;
     try {
-      const snapshots = newestTrials(await this.#owner.counts());
+      const snapshots = await this.#owner.counts();
       for (const snapshot of snapshots) this.#judge(snapshot);
       // One of which nobody has counted anything yet has its time all the same.
       for (const [filter, { candidate, state }] of this.#trials) {

@@ -54,6 +54,11 @@ export class ShadowQueue {
     return this.#port !== undefined && this.#copies < COPIES_MAX && this.#bytes < BYTES_MAX;
   }
 
+  /** Whether that thread is done with all that it was given. */
+  get idle(): boolean {
+    return this.#copies === 0;
+  }
+
   /** `bytes`: about as many as the record has. */
   add(trial: string, record: ExchangeRecord, bytes: number): void {
     this.#batch.push({ trial, record });

@@ -42,7 +42,7 @@ export interface TrialReport {
 interface Way {
   readonly name: string;
   readonly route: Route;
-  readonly queue: ShadowQueue | undefined;
+  readonly queue: WatchedQueue | undefined;
 }
 
 export async function measureTrials(quick: boolean): Promise<TrialReport> {
@@ -50,7 +50,7 @@ export async function measureTrials(quick: boolean): Promise<TrialReport> {
   const sweeper = new Sweeper();
   const sink = new Worker(SINK, { eval: true });
   try {
-    const queue = new ShadowQueue();
+    const queue = new WatchedQueue();
     const { port1, port2 } = new MessageChannel();
     sink.postMessage(port2, [port2]);
     queue.connect(port1);
@@ -99,7 +99,7 @@ async function cpuUs({ route, queue }: Way, exchanges: number): Promise<number> 
     await setImmediate();
     const { user, system } = process.threadCpuUsage(began);
     us += user + system;
-    while (queue?.idle === false) await setImmediate();
+    await queue?.drained();
   }
   return us / exchanges;
 }
@@ -210,6 +210,13 @@ export function printTrials({ rows }: TrialReport): void {
       (us - (plain?.cpuUs ?? Number.NaN)).toFixed(2),
     ]),
   );
+}
+
+/** Tells when the other thread is done with all that it was given. */
+class WatchedQueue extends ShadowQueue {
+  async drained(): Promise<void> {
+    while (!this.idle) await setImmediate();
+  }
 }
 
 /** Takes copies and does nothing with them: what the thread of shadows does is on another processor. */

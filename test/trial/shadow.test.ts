@@ -1,57 +1,13 @@
-/** A candidate sees copies of the exchanges, and nobody sees the candidate. */
+/** A candidate sees copies of the exchanges, and what it does is compared. */
 import { describe, expect, test } from "vitest";
-import { DIFFERENCE_KINDS, type DifferenceKind } from "../../host/trial/trial.ts";
+import type { DifferenceKind } from "../../host/trial/trial.ts";
 import { request } from "../support/raw-client.ts";
 import { makeStage } from "../support/stage.ts";
-import { component, type TestHost } from "../support/test-host.ts";
-import { type Answer, ok, Upstream } from "../support/upstream.ts";
-import { candidate, counted, SHADOW, startTrial } from "./tried.ts";
+import { ok } from "../support/upstream.ts";
+import { counted, seen, shadowed, type Tried } from "./tried.ts";
 
 const stage = makeStage();
-
-interface Tried {
-  readonly fixture: string;
-  readonly present: unknown;
-  readonly candidate: unknown;
-  /** Of the candidate, where it is another one. */
-  readonly other?: string;
-  readonly options?: object;
-  readonly answer?: Answer;
-  readonly workers?: number;
-  readonly parts?: object;
-}
-
-async function start(tried: Tried): Promise<{ host: TestHost; upstream: Upstream }> {
-  const { fixture, present, options = {}, answer, workers = 1, parts = {} } = tried;
-  const upstream = stage.use(await Upstream.start(answer));
-  const filters = { tried: { component: component(fixture), config: present, ...options } };
-  const routes = [{ upstream: "main", filters: ["tried"] }];
-  const trials = { tried: candidate(tried.other ?? fixture, tried.candidate, SHADOW) };
-  const all = { filters, routes, workers, ...parts };
-  return { upstream, host: stage.use(await startTrial(upstream, all, trials)) };
-}
-
-/** What was found once so many exchanges have been seen. */
-async function seen(
-  host: TestHost,
-  count: number,
-): Promise<{
-  kinds: Partial<Record<DifferenceKind, number>>;
-  details: string[];
-  different: number;
-  failures: number;
-}> {
-  const trial = await counted(host, "tried", `${count} seen`, (each) => each.candidate.exchanges === count);
-  const { kinds, samples, different = 0 } = trial.shadow ?? {};
-  return {
-    kinds: Object.fromEntries(
-      DIFFERENCE_KINDS.map((kind) => [kind, kinds?.[kind]]).filter(([, n]) => n !== 0),
-    ),
-    details: (samples ?? []).map(({ phase, kind, detail }) => `${phase} ${kind}: ${detail}`),
-    different,
-    failures: trial.candidate.failures,
-  };
-}
+const start = (tried: Tried): ReturnType<typeof shadowed> => shadowed(stage, tried);
 
 describe("a shadow that does the same", () => {
   test("differs in nothing, and its exchanges are counted beside those of the present version", async () => {
@@ -75,6 +31,15 @@ describe("a shadow that does the same", () => {
     expect(await host.metric('sluice_filter_calls_total{filter="tried@candidate",phase="request"}')).toBe(
       100,
     );
+  });
+
+  test("edits what no header shows, like the present version", async () => {
+    const moved = { path: "/elsewhere", status: 202 };
+    const { host, upstream } = await start({ fixture: "moved", present: moved, candidate: moved });
+    const client = await stage.connect(host);
+    expect((await client.ask(request("/"))).status).toBe(202);
+    expect(upstream.only.target).toBe("/elsewhere");
+    expect((await seen(host, 1)).kinds).toEqual({});
   });
 
   const body = "0123456789".repeat(1_000);
@@ -248,187 +213,4 @@ describe("a shadow that does something else", () => {
   });
 });
 
-describe("the world", () => {
-  const calls = (...list: object[]): object => ({ calls: list });
-
-  test("keeps its store: the candidate has one of its own", async () => {
-    const { host, upstream } = await start({
-      fixture: "caller",
-      present: calls({ add: ["hits", 1, null] }, { take: ["client", 100, 3_600_000, 100, 1] }),
-      candidate: calls({ add: ["hits", 1_000, null] }, { take: ["client", 100, 3_600_000, 100, 50] }),
-      options: {
-        grant: { store: true, "rate-limit": true, clock: true, random: true, metrics: true, secrets: [] },
-      },
-    });
-    const client = await stage.connect(host);
-    for (let round = 0; round < 3; round++) await client.ask(request("/"));
-    const { kinds } = await seen(host, 3);
-    expect(kinds, "the store of the candidate is not its own").toEqual({ headers: 3 });
-    await client.ask(request("/"));
-    const told = upstream.arrivals.map(({ head }) => head.all("x-called").join());
-    expect(told.map((each) => /^Ok\((\d)\)/.exec(each)?.[1])).toEqual(["1", "2", "3", "4"]);
-  });
-
-  test("gets none of its requests: those of the present version are answered alike, others by nobody", async () => {
-    const asks = (path: string): object => ({ upstream: "main", path, phases: ["request"] });
-    const options = { grant: { http: ["main"] } };
-    const answer: Answer = ({ target }) => ok(target === "/" ? "" : `told of ${target}`);
-    const same = await start({
-      fixture: "asks",
-      present: asks("/a"),
-      candidate: asks("/a"),
-      options,
-      answer,
-    });
-    const other = await start({
-      fixture: "asks",
-      present: asks("/a"),
-      candidate: asks("/b"),
-      options,
-      answer,
-    });
-    for (const [{ host, upstream }, kinds] of [
-      [same, {}],
-      [other, { headers: 1 }],
-    ] as const) {
-      const client = await stage.connect(host);
-      await client.ask(request("/"));
-      expect((await seen(host, 1)).kinds).toEqual(kinds);
-      expect(upstream.arrivals.map(({ target }) => target)).toEqual(["/a", "/"]);
-      expect(upstream.arrivals[1]?.head.one("x-told")).toBe("200 told of /a");
-    }
-  });
-
-  test("hears of it only in the log, under its own name", async () => {
-    const { host } = await start({
-      fixture: "bodies",
-      present: { name: "b" },
-      candidate: { name: "b", request: { head: true }, end: true },
-    });
-    const client = await stage.connect(host);
-    await client.ask(request("/"));
-    const [line] = await host.lines("the candidate's line", ({ msg }) => msg === "end");
-    expect(line).toMatchObject({ filter: "tried@candidate", attributes: { ending: "Ending::Complete" } });
-  });
-});
-
-describe("a candidate that", () => {
-  test("always fails costs no exchange anything, and is called again and again", async () => {
-    const { host } = await start({ fixture: "mark", present: { mark: "m" }, other: "trap", candidate: {} });
-    const client = await stage.connect(host);
-    for (const target of [
-      "/panic",
-      "/spin",
-      "/hoard",
-      "/overflow",
-      "/exit",
-      "/panic-end",
-      "/panic-drop",
-      "/",
-    ]) {
-      const { status, head } = await client.ask(request(target));
-      expect([status, head.one("x-mark")]).toEqual([200, "m"]);
-    }
-    const { kinds, details, failures } = await seen(host, 8);
-    expect(failures).toBe(7);
-    expect(kinds.failure).toBe(7);
-    expect(details).toContain("request failure: the candidate failed (fuel)");
-    expect(details).toContain("end failure: the candidate failed (trap)");
-    const lines = await host.lines("failures", ({ msg }) => msg === "filter failed", 5);
-    expect(new Set(lines.map(({ filter }) => filter))).toEqual(new Set(["tried@candidate"]));
-    expect(lines.some(({ stack }) => Array.isArray(stack))).toBe(true);
-  });
-
-  test("never returns is ended with its thread, which is counted and replaced; no exchange fails or waits", async () => {
-    const { host } = await start({
-      fixture: "mark",
-      present: { mark: "m" },
-      other: "trap",
-      candidate: {},
-      options: { limits: { fuel: 2_000_000_000 } },
-    });
-    const client = await stage.connect(host);
-    let slowest = 0;
-    const ask = async (target: string): Promise<void> => {
-      const began = performance.now();
-      const { status, head } = await client.ask(request(target));
-      slowest = Math.max(slowest, performance.now() - began);
-      expect([status, head.one("x-mark")]).toEqual([200, "m"]);
-    };
-    await ask("/stall");
-    // Nobody notices while it loops, and it loops for as long as this takes.
-    for (let round = 0; round < 300; round++) await ask("/");
-    const trial = await counted(host, "tried", "its failure", ({ candidate: tried }) => tried.failures > 0);
-    expect(trial.candidate.failures).toBe(1);
-    expect(trial.shadow?.dropped, "copies for a thread that is behind").toBeGreaterThan(0);
-    const [lost] = await host.lines("the lost thread", ({ msg }) =>
-      msg.startsWith("the thread of shadows ended"),
-    );
-    expect(lost?.msg).toContain("stood still");
-    const before = trial.candidate.exchanges;
-    await counted(host, "tried", "the thread's successor", (each) => {
-      client.send(request("/"));
-      return each.candidate.exchanges > before;
-    });
-    expect(slowest, "an exchange waited for the shadow").toBeLessThan(STUCK_MS);
-  });
-
-  test("refuses its config refuses the generation, and leaves no thread behind", async () => {
-    const upstream = stage.use(await Upstream.start());
-    const parts = {
-      filters: { tried: { component: component("mark"), config: { mark: "old" } } },
-      routes: [{ upstream: "main", filters: ["tried"] }],
-    };
-    const trials = { tried: candidate("mark", { mark: 7 }, SHADOW) };
-    await expect(startTrial(upstream, parts, trials)).rejects.toMatchObject({
-      code: "CONFIGURE_REFUSED",
-      message: expect.stringContaining("filter tried@candidate refuses its config"),
-    });
-  });
-});
-
-describe("memory", () => {
-  test("is flat while a shadow cannot keep up: what is behind is dropped and counted", async () => {
-    const arrivals: { length: number }[] = [];
-    const { host, upstream } = await start({
-      fixture: "bodies",
-      present: { name: "b", request: { take: { whole: 65_536 } } },
-      // Tens of milliseconds of each exchange.
-      other: "trap",
-      candidate: {},
-      // What an upstream has been sent it keeps, for tests that look at it.
-      answer: () => {
-        for (const kept of arrivals) kept.length = 0;
-        return ok("");
-      },
-    });
-    arrivals.push(upstream.arrivals);
-    const clients = await Promise.all(Array.from({ length: 4 }, () => stage.connect(host)));
-    const body = "a".repeat(50_000);
-    const run = async (rounds: number): Promise<number> => {
-      await Promise.all(
-        clients.map(async (client) => {
-          for (let round = 0; round < rounds; round++)
-            expect((await client.ask(request("/busy", [], "POST", body))).status).toBe(200);
-        }),
-      );
-      return process.memoryUsage().rss;
-    };
-    const early = await run(150);
-    const late = await run(450);
-    const trial = await counted(
-      host,
-      "tried",
-      "all exchanges, of which most were dropped",
-      (each) => each.present.exchanges === 2_400 && (each.shadow?.dropped ?? 0) > 1_200,
-    );
-    expect(trial.shadow?.dropped).toBeLessThan(2_400);
-    // All the bodies of the second run are 90 MB.
-    expect((late - early) / 1_048_576, "MiB that were not there before").toBeLessThan(45);
-  });
-});
-
 const KEYS = { header: "x-api-key", sha256: ["0".repeat(64)] };
-
-/** Far less than a thread that loops is given. */
-const STUCK_MS = 700;

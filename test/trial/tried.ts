@@ -5,9 +5,17 @@ import type { Config } from "../../host/config/config.ts";
 import { Host } from "../../host/host.ts";
 import { createLog } from "../../host/ops/log.ts";
 import type { TrialSnapshot } from "../../host/ops/trial-meter.ts";
-import { type Candidate, TRIAL_DEFAULTS, type TrialKey, type TrialRequest } from "../../host/trial/trial.ts";
+import {
+  type Candidate,
+  DIFFERENCE_KINDS,
+  type DifferenceKind,
+  TRIAL_DEFAULTS,
+  type TrialKey,
+  type TrialRequest,
+} from "../../host/trial/trial.ts";
+import type { Stage } from "../support/stage.ts";
 import { component, type ConfigParts, configOf, TestHost } from "../support/test-host.ts";
-import type { Upstream } from "../support/upstream.ts";
+import { type Answer, Upstream } from "../support/upstream.ts";
 import { waitFor } from "../support/waiting.ts";
 
 /** What is tried beside a filter of this name. */
@@ -63,4 +71,50 @@ export function counted(
     const found = (await host.host.trialCounts()).find((trial) => trial.filter === filter);
     return found !== undefined && enough(found) && found;
   });
+}
+
+/** A filter of one fixture, and a candidate in its shadow. */
+export interface Tried {
+  readonly fixture: string;
+  readonly present: unknown;
+  readonly candidate: unknown;
+  /** Of the candidate, where it is another one. */
+  readonly other?: string;
+  readonly options?: object;
+  readonly answer?: Answer;
+  readonly workers?: number;
+  readonly parts?: object;
+}
+
+/** A host and an upstream for it. */
+export async function shadowed(stage: Stage, tried: Tried): Promise<{ host: TestHost; upstream: Upstream }> {
+  const { fixture, present, options = {}, answer, workers = 1, parts = {} } = tried;
+  const upstream = stage.use(await Upstream.start(answer));
+  const filters = { tried: { component: component(fixture), config: present, ...options } };
+  const routes = [{ upstream: "main", filters: ["tried"] }];
+  const trials = { tried: candidate(tried.other ?? fixture, tried.candidate, SHADOW) };
+  const all = { filters, routes, workers, ...parts };
+  return { upstream, host: stage.use(await startTrial(upstream, all, trials)) };
+}
+
+/** What was found once so many exchanges have been seen. */
+export async function seen(
+  host: TestHost,
+  count: number,
+): Promise<{
+  kinds: Partial<Record<DifferenceKind, number>>;
+  details: string[];
+  different: number;
+  failures: number;
+}> {
+  const trial = await counted(host, "tried", `${count} seen`, (each) => each.candidate.exchanges === count);
+  const { kinds, samples, different = 0 } = trial.shadow ?? {};
+  return {
+    kinds: Object.fromEntries(
+      DIFFERENCE_KINDS.map((kind) => [kind, kinds?.[kind]]).filter(([, n]) => n !== 0),
+    ),
+    details: (samples ?? []).map(({ phase, kind, detail }) => `${phase} ${kind}: ${detail}`),
+    different,
+    failures: trial.candidate.failures,
+  };
 }

@@ -53,12 +53,13 @@ export class ShadowLink {
   async commit(order: Prepare): Promise<void> {
     this.#live = order;
     const { generation, config } = order;
-    if (shadowsOf(config).length === 0) return this.#end();
+    // A generation that needs it no more does not wait for its end.
+    if (shadowsOf(config).length === 0) return void this.#end();
     await this.#thread?.link.ask<"commit">({ kind: "commit", generation });
   }
 
   async abandon(generation: number): Promise<void> {
-    if (this.#live === undefined || shadowsOf(this.#live.config).length === 0) return this.#end();
+    if (this.#live === undefined || shadowsOf(this.#live.config).length === 0) return void this.#end();
     await this.#thread?.link.ask<"abandon">({ kind: "abandon", generation });
   }
 
@@ -131,6 +132,7 @@ export class ShadowLink {
     const thread = this.#thread;
     if (thread === undefined) return;
     this.#thread = undefined;
+    this.#lostTrials = [];
     const late = new Promise<void>((resolve) => void setTimeout(resolve, STOP_MS).unref());
     await Promise.race([thread.link.ask<"stop">({ kind: "stop" }).catch(() => {}), late]);
     await thread.link.terminate();
@@ -139,9 +141,8 @@ export class ShadowLink {
   #ended(thread: Thread, error: Error | undefined): void {
     Atomics.sub(this.#data.instances, 0, Atomics.load(thread.vitals, INSTANCES));
     if (thread.snapshot !== undefined) this.#owner.retired({ ...thread.snapshot, trials: [] });
-    const asked = this.#thread !== thread;
-    this.#lostTrials = asked ? [] : this.#countLoss(thread);
-    if (asked || this.#stopped) return;
+    if (this.#thread !== thread) return;
+    this.#lostTrials = this.#countLoss(thread);
     this.#thread = undefined;
     this.#losses += 1;
     this.#owner.lost(`the thread of shadows ended: ${error?.message ?? "no error"}`);
@@ -165,6 +166,7 @@ export class ShadowLink {
   async #replace(): Promise<void> {
     const live = this.#live;
     if (this.#stopped || live === undefined || this.#thread !== undefined) return;
+    if (shadowsOf(live.config).length === 0) return;
     try {
       const { link } = this.#begun();
       await link.ask<"prepare">(live);

@@ -106,11 +106,10 @@ class ShadowThread {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       const { batch, from } = next;
       for (const { trial, record } of batch.copies) {
-        const at = [...this.#live.trials.keys()].indexOf(trial);
+        const trials = this.#having(trial);
+        Atomics.store(this.#data.vitals, AT_WORK, [...trials.keys()].indexOf(trial) + 1);
         // Of a trial that is over nobody asks any more.
-        const shadow = this.#live.trials.get(trial);
-        Atomics.store(this.#data.vitals, AT_WORK, at + 1);
-        await shadow?.see(record);
+        await trials.get(trial)?.see(record);
         Atomics.store(this.#data.vitals, AT_WORK, 0);
         if (performance.now() - turnedAt < TURN_MS) continue;
         await nextTurn();
@@ -120,6 +119,13 @@ class ShadowThread {
       from.postMessage(done);
     }
     this.#working = false;
+  }
+
+  /** A worker may be the first to make a generation live. */
+  #having(trial: string): Prepared["trials"] {
+    const { trials } = this.#live;
+    if (trials.has(trial)) return trials;
+    return [...this.#prepared.values()].find((each) => each.trials.has(trial))?.trials ?? trials;
   }
 
   async #obey({ id, order }: OrderMessage): Promise<void> {
@@ -164,7 +170,9 @@ class ShadowThread {
         undo.push(() => this.#meter.endTrial(meter));
         const shadow = await this.#load(order, entry, candidate, meter, this.#live.trials.get(key));
         trials.set(key, shadow);
-        prepared.push({ name: shadow.filter.name, path: "direct", phases: describe(shadow.filter.plan) });
+        const { name, plan } = shadow.filter;
+        const path = order.artifacts[name]?.direct === true ? "direct" : "reference";
+        prepared.push({ name, path, phases: describe(plan) });
       }
     } catch (error) {
       release();

@@ -60,6 +60,24 @@ describe("the world", () => {
     }
   });
 
+  test("waits with no more than the present version, which is over once it has its answer", async () => {
+    const config = { upstream: "main", path: "/check" };
+    const answer: Answer = ({ target }) => ok("", target === "/check" ? ["x-user: anna"] : []);
+    const { host, upstream } = await start({
+      fixture: "ext_authz",
+      present: { ...config, "to-upstream": ["x-user"] },
+      candidate: config,
+      options: { grant: { http: ["main"], clock: true } },
+      answer,
+    });
+    const client = await stage.connect(host);
+    await client.ask(request("/"));
+    expect(upstream.arrivals[1]?.head.one("x-user")).toBe("anna");
+    const { details } = await seen(host, 1);
+    expect(details).toEqual(["request headers: only the present version leaves x-user"]);
+    expect(upstream.arrivals.length, "the candidate's request was sent").toBe(2);
+  });
+
   test("hears of it only in the log, under its own name", async () => {
     const { host } = await start({
       fixture: "bodies",

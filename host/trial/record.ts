@@ -25,6 +25,8 @@ export interface ExchangeRecord {
   readonly requests: readonly RecordedRequest[];
   /** Null when the exchange has not told its end: it was copied before. */
   readonly outcome: Outcome | null;
+  /** How the filter failed when it was told the end, or its exchange was dropped. */
+  readonly endFailed: FilterFailureReason | null;
   /** Whether something was too much to be copied; a message of which a part is missing has no step that is `last`. */
   readonly cut: boolean;
 }

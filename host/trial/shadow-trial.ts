@@ -83,12 +83,16 @@ export class ShadowTrial {
       if (message.unfed && !differences.some(isOf("decision"))) differences.push(UNFED);
       for (const difference of differences) found.push({ ...difference, phase });
     }
-    if (fault !== undefined && rehearsal.present === undefined)
+    if (fault !== undefined && rehearsal.present === undefined && !hasFailed(record))
       found.push({ kind: "failure", detail: `the candidate failed (${fault.reason})`, phase: "end" });
     if (found.length > 0) shadow.different += 1;
     const { requestId } = record.facts;
     for (const difference of found) shadow.differs({ at: record.at, requestId, ...difference });
   }
+}
+
+function hasFailed({ endFailed, steps }: ExchangeRecord): boolean {
+  return endFailed !== null || steps.some(({ made }) => made?.kind === "failed");
 }
 
 function isOf(kind: DifferenceKind): (difference: Difference) => boolean {

@@ -47,6 +47,8 @@ export class Tap {
   /** Responses that have come to the filter; the present one has when its head was recorded. */
   #responses = 0;
   #fault: FilterFailureReason | undefined;
+  #ending = false;
+  #endFailed: FilterFailureReason | null = null;
   /** Bytes left on each way. */
   #inwardLeft = BODY_BYTES_MAX;
   #outwardLeft = BODY_BYTES_MAX;
@@ -112,8 +114,17 @@ export class Tap {
     step.made = this.#decision(phase, message, answer);
   }
 
-  /** The filter has failed, in a call or with what it has decided before. */
+  /** The filter is about to be told the end. */
+  ends(): void {
+    this.#ending = true;
+  }
+
+  /** The filter has failed: in a call, with what it has decided before, or at the end. */
   faulted(reason: FilterFailureReason): void {
+    if (this.#ending) {
+      this.#endFailed = reason;
+      return;
+    }
     this.#fault = reason;
     const called = this.#pending.filter((step) => step !== undefined);
     const last = this.#steps.findLast(({ made }) => made !== null);
@@ -149,6 +160,7 @@ export class Tap {
       ),
       requests: this.#requests,
       outcome,
+      endFailed: this.#endFailed,
       cut: this.#cut,
     };
   }

@@ -100,6 +100,7 @@ export class TrialRun extends ChainRun {
       side.exchanges += 1;
       if (failed) side.failed += 1;
     }
+    for (const tap of this.#taps) tap?.ends();
     super.end(outcome);
     this.#chain.shadows?.forEach((shadow, at) => {
       if (shadow !== undefined && at < this.reached) this.#copy(shadow, this.#taps[at], outcome);

@@ -42,6 +42,24 @@ describe("a shadow that does the same", () => {
     expect((await seen(host, 1)).kinds).toEqual({});
   });
 
+  test.each(["/panic", "/panic-response", "/panic-end", "/spin"])(
+    "fails where the present version does: %s",
+    async (path) => {
+      const { host } = await start({
+        fixture: "trap",
+        present: {},
+        candidate: {},
+        options: { "on-failure": "open" },
+      });
+      const client = await stage.connect(host);
+      expect((await client.ask(request(path))).status).toBe(200);
+      const { kinds, failures } = await seen(host, 1);
+      expect([kinds, failures]).toEqual([{}, 1]);
+      const { present } = await counted(host, "tried", "it", (each) => each.present.exchanges === 1);
+      expect(present.failures).toBe(1);
+    },
+  );
+
   const body = "0123456789".repeat(1_000);
   test.each([
     ["in pieces", { take: "stream", act: "wrap" }, { take: "stream", act: "wrap" }, 0],

@@ -21,6 +21,7 @@ import { WorkerMeter } from "../host/ops/meter.ts";
 import { UpstreamLog } from "../host/ops/upstream-log.ts";
 import { SharedStore } from "../host/store/shared-store.ts";
 import { Sweeper } from "../host/sweeper.ts";
+import { ShadowQueue } from "../host/trial/shadow-queue.ts";
 import { FILTERS_DIRECTORY } from "../scripts/build-filters.ts";
 import { Child, cleanUpAtExit, freePort, runFolder } from "./support/child.ts";
 import { buildProbe } from "./support/filters.ts";
@@ -126,6 +127,7 @@ async function generationWith(store: ArtifactStore, sweeper: Sweeper, port: numb
   const owner: AssemblyOwner = {
     viaName: "sluice-bench",
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 1_000),
+    shadows: new ShadowQueue(),
     quarantined: () => {},
     released: () => {},
   };

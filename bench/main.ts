@@ -13,6 +13,7 @@ import { measureHostFunctions, printHostFunctions } from "./host-functions.ts";
 import { measureHttpClient, printHttpClient } from "./http-client.ts";
 import { measurePhases, printPhases } from "./phases.ts";
 import { measureProxies, printProxies } from "./proxy.ts";
+import { measureTrials, printTrials } from "./trial.ts";
 import { cleanUpAtExit } from "./support/child.ts";
 import { buildProbe } from "./support/filters.ts";
 import { keepReport } from "./support/report.ts";
@@ -40,10 +41,13 @@ if (!values.json) printHostFunctions(hostFunctions);
 const httpClient = await measureHttpClient(values.quick);
 keepReport("http-client", httpClient);
 if (!values.json) printHttpClient(httpClient);
+const trial = await measureTrials(values.quick);
+keepReport("trial", trial);
+if (!values.json) printTrials(trial);
 const proxy = await measureProxies({ quick: values.quick, rows: [], proxies: [], rounds: 0 });
 if (proxy !== undefined) {
   keepReport("proxy", proxy);
   if (!values.json) printProxies(proxy);
 }
 if (values.json)
-  console.log(JSON.stringify({ call, body, phases, hostFunctions, httpClient, fuel, proxy }, null, 2));
+  console.log(JSON.stringify({ call, body, phases, hostFunctions, httpClient, trial, fuel, proxy }, null, 2));

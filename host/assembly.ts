@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { bodiesOf } from "./chain.ts";
 import type {
@@ -11,14 +12,14 @@ import type {
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
-import type { HostServices } from "./filter/contract.ts";
+import { ConfigRefused, type HostServices } from "./filter/contract.ts";
 import { Filter, type FilterPlace, type FilterSettings } from "./filter/filter.ts";
-import { grantsOf } from "./filter/grants.ts";
 import { HttpClient } from "./filter/http-client.ts";
 import { Secrets } from "./filter/secrets.ts";
 import { Succession, type Successor } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
+import { settingsOf } from "./filter/settings.ts";
 import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { MetricScope } from "./ops/custom-metrics.ts";
@@ -34,6 +35,10 @@ import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
+import { Choice } from "./trial/choice.ts";
+import { RouteTrial, type Tried } from "./trial/route-trial.ts";
+import type { ShadowQueue } from "./trial/shadow-queue.ts";
+import { asFilter, candidateOf, type Candidate, whyTooMany } from "./trial/trial.ts";
 import { Upstream, type UpstreamLimits } from "./upstream.ts";
 
 /** What the filters of a worker have in common, and whom they tell. */
@@ -41,6 +46,8 @@ export interface AssemblyOwner {
   readonly budget: InstanceBudget;
   /** How this host names itself in Via. */
   readonly viaName: string;
+  /** Where copies of exchanges go that candidates see in the shadow. */
+  readonly shadows: ShadowQueue;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
 }
@@ -95,6 +102,8 @@ export class Assembly {
     secrets: FilterSecrets = {},
     live?: Generation,
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
+    const refusal = whyTooMany(config.filters);
+    if (refusal !== undefined) throw new ConfigRefused(refusal);
     this.#remote ??= await this.#storeOnServer(config);
     const undo: (() => Promise<void>)[] = [];
     const releaseAll = async (): Promise<void> => {
@@ -102,25 +111,36 @@ export class Assembly {
     };
     try {
       const filters = new Map<string, Filter>();
-      const prepared: PreparedFilter[] = [];
-      for (const entry of config.filters) {
+      const tried: Tried[] = [];
+      const load = async (entry: FilterConfig, ofName: string): Promise<Filter> => {
         const artifact = artifacts[entry.name];
         if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
+        const tried = live?.filter(candidateOf(ofName));
         const filter = await this.#filter(
           entry,
           artifact,
-          secrets[entry.name] ?? {},
-          { generation: number, present: live?.filter(entry.name) },
+          secrets[ofName] ?? {},
+          // What was tried goes on as what it was: it knows more than the version beside which it was.
+          { generation: number, present: tried?.digest === artifact.digest ? tried : live?.filter(ofName) },
           config.limits,
           config.timeouts,
           undo,
         );
-        filters.set(entry.name, filter);
         prepared.push({
           name: entry.name,
           path: artifact.direct ? "direct" : "reference",
           phases: describe(filter.plan),
         });
+        return filter;
+      };
+      const prepared: PreparedFilter[] = [];
+      for (const entry of config.filters) {
+        const present = await load(entry, entry.name);
+        filters.set(entry.name, present);
+        const { candidate, name } = entry;
+        if (candidate === null) continue;
+        const again = (): Promise<Filter> => load(asFilter(entry, candidate), name);
+        tried.push(await this.#trial(present, { ...entry, candidate }, again, undo));
       }
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
@@ -131,9 +151,9 @@ export class Assembly {
       return {
         generation: new Generation(
           number,
-          this.#router(config, filters, upstreams),
+          this.#router(config, filters, tried, upstreams),
           new OwnRequests(upstreams, this.#owner.viaName),
-          [...filters.values()],
+          [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
           adopt,
           releaseAll,
         ),
@@ -169,6 +189,30 @@ export class Assembly {
     return { store: this.#remote, space: store ?? "nobody", rates: `rates of ${rateLimit ?? "nobody"}` };
   }
 
+  /** A version beside the present one. Its counters are those of the trial, which other generations may have, too. */
+  async #trial(
+    present: Filter,
+    { config, grant, candidate }: FilterConfig & { readonly candidate: Candidate },
+    load: () => Promise<Filter>,
+    undo: (() => Promise<void>)[],
+  ): Promise<Tried> {
+    const { trial, startedAt, salt } = candidate;
+    const meter = this.#meter.trial(present.name, startedAt, trial.kind === "shadow");
+    undo.push(() => Promise.resolve(this.#meter.endTrial(meter)));
+    if (trial.kind === "canary") {
+      const choice = new Choice(trial.key, trial.percent, salt);
+      return { present, meter, canary: { filter: await load(), choice }, shadow: undefined };
+    }
+    const shadow = {
+      filter: present,
+      configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
+      clientAddressGranted: grant.clientAddress,
+      meter,
+      queue: this.#owner.shadows,
+    };
+    return { present, meter, canary: undefined, shadow };
+  }
+
   async #filter(
     entry: FilterConfig,
     artifact: Artifact,
@@ -178,21 +222,7 @@ export class Assembly {
     timeouts: HostTimeouts,
     undo: (() => Promise<void>)[],
   ): Promise<Filter> {
-    const settings: FilterSettings = {
-      name: entry.name,
-      config: JSON.stringify(entry.config),
-      onFailure: entry.onFailure,
-      environment: entry.grant.env,
-      granted: grantsOf(entry.grant),
-      limits: {
-        ...limits,
-        fuel: entry.limits.fuel,
-        waitMs: timeouts.instanceWaitMs,
-        instanceIdleMs: timeouts.instanceIdleMs,
-        httpMs: timeouts.httpMs,
-      },
-      quarantine: entry.quarantine,
-    };
+    const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
     const host = {
       filterName: entry.name,
@@ -307,6 +337,7 @@ export class Assembly {
   #router(
     config: Config,
     filters: ReadonlyMap<string, Filter>,
+    tried: readonly Tried[],
     upstreams: ReadonlyMap<string, Upstream>,
   ): Router<Route> {
     const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
@@ -317,12 +348,14 @@ export class Assembly {
     return new Router(
       config.routes.map((route) => {
         const chain = route.filters.map((name) => named(filters, name));
+        const trials = tried.filter(({ present }) => chain.includes(present));
         return {
           match: route.match,
           route: {
             name: route.name,
             filters: chain,
             bodies: bodiesOf(chain),
+            trial: trials.length === 0 ? undefined : new RouteTrial(chain, trials),
             upstream: named(upstreams, route.upstream),
             preserveHost: route.preserveHost,
             serverTiming: route.serverTiming,

@@ -13,7 +13,7 @@ import type { Filter } from "./filter/filter.ts";
 import { FilterQuarantined } from "./filter/quarantine.ts";
 import { HeldBody } from "./held-body.ts";
 import type { RequestHead, ResponseHead, Trailers } from "./message.ts";
-import { type FilterPhase, PHASE } from "./ops/meter.ts";
+import { type FilterFailureReason, type FilterPhase, PHASE } from "./ops/meter.ts";
 
 export interface BorrowingOwner extends ExchangeFacts {
   /** For the log: a filter failed, whatever its policy makes of it. */
@@ -66,6 +66,21 @@ export abstract class Borrowing {
   /** A filter's failure closes the exchange, and nobody is there to answer it to. */
   protected abstract failed(at: number, failure: Failure): void;
 
+  /** What an instance of this filter is told of the exchange. */
+  protected factsOf(_at: number): ExchangeFacts {
+    return this.facts;
+  }
+
+  /** A call has returned or failed, after so long. */
+  protected called(at: number, phase: FilterPhase, ms: number): void {
+    (this.filters[at] as Filter).meter.called(phase, ms / 1000);
+  }
+
+  /** A filter has failed, or could not be called. */
+  protected faulted(at: number, reason: FilterFailureReason): void {
+    (this.filters[at] as Filter).meter.failed(reason);
+  }
+
   /** One call of one filter: `message` is lent; `body` is a chunk, or the whole. */
   call(
     at: number,
@@ -89,15 +104,15 @@ export abstract class Borrowing {
       if (instance === undefined) {
         instance = filter.pool.take();
         if (instance === undefined) return this.#wait(at, filter, phase);
-        instance.open(this.facts);
+        instance.open(this.factsOf(at));
       }
       const answer = invoke(instance, phase, message, body, last);
       if (answer instanceof Promise) return this.#suspend(at, filter, phase, instance, answer, began);
       this.#served(at, filter, phase, instance);
-      filter.meter.called(phase, (performance.now() - began) / 1000);
+      this.called(at, phase, performance.now() - began);
       return answer;
     } catch (error) {
-      if (instance !== undefined) filter.meter.called(phase, (performance.now() - began) / 1000);
+      if (instance !== undefined) this.called(at, phase, performance.now() - began);
       return this.#fault(at, filter, instance, error);
     }
   }
@@ -132,12 +147,12 @@ export abstract class Borrowing {
         return answer;
       })
       .catch((error: unknown) => this.#fault(at, filter, instance, error))
-      .then((answer) => this.#returned(at, filter, suspended, answer, began));
+      .then((answer) => this.#returned(at, suspended, answer, began));
     return this.#queue(at, phase);
   }
 
-  #returned(at: number, filter: Filter, suspended: Suspended, answer: Answer, began: number): void {
-    filter.meter.called(suspended.phase, (performance.now() - began) / 1000);
+  #returned(at: number, suspended: Suspended, answer: Answer, began: number): void {
+    this.called(at, suspended.phase, performance.now() - began);
     suspended.answer = answer;
     const phases = this.#waits?.get(at) ?? 0;
     this.#waits?.delete(at);
@@ -204,14 +219,14 @@ export abstract class Borrowing {
       if (instance === undefined) {
         // It wanted nothing but the end. An exchange that is over does not stand in line for it.
         instance = filter.pool.take();
-        if (instance === undefined) return filter.meter.failed("busy");
-        instance.open(this.facts);
+        if (instance === undefined) return this.faulted(at, "busy");
+        instance.open(this.factsOf(at));
       }
       if (outcome === undefined || !filter.plan.end) return this.#free(filter, instance);
       const over = instance.onEnd(outcome);
       if (over !== undefined) return this.#finishLate(at, filter, instance, over, began);
       this.#free(filter, instance);
-      filter.meter.called(PHASE.end, (performance.now() - began) / 1000);
+      this.called(at, PHASE.end, performance.now() - began);
     } catch (error) {
       this.#fault(at, filter, instance, error);
     }
@@ -221,7 +236,7 @@ export abstract class Borrowing {
     void over
       .then(() => this.#free(filter, instance))
       .catch((error: unknown) => this.#fault(at, filter, instance, error))
-      .then(() => filter.meter.called(PHASE.end, (performance.now() - began) / 1000));
+      .then(() => this.called(at, PHASE.end, performance.now() - began));
   }
 
   #free(filter: Filter, instance: Instance): void {
@@ -258,13 +273,13 @@ export abstract class Borrowing {
   #grant(at: number, filter: Filter, instance: Instance | undefined): Failure | undefined {
     if (instance === undefined) {
       this.#held[at] = DONE;
-      filter.meter.failed("busy");
+      this.faulted(at, "busy");
       const failure = new Failure("FILTER_BUSY", `${filter.name}: no instance was free in time`);
       this.facts.filterFailed(filter, { reason: "busy", detail: failure.detail });
       return filter.onFailure === "open" ? undefined : failure;
     }
     try {
-      instance.open(this.facts);
+      instance.open(this.factsOf(at));
       this.#held[at] = instance;
       return undefined;
     } catch (error) {
@@ -275,19 +290,19 @@ export abstract class Borrowing {
   /** Ends an instance that a call has broken; without one, the pool could not make any. What it gives closes the exchange. */
   #fault(at: number, filter: Filter, instance: Instance | undefined, error: unknown): Failure | undefined {
     this.#held[at] = DONE;
-    const failure = this.#failure(filter, instance, error);
+    const failure = this.#failure(at, filter, instance, error);
     return filter.onFailure === "open" ? undefined : failure;
   }
 
-  #failure(filter: Filter, instance: Instance | undefined, error: unknown): Failure {
+  #failure(at: number, filter: Filter, instance: Instance | undefined, error: unknown): Failure {
     if (error instanceof FilterQuarantined) {
-      filter.meter.failed("quarantined");
+      this.faulted(at, "quarantined");
       return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
     }
     const fault = faultOf(error, instance?.lastWords() ?? "", instance?.exhausted);
     const { reason, detail } = fault;
     if (instance !== undefined) filter.pool.discard(instance);
-    filter.meter.failed(reason);
+    this.faulted(at, reason);
     this.facts.filterFailed(filter, fault);
     return new Failure(failureOf(reason), `${filter.name}: ${detail}`);
   }

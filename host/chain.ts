@@ -28,6 +28,8 @@ export function bodiesOf(filters: readonly Filter[]): ChainBodies {
  * otherwise it follows by `requestChunk` and `requestEnded`, if there is one that filters take.
  */
 export interface ChainOwner extends BorrowingOwner {
+  /** The response has gone out to its last byte. */
+  readonly whole: boolean;
   /** Every filter let the request pass. */
   requestPassed(framing: number, body: HeldBody | undefined): void;
   /** Gives false when no more should come: the passage's `drained` has to be called. */
@@ -74,6 +76,11 @@ export class ChainRun extends Borrowing {
     this.#bodies = bodies;
   }
 
+  /** Which versions serve this exchange, by filter; undefined where there is no choice. */
+  get versions(): Readonly<Record<string, string>> | undefined {
+    return undefined;
+  }
+
   /** `length`: of its body, 0 without one, -1 when only its end will tell. */
   request(head: RequestHead, length: number): void {
     this.#requestHead = head;
@@ -96,7 +103,7 @@ export class ChainRun extends Borrowing {
   reply({ head, body }: Reply): void {
     this.inward?.stop();
     this.#requestHead = undefined;
-    if (!this.#bodies.response) return this.response(head, 0);
+    if (!this.#bodies.response) return this.response(head, body.byteLength);
     this.outward?.stop();
     const passage = this.#outwardPassage(head, body.byteLength);
     this.outward = passage;
@@ -178,7 +185,7 @@ export class ChainRun extends Borrowing {
         ? this.call(at, PHASE.response, this.#responseHead, undefined, false)
         : undefined;
       if (answer === WAITING) return;
-      this.#ahead = at;
+      this.passed(at);
       if (answer !== undefined) return this.stopped(at, answer);
       this.over(at, RESPONSE_WAY.phases);
     }

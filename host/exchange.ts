@@ -42,6 +42,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   metadataBytes = 0;
   failure: Failure | undefined;
   repliedBy: string | undefined;
+  whole = false;
   durationMs = 0;
   readonly #host: ExchangeHost;
   readonly #generation: Generation;
@@ -87,7 +88,10 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       this.#route = route;
       if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
-      this.#run = new ChainRun(route.filters, route.bodies, this);
+      this.#run =
+        route.trial === undefined
+          ? new ChainRun(route.filters, route.bodies, this)
+          : route.trial.begin(head.fields, this.#client.address, this);
       this.#run.request(head, facts.hasBody ? facts.contentLength : 0);
     } catch (error) {
       this.#fail(Failure.from(error));
@@ -250,6 +254,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   tunnelEnded(): void {
+    this.whole = true;
     this.#end();
   }
 
@@ -290,6 +295,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   clientServed(): void {
+    this.whole = true;
     this.#end();
   }
 
@@ -331,6 +337,10 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
 
   get status(): number {
     return this.#client.status;
+  }
+
+  get versions(): Readonly<Record<string, string>> | undefined {
+    return this.#run?.versions;
   }
 
   get requestBytes(): number {

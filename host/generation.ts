@@ -3,6 +3,7 @@ import type { Filter } from "./filter/filter.ts";
 import type { RouteMeter } from "./ops/meter.ts";
 import type { OwnRequests } from "./own-request.ts";
 import type { Router } from "./router.ts";
+import type { RouteTrial } from "./trial/route-trial.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A route as one worker runs it. */
@@ -10,6 +11,8 @@ export interface Route {
   readonly name: string;
   readonly filters: readonly Filter[];
   readonly bodies: ChainBodies;
+  /** Where a version of one of the filters is tried. */
+  readonly trial: RouteTrial | undefined;
   readonly upstream: Upstream;
   readonly preserveHost: boolean;
   /** Whether clients are told where the time went. */

@@ -26,7 +26,7 @@ import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
 import { baseOf, History, namedDigests, stateFolder } from "./control/history.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
-import { candidateName, Loader } from "./control/loader.ts";
+import { Loader } from "./control/loader.ts";
 import type { PreparedFilter } from "./control/messages.ts";
 import { Operations } from "./control/operations.ts";
 import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
@@ -36,8 +36,10 @@ import { type Served, SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
+import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
-import type { TrialView } from "./trial/trial.ts";
+import { type Candidate, candidateOf, type TrialView } from "./trial/trial.ts";
+import { Trials } from "./trial/trials.ts";
 
 /**
  * A running proxy: workers that serve a generation, and the changes from one to the next. It carries no traffic itself.
@@ -52,6 +54,7 @@ export class Host implements Control {
   readonly #exposition = new Exposition();
   readonly #symbols = new SymbolReader();
   readonly #watch: FileWatch;
+  readonly #trials: Trials;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
   readonly #file: ConfigFile;
@@ -86,11 +89,20 @@ export class Host implements Control {
         return own.hidden;
       },
       watch: (...configs) => this.#watch.set(...configs),
-      changed: ({ config: { log: lines } }) => {
+      changed: ({ config: { log: lines, filters } }) => {
         log.logger.level = lines.level;
+        this.#trials.watch(candidatesOf(filters));
       },
     });
-    this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger);
+    this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
+      this.#trials.ended(...end),
+    );
+    this.#trials = new Trials({
+      counts: () => this.trialCounts(),
+      promote: (filter, why) => void this.#ignoring(this.#operations.promote(filter, { by: "trial" }, why)),
+      rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
+      now: () => performance.now(),
+    });
     this.#watch = new FileWatch(file, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
       componentChanged: (name, digest) => this.#componentChanged(name, digest),
@@ -172,7 +184,7 @@ export class Host implements Control {
   }
 
   async servers(): Promise<readonly ServerView[]> {
-    return merged(await this.#fleet.members.snapshots()).views;
+    return merged(await this.#fleet.snapshots()).views;
   }
 
   workers(): Promise<readonly WorkerView[]> {
@@ -191,7 +203,7 @@ export class Host implements Control {
   }
 
   async metrics(): Promise<{ contentType: string; body: string }> {
-    return this.#exposition.render(await this.#fleet.members.snapshots(), {
+    return this.#exposition.render(await this.#fleet.snapshots(), {
       version: VERSION,
       generation: this.#changes.live?.number ?? 0,
       swapsOk: this.#operations.swaps.ok,
@@ -245,9 +257,16 @@ export class Host implements Control {
     return this.#operations.setWeight(upstream, server, weight, asked);
   }
 
+  /** What has been counted of trials, by all threads. */
+  trialCounts(): Promise<readonly TrialSnapshot[]> {
+    return this.#fleet.trials();
+  }
+
   async trial(name: string): Promise<TrialView | undefined> {
     filterOf(this.#live.config, name);
-    return Promise.resolve(undefined);
+    // As far as it has come by now, and not when it was last looked at.
+    await this.#trials.look();
+    return this.#trials.view(name);
   }
 
   generations(): Promise<readonly GenerationView[]> {
@@ -330,9 +349,7 @@ export class Host implements Control {
     );
     if (found === undefined || live === undefined) return undefined;
     const [version, artifact] = found;
-    const filter = live.config.filters.find(
-      ({ name }) => version === name || version === candidateName(name),
-    );
+    const filter = live.config.filters.find(({ name }) => version === name || version === candidateOf(name));
     const component = version === filter?.name ? filter.component : (filter?.candidate?.component ?? "");
     const file = isReference(component)
       ? this.#artifacts.components.fileOf(digest)
@@ -353,6 +370,7 @@ export class Host implements Control {
 
   async #close(): Promise<void> {
     clearInterval(this.#collecting);
+    this.#trials.close();
     await Promise.all([
       this.#watch.close(),
       this.#changes.close(),
@@ -370,6 +388,12 @@ const UNUSED_MS = 7 * 86_400_000;
 const VERSION = (
   JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
 ).version;
+
+function candidatesOf(filters: Config["filters"]): Record<string, Candidate> {
+  return Object.fromEntries(
+    filters.flatMap(({ name, candidate }) => (candidate === null ? [] : [[name, candidate] as const])),
+  );
+}
 
 /** Who embeds a host asks for himself. */
 const LOCAL: Asked = { by: "local" };

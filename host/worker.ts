@@ -7,8 +7,9 @@ import { Assembly, type AssemblyOwner } from "./assembly.ts";
 import type { Config, LogLevel } from "./config/config.ts";
 import {
   type Answers,
-  type Fault,
+  faultOf,
   type HandedConnection,
+  type HandedShadows,
   INSTANCES,
   OPEN,
   type Order,
@@ -24,7 +25,6 @@ import type { Failure } from "./failure.ts";
 import { type FilterFailure, framesOf } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import { InstanceBudget } from "./filter/budget.ts";
-import { ArtifactRefused, ConfigRefused } from "./filter/contract.ts";
 import type { Client } from "./http1/client.ts";
 import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
@@ -34,6 +34,7 @@ import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
+import { ShadowQueue } from "./trial/shadow-queue.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
 import { Refusals } from "./ops/refusals.ts";
@@ -51,6 +52,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #upstreamLog: UpstreamLog;
   readonly #assembly: Assembly;
   readonly budget: InstanceBudget;
+  readonly shadows: ShadowQueue = new ShadowQueue();
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
   readonly #admission: Admission;
@@ -100,8 +102,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   static serve(port: MessagePort, data: WorkerData): void {
     const worker = new DataWorker(port, data);
-    port.on("message", (message: OrderMessage | HandedConnection) => {
+    port.on("message", (message: OrderMessage | HandedConnection | HandedShadows) => {
       if ("socket" in message) worker.#adopt(message);
+      else if ("shadows" in message) worker.shadows.connect(message.shadows);
       else void worker.#obey(message);
     });
   }
@@ -225,6 +228,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#keepLines(order.level);
       case "snapshot":
         return this.#meter.snapshot();
+      case "trials":
+        return this.#meter.trials();
       case "drain":
         return this.#drain();
       case "stop":
@@ -301,11 +306,6 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   #post(message: WorkerMessage): void {
     this.#port.postMessage(message);
   }
-}
-
-function faultOf(error: unknown): Fault {
-  if (error instanceof ArtifactRefused) return error.code === "grant" ? "grant" : "artifact";
-  return error instanceof ConfigRefused ? "configure" : "host";
 }
 
 function admissionOf({ limits, timeouts }: Config): AdmissionLimits {

@@ -222,6 +222,7 @@ export const TrialViewSchema: z.ZodType<TrialView> = z
       .object({
         compared: z.int(),
         different: z.int(),
+        partly: z.int(),
         dropped: z.int(),
         kinds: z.record(kind, z.int()).readonly(),
         samples: z

@@ -12,7 +12,8 @@ import type { Endpoint } from "./entrances.ts";
 import type { Fleet } from "./fleet.ts";
 import { type GenerationRecord, type History, HistoryFailed, RECORD_FORM } from "./history.ts";
 import { InheritedSockets } from "./inherited-sockets.ts";
-import { candidateName, type Kept, type Loaded, type Loader } from "./loader.ts";
+import { candidateOf } from "../trial/trial.ts";
+import type { Kept, Loaded, Loader } from "./loader.ts";
 import type { PreparedFilter } from "./messages.ts";
 import { OrderFailed } from "./worker-link.ts";
 
@@ -34,6 +35,10 @@ export interface Change {
   readonly reread?: boolean;
   /** Artifacts that are to be taken from the store. */
   readonly digests?: Readonly<Record<string, string>>;
+  /** What the history is to say besides the differences. */
+  readonly notes?: readonly string[];
+  /** Told before anybody else hears that it is live. */
+  readonly committed?: () => void;
   /** Of a start: the sockets that the process was given. */
   readonly inherited?: InheritedSockets;
   /** Of a start: a generation that was live in an earlier process and is so again, under its own number. */
@@ -144,8 +149,7 @@ export class Changes {
     if (live !== undefined) refuseUngranted(config, loaded, live);
     if (live !== undefined && change.fresh === undefined && isSame(live, config, loaded)) return [];
     const number = resumed?.number ?? (this.#history.live?.number ?? 0) + 1;
-    const changes =
-      live === undefined ? (resumed?.changes ?? []) : describe(live, config, loaded, this.#owner.hidden);
+    const changes = this.#describe(change, live, loaded);
     const certificates = this.#certificatesOf(change, live);
     let prepared: readonly PreparedFilter[];
     try {
@@ -164,8 +168,18 @@ export class Changes {
     this.#certificates = certificates;
     this.live = { number, config, loaded, prepared };
     this.#owner.watch(config);
+    change.committed?.();
     this.#owner.changed(this.live);
     return changes;
+  }
+
+  #describe(
+    { config, notes = [], resumed }: Change,
+    live: Live | undefined,
+    loaded: Loaded,
+  ): readonly string[] {
+    if (live === undefined) return resumed?.changes ?? [];
+    return [...notes, ...describe(live, config, loaded, this.#owner.hidden)];
   }
 
   async #record(number: number, change: Change, changes: readonly string[], loaded: Loaded): Promise<void> {
@@ -280,7 +294,7 @@ export function addedImports(
 function refuseUngranted(config: Config, loaded: Loaded, live: Live): void {
   const added = addedImports(loaded, live);
   for (const { name, grant } of config.filters) {
-    for (const version of [name, candidateName(name)]) {
+    for (const version of [name, candidateOf(name)]) {
       const artifact = loaded.artifacts[version];
       const why = artifact && whyNotGranted(name, artifact.imports, grantsOf(grant));
       if (why === undefined) continue;

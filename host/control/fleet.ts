@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Address, Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
+import { mergedTrials } from "../ops/merge.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import { newestTrials, type TrialSnapshot } from "../ops/trial-meter.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
@@ -13,8 +15,9 @@ import {
   type PreparedFilter,
   VITALS_BYTES,
 } from "./messages.ts";
-import { connectionsOf, loadOf, type Member, Members, within } from "./members.ts";
+import { connectionsOf, loadOf, type Member, Members, SNAPSHOT_MS, within } from "./members.ts";
 import { PulseWatch } from "./pulse-watch.ts";
+import { ShadowLink } from "./shadow-link.ts";
 import { WorkerLink } from "./worker-link.ts";
 
 /** What the fleet tells the host. */
@@ -60,8 +63,12 @@ export class Fleet {
   /** Connections that came while no worker served. */
   readonly #held: HandedConnection[] = [];
   readonly #pulses: NodeJS.Timeout;
+  /** The thread in which candidates see copies of exchanges. */
+  readonly #shadows: ShadowLink;
   /** How many instances of filters all workers have. */
   readonly #instances = new Int32Array(new SharedArrayBuffer(4));
+  /** What workers had counted of trials that are no more. */
+  #lostTrials: readonly TrialSnapshot[] = [];
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
@@ -76,9 +83,22 @@ export class Fleet {
     this.#owner = owner;
     this.#memory = SharedStore.memory(config.store.sizeBytes);
     this.#store = new SharedStore(this.#memory, MAIN_THREAD);
+    this.#shadows = new ShadowLink(
+      { config, viaName: this.#viaName, store: this.#memory, instances: this.#instances },
+      {
+        lines: (lines) => owner.lines(lines),
+        fault: (line, digest, frames) => owner.fault(line, digest, frames),
+        lost: (sentence) => owner.lost(sentence),
+        retired: (snapshot) => owner.retired(snapshot),
+        shadowsBegan: () => {
+          for (const { link } of this.members.all) this.#connect(link);
+        },
+      },
+    );
     for (let count = 0; count < config.workers; count++) this.#add();
     this.#pulses = setInterval(() => {
       for (const { watch } of this.members.all) watch.look();
+      this.#shadows.look();
     }, LOOK_MS).unref();
   }
 
@@ -98,12 +118,13 @@ export class Fleet {
         for (const entrance of entrances.added) await link.ask<"open">(openOrder(entrance));
         return link.ask<"prepare">(order);
       });
-      [filters = []] = allOf(await Promise.allSettled(prepared));
+      [filters = []] = allOf(await Promise.allSettled([...prepared, this.#shadows.prepare(order)]));
       doors = await this.#entrances.open(entrances, inherited);
       await ready(filters);
     } catch (error) {
       doors?.abandon();
       await askAll((link) => link.ask<"abandon">({ kind: "abandon", generation: order.generation }));
+      await this.#shadows.abandon(order.generation).catch(() => {});
       for (const { id } of entrances.added)
         await askAll((link) => link.ask<"close">({ kind: "close", listener: id }));
       throw error;
@@ -113,7 +134,10 @@ export class Fleet {
     this.#config = order.config;
     this.#level = undefined;
     doors.commit();
-    await Promise.allSettled(members.map((member) => this.#commit(member, order.generation)));
+    await Promise.allSettled([
+      ...members.map((member) => this.#commit(member, order.generation)),
+      this.#shadows.commit(order),
+    ]);
     for (const { id, endpoint } of entrances.renewed)
       if (endpoint.tls !== null) await this.renew(id, endpoint.tls).catch(() => {});
     for (const { id } of entrances.removed)
@@ -164,6 +188,22 @@ export class Fleet {
     await this.members.ask({ kind: "level", level });
   }
 
+  /** What all workers have counted of trials, lost ones among them as far as they had told it. */
+  async trials(): Promise<readonly TrialSnapshot[]> {
+    const answers = await Promise.all([
+      ...this.members.trials(),
+      this.#shadows.trials((answer) => within(TRIALS_MS, answer)),
+    ]);
+    return mergedTrials([...this.#lostTrials, ...answers.flat()]);
+  }
+
+  /** One snapshot of each thread: its last one when it does not answer. */
+  async snapshots(): Promise<MeterSnapshot[]> {
+    const shadows = this.#shadows.snapshot((answer) => within(SNAPSHOT_MS, answer));
+    const [workers, own] = await Promise.all([this.members.snapshots(), shadows]);
+    return own === undefined ? workers : [...workers, own];
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     this.#entrances.close();
@@ -179,13 +219,14 @@ export class Fleet {
     this.#entrances.close();
     for (const { socket } of this.#held.splice(0)) socket.destroy();
     const members = this.members.all;
-    await Promise.all(
-      members.map(async ({ link }) => {
+    await Promise.all([
+      this.#shadows.stop(),
+      ...members.map(async ({ link }) => {
         // Its last log lines come with the answer; one that does not answer is ended all the same.
         await within(STOP_MS, link.ask<"stop">({ kind: "stop" })).catch(() => {});
         await link.terminate();
       }),
-    );
+    ]);
   }
 
   #add(): Member {
@@ -222,6 +263,7 @@ export class Fleet {
       link,
       state: "starting",
       snapshot: undefined,
+      trials: [],
       watch,
       vitals,
       quarantined: [],
@@ -231,6 +273,12 @@ export class Fleet {
     };
     this.members.add(member);
     return member;
+  }
+
+  /** Gives a worker its way to the thread of shadows, if there is one. */
+  #connect(link: WorkerLink): void {
+    const port = this.#shadows.port();
+    if (port !== undefined) link.give({ shadows: port });
   }
 
   async #commit(member: Member, generation: number): Promise<void> {
@@ -279,6 +327,7 @@ export class Fleet {
     // It may have ended in the middle of a change.
     this.#store.recover(link.id);
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
+    this.#lostTrials = newestTrials(mergedTrials([...this.#lostTrials, ...(member?.trials ?? [])]));
     // Its instances have ended with it.
     if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));
     for (const generation of member?.ending ?? []) this.#tellDrained(generation);
@@ -295,6 +344,7 @@ export class Fleet {
     const live = this.#live;
     if (this.#stopping || live === undefined) return;
     const { link } = this.#add();
+    this.#connect(link);
     try {
       await this.#open(link);
       await link.ask<"prepare">(live);
@@ -337,6 +387,8 @@ const LOOK_MS = 100;
 /** As many as the system would keep in a listener's queue. */
 const HELD_MAX = 4_096;
 
+/** A verdict does not wait longer for a busy thread. */
+const TRIALS_MS = 200;
 const STOP_MS = 1_000;
 const RESTART_STEP_MS = 100;
 const RESTART_MAX_MS = 5_000;

@@ -9,6 +9,7 @@ import type { UpstreamMaterial } from "../tls/material.ts";
 import { readUpstream } from "../tls/pem-file.ts";
 import { evidenceBeside } from "../trust/evidence.ts";
 import { whyUntrusted } from "../trust/trust.ts";
+import { candidateOf } from "../trial/trial.ts";
 import type { FilterSecrets } from "./messages.ts";
 
 /** What a configuration needs of the outside: read once, in the main thread. */
@@ -27,11 +28,6 @@ export interface Kept {
   readonly fresh: ReadonlySet<string>;
   /** Whether every secret and certificate is. */
   readonly reread: boolean;
-}
-
-/** The name under which a filter's candidate is loaded, counted and logged. */
-export function candidateName(filter: string): string {
-  return `${filter}@candidate`;
 }
 
 /** Loads what configurations need. */
@@ -64,7 +60,7 @@ export class Loader {
       artifacts[name] = await this.#artifact(filter, config, digest);
       if (candidate !== null) {
         const other = { ...filter, component: candidate.component, sha256: candidate.sha256 };
-        artifacts[candidateName(name)] = await this.#artifact(other, config, candidate.digest);
+        artifacts[candidateOf(name)] = await this.#artifact(other, config, candidate.digest);
       }
       const known =
         isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];

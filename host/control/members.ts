@@ -1,4 +1,5 @@
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { RefusedHead } from "../ops/refusals.ts";
 import type { WorkerView } from "./control.ts";
 import { type Answers, INSTANCES, OPEN, type Order, TAKEN } from "./messages.ts";
@@ -10,6 +11,8 @@ export interface Member {
   readonly link: WorkerLink;
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
+  /** What it has counted of trials, when it last answered. */
+  trials: readonly TrialSnapshot[];
   readonly watch: PulseWatch;
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** Filters that it does not call. */
@@ -103,6 +106,18 @@ export class Members {
     return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
   }
 
+  /** What each has counted of trials, or had when it last answered. */
+  trials(): readonly Promise<readonly TrialSnapshot[]>[] {
+    return this.all.map(async (member) => {
+      try {
+        member.trials = await within(TRIALS_MS, member.link.ask<"trials">({ kind: "trials" }));
+      } catch {
+        // As with snapshots.
+      }
+      return member.trials;
+    });
+  }
+
   /** The answers of those that give one within a second. */
   async ask<Kind extends "generations" | "refusals" | "level">(
     order: Extract<Order, { kind: Kind }>,
@@ -143,4 +158,7 @@ export async function within<Value>(ms: number, promise: Promise<Value>): Promis
 }
 
 /** A scrape does not wait longer for a busy worker. */
-const SNAPSHOT_MS = 1_000;
+export const SNAPSHOT_MS = 1_000;
+
+/** Nor does a verdict on a trial. */
+const TRIALS_MS = 200;

@@ -1,10 +1,13 @@
 import type { Socket } from "node:net";
+import type { MessagePort } from "node:worker_threads";
 import type { Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import type { Artifact } from "../filter/artifact.ts";
+import { ArtifactRefused, ConfigRefused } from "../filter/contract.ts";
 import type { GenerationLoad } from "../generations.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { RefusedHead } from "../ops/refusals.ts";
+import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
@@ -29,12 +32,19 @@ export const OPEN = 1;
 export const TAKEN = 2;
 /** Instances of filters that the worker has. */
 export const INSTANCES = 3;
-export const VITALS_BYTES = 16;
+/** In the thread of shadows: which of the generation's shadows is called just now, from 1; 0 for none. */
+export const AT_WORK = 4;
+export const VITALS_BYTES = 20;
 
 /** A connection for one of the worker's listeners. Nothing is answered. */
 export interface HandedConnection {
   readonly listener: number;
   readonly socket: Socket;
+}
+
+/** Where a worker posts copies of exchanges to, for candidates in the shadow. Nothing is answered. */
+export interface HandedShadows {
+  readonly shadows: MessagePort;
 }
 
 /** What the main thread asks of a worker. Each is answered once, in the order in which the worker is done with it. */
@@ -69,6 +79,8 @@ export type Order =
   | { readonly kind: "refusals" }
   /** Keep lines of this importance, whatever the configuration says. */
   | { readonly kind: "level"; readonly level: LogLevel }
+  /** What has been counted of trials, without all the rest. */
+  | { readonly kind: "trials" }
   /** Take no new connection; answered when the last one has ended. */
   | { readonly kind: "drain" }
   /** Break what is left. */
@@ -95,6 +107,7 @@ export interface Answers {
   readonly refusals: readonly RefusedHead[];
   readonly level: undefined;
   readonly snapshot: MeterSnapshot;
+  readonly trials: readonly TrialSnapshot[];
   readonly drain: undefined;
   readonly stop: undefined;
 }
@@ -106,6 +119,11 @@ export interface OrderMessage {
 
 /** Why an order failed: whose fault it was, as the classes of `filter/contract.ts` tell. */
 export type Fault = "artifact" | "grant" | "configure" | "host";
+
+export function faultOf(error: unknown): Fault {
+  if (error instanceof ArtifactRefused) return error.code === "grant" ? "grant" : "artifact";
+  return error instanceof ConfigRefused ? "configure" : "host";
+}
 
 export type WorkerMessage =
   | { readonly kind: "done"; readonly id: number; readonly value: Answers[keyof Answers] }

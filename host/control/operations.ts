@@ -15,6 +15,7 @@ import {
 import { carriedOver, filterOf, withFilter, withServer } from "./edits.ts";
 import type { History } from "./history.ts";
 import type { Loader } from "./loader.ts";
+import type { Trials } from "../trial/trials.ts";
 
 /** How often a kind of change was asked for, and what came of it. */
 export interface Tally {
@@ -32,12 +33,22 @@ export class Operations {
   readonly #file: ConfigFile;
   readonly #logger: Logger;
 
-  constructor(changes: Changes, loader: Loader, history: History, file: ConfigFile, logger: Logger) {
+  readonly #trialEnded: Trials["ended"];
+
+  constructor(
+    changes: Changes,
+    loader: Loader,
+    history: History,
+    file: ConfigFile,
+    logger: Logger,
+    trialEnded: Trials["ended"],
+  ) {
     this.#changes = changes;
     this.#loader = loader;
     this.#history = history;
     this.#file = file;
     this.#logger = logger;
+    this.#trialEnded = trialEnded;
   }
 
   swap(name: string, request: SwapRequest, asked: Asked): Promise<SwapResult> {
@@ -77,19 +88,29 @@ export class Operations {
     });
   }
 
-  promote(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#changed("promoted", { filter: name }, asked, ({ config }) => {
+  /** `why`: what the trial came to, where it ends by itself. */
+  promote(name: string, asked: Asked, why = `promoted by ${asked.by}`): Promise<ChangeResult> {
+    return this.#changed("promoted", { filter: name, why }, asked, ({ config }) => {
       const { filter, digest } = promoted(filterOf(config, name));
-      // What was tried is what becomes the filter, whatever its source has become meanwhile.
-      return { config: withFilter(config, filter), digests: { [name]: digest } };
+      return {
+        config: withFilter(config, filter),
+        // What was tried is what becomes the filter, whatever its source has become meanwhile.
+        digests: { [name]: digest },
+        committed: () => this.#trialEnded(name, "promoted", why),
+        notes: [`filters.${name} trial promoted: ${why}`],
+      };
     });
   }
 
-  endTrial(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#changed("trial ended", { filter: name }, asked, ({ config }) => {
+  endTrial(name: string, asked: Asked, why = `ended by ${asked.by}`): Promise<ChangeResult> {
+    return this.#changed("trial rolled back", { filter: name, why }, asked, ({ config }) => {
       const filter = filterOf(config, name);
       if (filter.candidate === null) throw new Refusal("TRIAL_REFUSED", `${name} has no trial`);
-      return { config: withFilter(config, { ...filter, candidate: null }) };
+      return {
+        config: withFilter(config, { ...filter, candidate: null }),
+        committed: () => this.#trialEnded(name, "rolled-back", why),
+        notes: [`filters.${name} trial rolled back: ${why}`],
+      };
     });
   }
 

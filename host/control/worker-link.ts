@@ -8,6 +8,7 @@ import type {
   WorkerData,
   WorkerMessage,
   HandedConnection,
+  HandedShadows,
 } from "./messages.ts";
 
 /** An order that a worker could not carry out. */
@@ -41,13 +42,15 @@ export class WorkerLink {
   #error: Error | undefined;
   #ended = false;
 
-  constructor(data: WorkerData, owner: WorkerLinkOwner) {
+  /** `entry`: what the thread runs; a data worker, or the thread of shadows, which takes some of the same orders. */
+  constructor(data: WorkerData, owner: WorkerLinkOwner, entry: "worker" | "shadow-thread" = "worker") {
     this.id = data.id;
     this.#owner = owner;
-    const file = import.meta.url.endsWith(".ts") ? "../worker.ts" : "../worker.js";
+    const path = entry === "worker" ? "../worker" : "../trial/shadow-thread";
+    const file = import.meta.url.endsWith(".ts") ? `${path}.ts` : `${path}.js`;
     this.#worker = new Worker(new URL(file, import.meta.url), {
       workerData: data,
-      name: `sluice-${data.id}`,
+      name: entry === "worker" ? `sluice-${data.id}` : "sluice-shadows",
     });
     this.#worker.on("message", (message: WorkerMessage) => this.#heard(message));
     this.#worker.on("error", (error: Error) => {
@@ -76,6 +79,11 @@ export class WorkerLink {
       // It has ended before it could be given away.
       connection.socket.destroy();
     }
+  }
+
+  /** Gives away one end of the way between a worker and the thread of shadows. */
+  give(shadows: HandedShadows): void {
+    this.#worker.postMessage(shadows, [shadows.shadows]);
   }
 
   /** Ends a thread that may never answer again; `ended` follows, with the reason. */

@@ -21,6 +21,8 @@ export interface ExchangeEntry {
   readonly failure: { readonly code: FailureCode; readonly detail: string } | undefined;
   /** The filter that replied in the upstream's place. */
   readonly repliedBy: string | undefined;
+  /** Where versions of filters are tried: which one served. */
+  readonly versions: Readonly<Record<string, string>> | undefined;
   /** What filters have set, for those after them and for this line. */
   readonly metadata: ReadonlyMap<string, MetadataValue> | undefined;
 }
@@ -61,6 +63,7 @@ export class ExchangeLog {
     if (entry.failure !== undefined)
       line += `,"failure":"${entry.failure.code}","detail":${quoted(bounded(entry.failure.detail))}`;
     if (entry.repliedBy !== undefined) line += `,"replied_by":${quoted(entry.repliedBy)}`;
+    if (entry.versions !== undefined) line += `,"versions":${JSON.stringify(entry.versions)}`;
     if (entry.metadata !== undefined) line += logged(entry.metadata);
     this.#batch.add(`${line}}\n`);
   }

@@ -1,6 +1,7 @@
 import { mergedCustom } from "./custom-metrics.ts";
 import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
 import { addCounts as addServers, addViews } from "./server-meter.ts";
+import { addTrials, trialKey, type TrialSnapshot } from "./trial-meter.ts";
 
 /** The sum of several workers' snapshots, by name. The snapshots stay as they are. */
 export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
@@ -29,10 +30,15 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
       ({ upstream, server, address }) => `${upstream} ${server} ${address}`,
       addViews,
     ),
+    trials: mergedTrials(snapshots.flatMap((snapshot) => snapshot.trials)),
     custom: mergedCustom(snapshots.flatMap((snapshot) => snapshot.custom)),
     handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
     failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
   };
+}
+
+export function mergedTrials(trials: readonly TrialSnapshot[]): TrialSnapshot[] {
+  return byKey(trials, trialKey, addTrials);
 }
 
 function byName<Item extends { readonly name: string }>(

@@ -1,6 +1,7 @@
 import { FAILURES, type FailureCode } from "../failure.ts";
 import { CustomMetrics, type CustomSnapshot } from "./custom-metrics.ts";
 import { type ServerCounts, ServerMeter, type ServerSource, type ServerView } from "./server-meter.ts";
+import { trialKey, TrialMeter, type TrialSnapshot } from "./trial-meter.ts";
 
 /** Upper bounds of `sluice_exchange_duration_seconds`: OpenTelemetry's for http.server.request.duration. */
 export const EXCHANGE_BOUNDS: readonly number[] = [
@@ -118,6 +119,8 @@ export interface MeterSnapshot {
   readonly servers: readonly ServerCounts[];
   /** Of all generations that are alive. */
   readonly views: readonly ServerView[];
+  /** The same. */
+  readonly trials: readonly TrialSnapshot[];
   /** By reason, also those that have not happened. */
   readonly handshakeFailures: readonly (readonly [reason: HandshakeFailure, count: number])[];
   /** Every code of the failure table, also those that have not happened: `increase()` cannot see the first of a new series. */
@@ -164,6 +167,8 @@ export class WorkerMeter {
   readonly #filters = new Map<string, FilterMeter>();
   readonly #servers = new Map<string, { upstream: string; server: string; meter: ServerMeter }>();
   readonly #sources = new Set<ServerSource>();
+  /** By filter and beginning, with how many generations have them. */
+  readonly #trials = new Map<string, { readonly meter: TrialMeter; uses: number }>();
   readonly #handshakeFailures = new Map(HANDSHAKE_FAILURES.map((reason) => [reason, 0]));
   readonly #failures = new Map((Object.keys(FAILURES) as FailureCode[]).map((code) => [code, 0]));
 
@@ -198,6 +203,27 @@ export class WorkerMeter {
     this.#sources.delete(source);
   }
 
+  /** The counters of a trial, which are seen until `endTrial` has been called as often as this. */
+  trial(filter: string, startedAt: number, shadow: boolean): TrialMeter {
+    const key = trialKey({ filter, startedAt });
+    const entry = this.#trials.get(key) ?? { meter: new TrialMeter(filter, startedAt, shadow), uses: 0 };
+    entry.uses += 1;
+    this.#trials.set(key, entry);
+    return entry.meter;
+  }
+
+  endTrial(meter: TrialMeter): void {
+    const key = trialKey(meter);
+    const entry = this.#trials.get(key);
+    if (entry === undefined) return;
+    entry.uses -= 1;
+    if (entry.uses === 0) this.#trials.delete(key);
+  }
+
+  trials(): TrialSnapshot[] {
+    return Array.from(this.#trials.values(), ({ meter }) => meter.snapshot());
+  }
+
   /** A connection ended in its TLS handshake. */
   handshakeFailed(reason: HandshakeFailure): void {
     this.#handshakeFailures.set(reason, (this.#handshakeFailures.get(reason) ?? 0) + 1);
@@ -221,6 +247,7 @@ export class WorkerMeter {
         meter.snapshot(upstream, server),
       ),
       views: Array.from(this.#sources, (source) => source.views()).flat(),
+      trials: this.trials(),
       handshakeFailures: Array.from(this.#handshakeFailures),
       failures: Array.from(this.#failures),
     };

@@ -3,6 +3,7 @@ import { merged } from "./merge.ts";
 import type { MeterSnapshot } from "./meter.ts";
 import { customFamilies } from "./custom-samples.ts";
 import { samples } from "./samples.ts";
+import { newestTrials } from "./trial-meter.ts";
 
 /** Every metric that the host exports. A name is public: dashboards and alerts hold it. docs/metrics.md explains each. */
 export const METRICS = {
@@ -162,6 +163,66 @@ export const METRICS = {
     labels: ["upstream", "server"],
     help: "Connections to a server, those of health checks not counted.",
   },
+  sluice_trial_exchanges_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["filter", "side"],
+    help: "Exchanges of a filter's trial that have ended, by the version that served or saw them.",
+  },
+  sluice_trial_failed_exchanges_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["filter", "side"],
+    help: "Exchanges of a trial that ended with 5xx or broke off, by version.",
+  },
+  sluice_trial_filter_failures_total: {
+    type: "counter",
+    unit: "failures",
+    labels: ["filter", "side"],
+    help: "Failures of the filter itself in a trial, by version.",
+  },
+  sluice_trial_uncalled_total: {
+    type: "counter",
+    unit: "calls",
+    labels: ["filter", "side"],
+    help: "Calls in a trial that never came about, by version.",
+  },
+  sluice_trial_call_seconds_total: {
+    type: "counter",
+    unit: "seconds",
+    labels: ["filter", "side"],
+    help: "Time in the calls of a filter in a trial, by version.",
+  },
+  sluice_trial_compared_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["filter"],
+    help: "Exchanges in which a shadow was compared.",
+  },
+  sluice_trial_different_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["filter"],
+    help: "Exchanges in which a shadow has done something else.",
+  },
+  sluice_trial_partly_compared_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["filter"],
+    help: "Exchanges of a shadow of which a part was too long to be compared.",
+  },
+  sluice_trial_dropped_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["filter"],
+    help: "Exchanges that a shadow has not seen, because it was behind.",
+  },
+  sluice_trial_differences_total: {
+    type: "counter",
+    unit: "differences",
+    labels: ["filter", "kind"],
+    help: "Differences of a shadow, by kind.",
+  },
   sluice_swaps_total: {
     type: "counter",
     unit: "swaps",
@@ -259,5 +320,7 @@ function withoutGauges(snapshot: MeterSnapshot): MeterSnapshot {
     filters: snapshot.filters.map((filter) => ({ ...filter, instances: 0, quarantined: 0 })),
     custom: snapshot.custom.filter(({ kind }) => kind !== "gauge"),
     views: [],
+    // Of a filter's trials that are over nobody asks any more.
+    trials: newestTrials(snapshot.trials),
   };
 }

@@ -10,6 +10,7 @@ import {
 } from "./meter.ts";
 import type { MainFacts, MetricName } from "./metrics.ts";
 import { serverSamples } from "./server-samples.ts";
+import { trialSamples } from "./trial-samples.ts";
 
 /** One sample, in the shape that the client library aggregates. */
 export interface Sample {
@@ -25,6 +26,7 @@ export function samples(all: MeterSnapshot, main: MainFacts): Record<MetricName,
     ...exchangeSamples(all),
     ...filterSamples(all),
     ...serverSamples(all),
+    ...trialSamples(all),
     ...mainSamples(all, main),
   };
 }

@@ -1,4 +1,5 @@
 /** A version of a filter that is tried on live traffic beside the one that serves. */
+import type { Config, FilterConfig, Json } from "../config/config.ts";
 
 /** What an operator asks for with `sluice swap --canary` or `--shadow`. */
 export type TrialRequest = TrialLimits &
@@ -69,6 +70,8 @@ export interface TrialCounts {
 export interface ShadowCounts {
   readonly compared: number;
   readonly different: number;
+  /** Of the compared ones: those whose bodies were too long to be copied. */
+  readonly partly: number;
   /** Copies that were dropped because the shadow was behind. */
   readonly dropped: number;
   /** By kind, in `DIFFERENCE_KINDS`. */
@@ -116,6 +119,45 @@ export interface Candidate {
   /** Unlike that of any other trial: what keys are hashed with. */
   readonly salt: string;
 }
+
+/** The name that a filter's candidate has in artifacts, metrics and log: no filter of a configuration can have it. */
+export function candidateOf(filter: string): string {
+  return `${filter}@candidate`;
+}
+
+/** A candidate is a filter of its own, with all that the present version may have and do. */
+export function asFilter(entry: FilterConfig, { component, sha256, config }: Candidate): FilterConfig {
+  return {
+    ...entry,
+    name: candidateOf(entry.name),
+    component,
+    sha256,
+    config: config as Json,
+    candidate: null,
+  };
+}
+
+/** The filters of a configuration that have a candidate in the shadow. */
+export function shadowsOf({
+  filters,
+}: Pick<Config, "filters">): { entry: FilterConfig; candidate: Candidate }[] {
+  return filters.flatMap((entry) => {
+    const { candidate } = entry;
+    return candidate?.trial.kind === "shadow" ? [{ entry, candidate }] : [];
+  });
+}
+
+/** Why a configuration has more trials than there may be; undefined when it has not. */
+export function whyTooMany(
+  filters: readonly { readonly name: string; readonly candidate: Candidate | null }[],
+): string | undefined {
+  const tried = filters.filter(({ candidate }) => candidate !== null).map(({ name }) => name);
+  if (tried.length <= TRIALS_MAX) return undefined;
+  return `at most ${TRIALS_MAX} filters may have a trial at the same time, and ${tried.join(", ")} would be ${tried.length}`;
+}
+
+/** Each doubles the number of chains that a route may have. */
+export const TRIALS_MAX = 4;
 
 /** When the request leaves them out. */
 export const TRIAL_DEFAULTS: TrialLimits = {

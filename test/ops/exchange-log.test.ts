@@ -17,6 +17,7 @@ const ENTRY: ExchangeEntry = {
   generation: 7,
   failure: undefined,
   repliedBy: undefined,
+  versions: undefined,
   metadata: undefined,
 };
 

@@ -14,6 +14,7 @@ import { WorkerMeter } from "../../host/ops/meter.ts";
 import { SharedStore } from "../../host/store/shared-store.ts";
 import { Sweeper } from "../../host/sweeper.ts";
 import { request } from "../support/raw-client.ts";
+import { ShadowQueue } from "../../host/trial/shadow-queue.ts";
 import { component, configOf, startProxy } from "../support/test-host.ts";
 import { Upstream } from "../support/upstream.ts";
 import { waitFor } from "../support/waiting.ts";
@@ -182,6 +183,7 @@ describe("the objects of generations that are over", () => {
 const OWNER: AssemblyOwner = {
   viaName: "sluice-test",
   budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
+  shadows: new ShadowQueue(),
   quarantined: () => {},
   released: () => {},
 };

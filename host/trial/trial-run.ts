@@ -1,0 +1,135 @@
+import { type Answer, type Message, WAITING } from "../borrowing.ts";
+import { type ChainBodies, type ChainOwner, ChainRun } from "../chain.ts";
+import type { ExchangeFacts, Outcome } from "../filter/contract.ts";
+import type { Filter } from "../filter/filter.ts";
+import type { HeldBody } from "../held-body.ts";
+import type { Reply, RequestHead, ResponseHead } from "../message.ts";
+import type { FilterFailureReason, FilterPhase } from "../ops/meter.ts";
+import { type ShadowMeter, type SideMeter, trialKey, type TrialMeter } from "../ops/trial-meter.ts";
+import type { ShadowQueue } from "./shadow-queue.ts";
+import { Tap, type Tapped } from "./tap.ts";
+
+/** A route's filters as some of its exchanges have them: which versions serve, and where it is counted. */
+export interface TrialChain {
+  readonly filters: readonly Filter[];
+  readonly bodies: ChainBodies;
+  /** By place in the chain; undefined where nothing is tried. */
+  readonly sides: readonly (SideMeter | undefined)[];
+  /** By place in the chain: whose exchanges are copied. Undefined where there is no shadow. */
+  readonly shadows: readonly (Shadowed | undefined)[] | undefined;
+  /** By filter, where there is a choice. */
+  readonly versions: Readonly<Record<string, Version>> | undefined;
+}
+
+/** A filter whose exchanges are copied for a candidate in the shadow. */
+export interface Shadowed extends Tapped {
+  readonly meter: TrialMeter;
+  readonly queue: ShadowQueue;
+}
+
+export type Version = "present" | "candidate";
+
+/** The filters of a route in an exchange, where a version of one of them is tried. Without a trial there is none of these. */
+export class TrialRun extends ChainRun {
+  readonly #chain: TrialChain;
+  readonly #owner: ChainOwner;
+  /** By place in the chain. */
+  readonly #taps: readonly (Tap | undefined)[];
+
+  constructor(chain: TrialChain, owner: ChainOwner) {
+    super(chain.filters, chain.bodies, owner);
+    this.#chain = chain;
+    this.#owner = owner;
+    // Nothing is copied for a thread that is behind.
+    this.#taps =
+      chain.shadows?.map((shadow) => (shadow?.queue.admits === true ? new Tap(shadow, owner) : undefined)) ??
+      NO_TAPS;
+  }
+
+  override get versions(): Readonly<Record<string, Version>> | undefined {
+    return this.#chain.versions;
+  }
+
+  override request(head: RequestHead, length: number): void {
+    for (const tap of this.#taps) tap?.requestComes(head, length);
+    super.request(head, length);
+  }
+
+  override response(head: ResponseHead, length: number): void {
+    for (const tap of this.#taps) tap?.responseComes(head, length);
+    super.response(head, length);
+  }
+
+  override reply(reply: Reply): void {
+    for (const tap of this.#taps) tap?.responseComes(reply.head, reply.body.byteLength);
+    super.reply(reply);
+  }
+
+  override reach(at: number): void {
+    super.reach(at);
+    this.#taps[at]?.requestIsHere();
+  }
+
+  override passed(at: number): void {
+    super.passed(at);
+    this.#taps[at]?.responseIsHere();
+  }
+
+  override call(
+    at: number,
+    phase: FilterPhase,
+    message: Message,
+    body: Buffer | HeldBody | undefined,
+    last: boolean,
+  ): Answer {
+    const tap = this.#taps[at];
+    if (tap === undefined) return super.call(at, phase, message, body, last);
+    if (this.serves(at)) tap.before(phase, message, body, last);
+    const answer = super.call(at, phase, message, body, last);
+    if (answer !== WAITING) tap.after(phase, message, answer);
+    return answer;
+  }
+
+  override end(outcome: Outcome): void {
+    const failed = outcome.status >= 500 || (!this.#owner.whole && outcome.ending !== "client-gone");
+    const { sides } = this.#chain;
+    for (let at = 0; at < this.reached; at++) {
+      const side = sides[at];
+      // A filter that stands in a chain twice has one exchange all the same.
+      if (side === undefined || sides.indexOf(side) < at) continue;
+      side.exchanges += 1;
+      if (failed) side.failed += 1;
+    }
+    for (const tap of this.#taps) tap?.ends();
+    super.end(outcome);
+    this.#chain.shadows?.forEach((shadow, at) => {
+      if (shadow !== undefined && at < this.reached) this.#copy(shadow, this.#taps[at], outcome);
+    });
+  }
+
+  protected override factsOf(at: number): ExchangeFacts {
+    return this.#taps[at]?.facts ?? super.factsOf(at);
+  }
+
+  protected override called(at: number, phase: FilterPhase, ms: number): void {
+    super.called(at, phase, ms);
+    const side = this.#chain.sides[at];
+    if (side !== undefined) side.ms += ms;
+  }
+
+  protected override faulted(at: number, reason: FilterFailureReason): void {
+    super.faulted(at, reason);
+    this.#taps[at]?.faulted(reason);
+    const side = this.#chain.sides[at];
+    if (side === undefined) return;
+    if (reason === "busy" || reason === "quarantined") side.uncalled += 1;
+    else side.failures += 1;
+  }
+
+  #copy({ meter, queue }: Shadowed, tap: Tap | undefined, outcome: Outcome): void {
+    if (tap === undefined || !queue.admits) (meter.shadow as ShadowMeter).dropped += 1;
+    else queue.add(trialKey(meter), tap.record(outcome), tap.bytes);
+  }
+}
+
+const NO_TAPS: readonly undefined[] = [];

@@ -27,9 +27,9 @@ import type { WorkerMeter } from "./ops/meter.ts";
 import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { OwnRequests } from "./own-request.ts";
-import { EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./reception.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
+import { openRemote } from "./store/opening.ts";
 import type { RemoteStore } from "./store/remote-store.ts";
 import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
@@ -39,7 +39,8 @@ import { Choice } from "./trial/choice.ts";
 import { RouteTrial, type Tried } from "./trial/route-trial.ts";
 import type { ShadowQueue } from "./trial/shadow-queue.ts";
 import { asFilter, candidateOf, type Candidate, whyTooMany } from "./trial/trial.ts";
-import { Upstream, type UpstreamLimits } from "./upstream.ts";
+import { Upstream } from "./upstream.ts";
+import { limitsOf, RESPONSE_FIELDS_MAX } from "./upstream/limits.ts";
 
 /** What the filters of a worker have in common, and whom they tell. */
 export interface AssemblyOwner {
@@ -104,7 +105,7 @@ export class Assembly {
   ): Promise<{ generation: Generation; filters: PreparedFilter[] }> {
     const refusal = whyTooMany(config.filters);
     if (refusal !== undefined) throw new ConfigRefused(refusal);
-    this.#remote ??= await this.#storeOnServer(config);
+    this.#remote ??= await openRemote(config, this.#upstreamLog);
     const undo: (() => Promise<void>)[] = [];
     const releaseAll = async (): Promise<void> => {
       await Promise.all(undo.map((release) => release()));
@@ -168,20 +169,6 @@ export class Assembly {
   /** Ends what no generation has of its own. */
   close(): void {
     this.#remote?.close();
-  }
-
-  /** Its client is loaded by those that need it. */
-  async #storeOnServer({ store, timeouts }: Config): Promise<RemoteStore | undefined> {
-    if (store.server === null) return undefined;
-    const { RemoteStore } = await import("./store/remote-store.ts");
-    return new RemoteStore(
-      { url: store.server, timeoutMs: timeouts.storeMs },
-      {
-        storeLost: (reason) =>
-          this.#upstreamLog.line("warn", "store", "", "", "the store's server is lost", reason),
-        storeBack: () => this.#upstreamLog.line("info", "store", "", "", "the store's server is there"),
-      },
-    );
   }
 
   #remoteGrant({ store, rateLimit }: GrantConfig): RemoteGrant | undefined {
@@ -301,19 +288,7 @@ export class Assembly {
     tls: UpstreamMaterial | null,
     undo: (() => Promise<void>)[],
   ): Promise<Upstream> {
-    const limits: UpstreamLimits = {
-      connectionsMax: entry.connectionsMax,
-      pendingMax: entry.pendingMax,
-      connectMs: entry.connectMs,
-      headMs: entry.headMs,
-      pendingMs: entry.pendingMs,
-      bodyMs: config.timeouts.upstreamBodyMs,
-      keepAliveMs: config.timeouts.upstreamKeepAliveMs,
-      headBytesMax: RESPONSE_HEAD_BYTES_MAX,
-      extensionBytesMax: EXTENSION_BYTES_MAX,
-      trailerBytesMax: TRAILER_BYTES_MAX,
-      interimMax: INTERIM_MAX,
-    };
+    const limits = limitsOf(entry, config.timeouts);
     // One whose servers alone are other ones stays, and is told of them when the generation becomes live.
     const key = JSON.stringify([{ ...entry, servers: [] }, limits, tls]);
     const upstream = await this.#upstreams.use(
@@ -366,11 +341,3 @@ export class Assembly {
     );
   }
 }
-
-/** Four times what clients may send: servers set long cookies, and they are trusted more than clients are. */
-const RESPONSE_HEAD_BYTES_MAX = 65_536;
-
-const RESPONSE_FIELDS_MAX = 1_000;
-
-/** Interim responses before the final one. */
-const INTERIM_MAX = 16;

@@ -29,16 +29,16 @@ import { type InheritedSocket, InheritedSockets } from "./control/inherited-sock
 import { Loader } from "./control/loader.ts";
 import type { PreparedFilter } from "./control/messages.ts";
 import { Operations } from "./control/operations.ts";
+import { servedBy } from "./control/served.ts";
 import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
-import { componentFile, isReference } from "./filter/sources.ts";
-import { type Served, SymbolReader } from "./filter/symbols.ts";
+import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
-import { type Candidate, candidateOf, type TrialView } from "./trial/trial.ts";
+import { candidatesOf, type TrialView } from "./trial/trial.ts";
 import { Trials } from "./trial/trials.ts";
 
 /**
@@ -72,7 +72,9 @@ export class Host implements Control {
     this.#fleet = new Fleet(live, {
       lines: (lines) => log.writeBatch(lines),
       fault: (line, digest, frames) =>
-        void this.#symbols.complete(line, this.#served(digest), frames).then((it) => log.writeBatch(it)),
+        void this.#symbols
+          .complete(line, servedBy(this.#changes.live, digest, this.#artifacts.components), frames)
+          .then((it) => log.writeBatch(it)),
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
       drained: (generation) => {
@@ -341,22 +343,6 @@ export class Host implements Control {
     }
   }
 
-  /** What a filter runs now that has this digest, and from where. */
-  #served(digest: string): Served | undefined {
-    const { live } = this.#changes;
-    const found = Object.entries(live?.loaded.artifacts ?? {}).find(
-      ([, artifact]) => artifact.digest === digest,
-    );
-    if (found === undefined || live === undefined) return undefined;
-    const [version, artifact] = found;
-    const filter = live.config.filters.find(({ name }) => version === name || version === candidateOf(name));
-    const component = version === filter?.name ? filter.component : (filter?.candidate?.component ?? "");
-    const file = isReference(component)
-      ? this.#artifacts.components.fileOf(digest)
-      : componentFile(component, filter?.name ?? "");
-    return { artifact, file };
-  }
-
   /** Every filter that uses a component gets what it is now, without being asked. */
   async #componentChanged(name: string, digest: string | undefined): Promise<void> {
     if (digest !== undefined)
@@ -388,12 +374,6 @@ const UNUSED_MS = 7 * 86_400_000;
 const VERSION = (
   JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
 ).version;
-
-function candidatesOf(filters: Config["filters"]): Record<string, Candidate> {
-  return Object.fromEntries(
-    filters.flatMap(({ name, candidate }) => (candidate === null ? [] : [[name, candidate] as const])),
-  );
-}
 
 /** Who embeds a host asks for himself. */
 const LOCAL: Asked = { by: "local" };

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Config } from "./config/config.ts";
 import { Forwarding } from "./forwarding.ts";
+import { EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from "./http1/body-bounds.ts";
 import type { ConnectionLimits } from "./http1/client-connection.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { Listener, type ListenerOwner, type ListenerWorld } from "./listener.ts";
@@ -84,10 +85,6 @@ function worldOf({ limits, timeouts, forwarded }: Config): ListenerWorld {
     forwarding: new Forwarding(forwarded),
   };
 }
-
-/** What a sender may say beside a body's data: nobody reads extensions. */
-export const EXTENSION_BYTES_MAX = 1_024;
-export const TRAILER_BYTES_MAX = 16_384;
 
 /** How long a client may take to close after the last response of a connection. */
 const LINGER_MS = 2_000;

@@ -15,6 +15,7 @@ import {
 import { carriedOver, filterOf, withFilter, withServer } from "./edits.ts";
 import type { History } from "./history.ts";
 import type { Loader } from "./loader.ts";
+import { whyTooMany } from "../trial/trial.ts";
 import type { Trials } from "../trial/trials.ts";
 
 /** How often a kind of change was asked for, and what came of it. */
@@ -192,6 +193,8 @@ export class Operations {
     const present = filterOf(live.config, name);
     const next = await swapped(present, request, (filter) => this.#loader.take(filter, live.config));
     const config = withFilter(live.config, next);
+    const tooMany = whyTooMany(config.filters);
+    if (tooMany !== undefined) throw new Refusal("TRIAL_REFUSED", tooMany);
     const fresh = next.candidate === null ? new Set([name]) : undefined;
     const changes = await this.#changes.make({ config, asked, ...(fresh && { fresh }) });
     const { number, loaded } = this.#live;

@@ -54,7 +54,7 @@ export class ShadowTrial {
   }
 
   close(): void {
-    this.filter.pool.close();
+    void this.filter.pool.close();
   }
 
   /** There is one exchange at a time, so that there is one as soon as the event loop has turned. */

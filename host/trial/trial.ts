@@ -137,6 +137,13 @@ export function asFilter(entry: FilterConfig, { component, sha256, config }: Can
   };
 }
 
+/** By filter. */
+export function candidatesOf(filters: Config["filters"]): Record<string, Candidate> {
+  return Object.fromEntries(
+    filters.flatMap(({ name, candidate }) => (candidate === null ? [] : [[name, candidate] as const])),
+  );
+}
+
 /** The filters of a configuration that have a candidate in the shadow. */
 export function shadowsOf({
   filters,

@@ -200,15 +200,19 @@ test("all filters together have no more than limits.instances-total, but each ha
   expect(third.take()).toBeDefined();
 });
 
-test("what a pool had when it was closed is given back, and what was in use when it comes", () => {
+test("what a pool had when it was closed is given back, and what was in use when it comes", async () => {
   const all = new Int32Array(1);
   const pond = new Pond({}, false, new InstanceBudget(all, new Int32Array(1), 0, 10));
   const [one, two] = pond.several(3) as [Instance, Instance];
   pond.pool.give(one);
-  pond.pool.close();
+  const closed = pond.pool.close();
   expect([pond.alive, all[0]]).toEqual([2, 2]);
   pond.pool.give(two);
   expect([pond.alive, all[0], pond.ended]).toEqual([1, 1, { swap: 2 }]);
+  let isEmpty = false;
+  void closed.then(() => (isEmpty = true));
+  await Promise.resolve();
+  expect(isEmpty, "one is still in use").toBe(false);
 });
 
 test("a burst of exchanges gets its instances over several turns of the event loop, none of which is long", async () => {

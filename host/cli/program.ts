@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { complain } from "./complaint.ts";
+import { addKitCommands } from "./kit-commands.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 
 /** Reads the command line, does what it says and gives the exit code. Never throws. */
@@ -77,6 +78,7 @@ function buildProgram(end: (code: number) => void): Command {
       end(await swap(name, file, options));
     });
 
+  addKitCommands(program, end);
   return program;
 }
 

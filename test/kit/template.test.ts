@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { codeOf, digestOf, modulesOf } from "../../host/filter/sections.ts";
+import { says } from "../../host/kit/cargo.ts";
 import type { ComponentReport } from "../../host/kit/report.ts";
 import { createProject } from "../../host/kit/project.ts";
 import { packSdk } from "../../scripts/pack.ts";
@@ -20,6 +21,9 @@ const SDK = join(FOLDER, "sdk");
 /** What the crates have in common is built once for all templates. */
 const TARGET_DIRECTORY = join(process.env["CARGO_TARGET_DIR"] ?? join(ROOT, "target"), "kit");
 const env = { CARGO_TARGET_DIR: TARGET_DIRECTORY };
+
+const LINTERS =
+  says("cargo", ["fmt", "--version"]) !== undefined && says("cargo", ["clippy", "--version"]) !== undefined;
 
 /** For a first build of all that filters depend on, on a machine that is busy. */
 const BUILD_MS_MAX = 300_000;
@@ -56,6 +60,16 @@ describe.each([
 
     expect(stdout).toMatch(/test result: ok\. [1-9]\d* passed; 0 failed/);
   });
+
+  // Minimal installations of Rust have neither.
+  test.runIf(LINTERS)(
+    "is formatted, and has nothing that its own CI would refuse",
+    { timeout: BUILD_MS_MAX },
+    async () => {
+      await cargo(folder, "fmt", "--check");
+      await cargo(folder, "clippy", "--quiet", "--all-targets", "--", "--deny", "warnings");
+    },
+  );
 
   test("builds a component that a host loads", { timeout: BUILD_MS_MAX }, async () => {
     // Warm for the command, which is bounded more tightly.

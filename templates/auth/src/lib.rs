@@ -41,14 +41,22 @@ impl Filter for Auth {
                 return Err(Error::at(&place, "a SHA-256 has 64 hexadecimal digits"));
             }
             if let Some(other) = users.insert(digest.to_ascii_lowercase(), user) {
-                return Err(Error::at(&place, format!("it is the token of {other}, too")));
+                return Err(Error::at(
+                    &place,
+                    format!("it is the token of {other}, too"),
+                ));
             }
         }
-        Ok(Self { user_header: settings.user_header, users })
+        Ok(Self {
+            user_header: settings.user_header,
+            users,
+        })
     }
 
     fn on_request(&mut self, request: &mut Request, _: &mut Exchange) -> Decision {
-        let token = request.header("authorization").and_then(|value| bearer(&value).map(hex_digest));
+        let token = request
+            .header("authorization")
+            .and_then(|value| bearer(&value).map(hex_digest));
         let Some(user) = token.and_then(|digest| self.users.get(&digest)) else {
             return Reply::new(401)
                 .header("www-authenticate", "Bearer")
@@ -66,14 +74,18 @@ impl Filter for Auth {
 /// The token of `Bearer TOKEN`; the scheme is matched without regard to case (RFC 9110 §11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
 }
 
 fn hex_digest(token: &[u8]) -> String {
-    Sha256::digest(token).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(token)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]

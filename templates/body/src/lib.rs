@@ -52,12 +52,26 @@ impl Filter for Body {
         Decision::Proceed
     }
 
-    fn on_response(&mut self, response: &mut Response, exchange: &mut Exchange<Progress>) -> Decision {
+    fn on_response(
+        &mut self,
+        response: &mut Response,
+        exchange: &mut Exchange<Progress>,
+    ) -> Decision {
         // An instance serves one exchange after another, and a response may be followed by another one: a failure's.
-        exchange.state = Progress { wanted: self.wants(response), rest: Vec::new() };
+        exchange.state = Progress {
+            wanted: self.wants(response),
+            rest: Vec::new(),
+        };
         if exchange.state.wanted {
             // They describe bytes that the client does not get.
-            for name in ["accept-ranges", "content-digest", "content-md5", "digest", "etag", "repr-digest"] {
+            for name in [
+                "accept-ranges",
+                "content-digest",
+                "content-md5",
+                "digest",
+                "etag",
+                "repr-digest",
+            ] {
                 response.remove_header(name);
             }
         }
@@ -83,10 +97,21 @@ impl Filter for Body {
 
 impl Body {
     fn wants(&self, response: &Response) -> bool {
-        let content_type = response.header("content-type").unwrap_or_default().to_ascii_lowercase();
-        let encoding = response.header("content-encoding").unwrap_or_default().to_ascii_lowercase();
+        let content_type = response
+            .header("content-type")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let encoding = response
+            .header("content-encoding")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let plain = encoding.is_empty() || encoding == b"identity";
-        plain && self.settings.types.iter().any(|start| content_type.starts_with(start.as_bytes()))
+        plain
+            && self
+                .settings
+                .types
+                .iter()
+                .any(|start| content_type.starts_with(start.as_bytes()))
     }
 
     /// What can go on, and what has to wait for the bytes behind it.

@@ -10,7 +10,9 @@ fn filter() -> Harness<Body> {
 }
 
 fn page() -> Response {
-    Response::new(200).header("content-type", "text/plain").header("etag", "\"1\"")
+    Response::new(200)
+        .header("content-type", "text/plain")
+        .header("etag", "\"1\"")
 }
 
 #[test]
@@ -20,7 +22,11 @@ fn the_text_is_found_wherever_the_body_is_cut() {
         for second in first..=TEXT.len() {
             let chunks = [&TEXT[..first], &TEXT[first..second], &TEXT[second..]];
             let exchange = filter.exchange().response(page().chunks(chunks)).run();
-            assert_eq!(exchange.response_body(), REPLACED, "cut at {first} and {second}");
+            assert_eq!(
+                exchange.response_body(),
+                REPLACED,
+                "cut at {first} and {second}"
+            );
         }
     }
 }
@@ -28,7 +34,10 @@ fn the_text_is_found_wherever_the_body_is_cut() {
 #[test]
 fn other_content_passes_as_it_is() {
     let mut filter = filter();
-    let image = Response::new(200).header("content-type", "image/png").header("etag", "\"1\"").body(TEXT);
+    let image = Response::new(200)
+        .header("content-type", "image/png")
+        .header("etag", "\"1\"")
+        .body(TEXT);
     let compressed = page().header("content-encoding", "gzip").body(TEXT);
     for response in [image, compressed] {
         let exchange = filter.exchange().response(response).run();
@@ -46,7 +55,9 @@ fn what_describes_the_bytes_before_goes() {
 
 #[test]
 fn servers_are_asked_for_whole_and_plain_bodies() {
-    let request = Request::get("/").header("accept-encoding", "gzip").header("range", "bytes=0-1");
+    let request = Request::get("/")
+        .header("accept-encoding", "gzip")
+        .header("range", "bytes=0-1");
 
     let exchange = filter().exchange().request(request).run();
 

@@ -33,7 +33,8 @@ impl Filter for Headers {
     fn configure(settings: Settings) -> Result<Self, Error> {
         // Found here it costs a refused swap; found in `on_response` it would cost responses.
         for (name, value) in &settings.set {
-            rules::check_value(value).map_err(|sentence| Error::at(&format!("set.{name}"), sentence))?;
+            rules::check_value(value)
+                .map_err(|sentence| Error::at(format!("set.{name}"), sentence))?;
         }
         Ok(Self { settings })
     }

@@ -38,14 +38,22 @@ impl Filter for Ask {
     fn configure(settings: Settings) -> Result<Self, Error> {
         rules::check_path(&settings.path, "GET").map_err(|sentence| Error::at("path", sentence))?;
         let timeout_ms = u32::try_from(settings.timeout.as_ms()).unwrap_or(u32::MAX);
-        Ok(Self { question: Outgoing::new(settings.upstream, "GET", settings.path).timeout_ms(timeout_ms) })
+        Ok(Self {
+            question: Outgoing::new(settings.upstream, "GET", settings.path).timeout_ms(timeout_ms),
+        })
     }
 
     fn on_request(&mut self, request: &mut Request, _: &mut Exchange) -> Decision {
         // A client's own value must not count as the service's, whatever becomes of the request.
         request.remove_header(USER);
-        let Some(credentials) = request.header("authorization") else { return unknown() };
-        let answer = self.question.clone().header("authorization", credentials.into_bytes()).send();
+        let Some(credentials) = request.header("authorization") else {
+            return unknown();
+        };
+        let answer = self
+            .question
+            .clone()
+            .header("authorization", credentials.into_bytes())
+            .send();
         match answer {
             Ok(answer) if answer.status == 200 => match user(&answer) {
                 Some(user) => {
@@ -63,11 +71,16 @@ impl Filter for Ask {
 
 /// What the service answers is not ours: a value that no header can have would fail the call.
 fn user(answer: &Incoming) -> Option<&[u8]> {
-    answer.header(USER).filter(|user| !user.is_empty() && rules::check_value(user).is_ok())
+    answer
+        .header(USER)
+        .filter(|user| !user.is_empty() && rules::check_value(user).is_ok())
 }
 
 fn unknown() -> Decision {
-    Reply::new(401).header("www-authenticate", "Bearer").body("Who are you?\n").into()
+    Reply::new(401)
+        .header("www-authenticate", "Bearer")
+        .body("Who are you?\n")
+        .into()
 }
 
 /// Why is for the log, and no business of the client's.

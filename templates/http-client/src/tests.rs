@@ -15,7 +15,9 @@ fn exchange(answer: Result<Response, Error>, request: Request) -> Report {
 }
 
 fn request() -> Request {
-    Request::get("/").header("authorization", "Bearer t1").header("x-user", "root")
+    Request::get("/")
+        .header("authorization", "Bearer t1")
+        .header("x-user", "root")
 }
 
 #[test]

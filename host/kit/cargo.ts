@@ -91,14 +91,15 @@ interface Metadata {
 interface MetadataPackage {
   readonly name: string;
   readonly manifest_path: string;
-  readonly targets: readonly { readonly name: string; readonly crate_types: readonly string[] }[];
+  /** Of a library the kinds are its crate types; of an example it is `example`, whatever comes of it. */
+  readonly targets: readonly { readonly name: string; readonly kind: readonly string[] }[];
   readonly dependencies: readonly { readonly name: string; readonly req: string; readonly path?: string }[];
 }
 
 function filtersOf(found: MetadataPackage): FilterCrate[] {
   const sdk = found.dependencies.find(({ name }) => name === "sluice-filter");
   return found.targets
-    .filter((target) => target.crate_types.includes("cdylib"))
+    .filter((target) => target.kind.includes("cdylib"))
     .map((target) => ({
       package: found.name,
       name: target.name.replaceAll("-", "_"),

@@ -37,7 +37,7 @@ export async function examine(folder: string): Promise<Finding[]> {
 /** Puts right what a program can: the target of Rust, and where the project's SDK is. What it does is on the terminal. */
 export async function repair(folder: string): Promise<void> {
   // It answers in 0.1 s when there is nothing to do, and says itself what it cannot do.
-  spawnSync(WASM_TARGETS, [TARGET], { stdio: ["ignore", STANDARD_ERROR, STANDARD_ERROR] });
+  spawnSync("bash", [WASM_TARGETS, TARGET], { stdio: ["ignore", STANDARD_ERROR, STANDARD_ERROR] });
   if (!existsSync(join(folder, "Cargo.toml")) || says("cargo", ["--version"]) === undefined) return;
   // Cargo reads no project whose SDK is not there.
   if (lostSdkOf(folder) !== undefined) repoint(join(folder, "Cargo.toml"));

@@ -119,11 +119,11 @@ const SHARED: Readonly<Record<string, string>> = {
 const PARTS: ReadonlySet<string> = new Set(["about.md", "dependencies.toml"]);
 
 /**
- * The SDK's path as a project's Cargo.toml has it: relative where both are beside each other, as with a package that is
- * installed for the project alone, so that it holds on other machines, too.
+ * The SDK's path as a project's Cargo.toml has it: relative where sluice is installed for the project, or for a folder around it, so that
+ * it holds on other machines, too.
  */
 export function sdkPath(folder: string, sdk: string): string {
-  const [from, to] = [realpathSync(folder), existsSync(sdk) ? realpathSync(sdk) : resolve(sdk)];
-  const path = to.startsWith(dirname(from) + sep) ? relative(from, to) : to;
-  return path.split(sep).join("/");
+  const to = existsSync(sdk) ? realpathSync(sdk) : resolve(sdk);
+  const path = relative(realpathSync(folder), to).split(sep).join("/");
+  return /^(\.\.\/)*node_modules\//.test(path) ? path : to.split(sep).join("/");
 }

@@ -96,13 +96,15 @@ test("a template that is none is refused with those that are there", async () =>
   expect(stderr).toContain("Allowed choices are headers, auth, body, http-client");
 });
 
-test("a package that was installed beside the project is named by a path that holds on other machines", () => {
+test("a package that is installed for the project is named by a path that holds on other machines", () => {
   const sdk = join(cwd, "node_modules", "sluice", "dist", "sdk");
   mkdirSync(sdk, { recursive: true });
   mkdirSync(join(cwd, "gate"));
 
   expect(sdkPath(join(cwd, "gate"), sdk)).toBe("../node_modules/sluice/dist/sdk");
-  expect(sdkPath(join(cwd, "gate"), "/usr/lib/sdk")).toBe("/usr/lib/sdk");
+  expect(sdkPath(cwd, sdk)).toBe("node_modules/sluice/dist/sdk");
+  const elsewhere = join(cwd, "lib", "node_modules", "sluice", "dist", "sdk");
+  expect(sdkPath(join(cwd, "gate"), elsewhere), "a global installation is nobody else's").toBe(elsewhere);
 });
 
 function filesOf(folder: string): string[] {

@@ -9,12 +9,11 @@
  * and builds the meter, which the host cannot load a component without.
  */
 import {
-  cpSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -72,11 +71,8 @@ function unpack(crates: string, name: string, to: string): void {
 
 function packFilters(to: string): void {
   mkdirSync(to, { recursive: true });
-  for (const name of buildFilters({ filters: "stock" })) {
-    const staged = join(to, `.${name}.staged`);
-    cpSync(join(FILTERS_DIRECTORY, `${name}.wasm`), staged);
-    renameSync(staged, join(to, `${name}.wasm`));
-  }
+  for (const name of buildFilters({ filters: "stock" }))
+    copyFileSync(join(FILTERS_DIRECTORY, `${name}.wasm`), join(to, `${name}.wasm`));
 }
 
 if (import.meta.main) {

@@ -1,5 +1,6 @@
 import { basename, resolve } from "node:path";
 import { parseConfig } from "../config/parse.ts";
+import { ConfigError } from "../config/problem.ts";
 import { Refusal } from "../control/control.ts";
 import type { GrantName, NeededGrant } from "../filter/grants.ts";
 import { Host } from "../host.ts";
@@ -37,6 +38,9 @@ export async function phasesOf(
     const [prepared] = await Host.check(parseConfig(text, file, {}), log);
     return { known: true, phases: prepared?.phases ?? [] };
   } catch (error) {
+    // A config that the filter never gets: of a variable in it nothing is known here.
+    if (error instanceof ConfigError)
+      return { known: false, why: error.problems[0]?.sentence ?? error.message };
     if (!(error instanceof Refusal)) throw error;
     const hint = config === undefined ? "; it was given none, which --config does" : "";
     return { known: false, why: error.message + hint };

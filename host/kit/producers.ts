@@ -21,7 +21,7 @@ function collect(bytes: Uint8Array, found: Map<string, Set<string>>): void {
 
 /** A list of fields, each a name and a list of programs, each a name and a version. */
 function read(reader: Reader, found: Map<string, Set<string>>): void {
-  for (let fields = reader.number(); fields > 0; fields -= 1) {
+  for (let fields = reader.number(); fields > 0 && !reader.ended; fields -= 1) {
     const field = reader.text();
     const programs = found.get(field) ?? new Set();
     found.set(field, programs);

@@ -11,9 +11,8 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { KitError } from "./kit-error.ts";
 import { rustVersionMin, SDK, sluiceVersion, TEMPLATES } from "./places.ts";
 
-/** What a project begins with, and what each is for. */
-export const TEMPLATE_NAMES = ["headers", "auth", "body", "http-client"] as const;
-export type TemplateName = (typeof TEMPLATE_NAMES)[number];
+/** What a project begins with: a folder in `templates/`. */
+export type TemplateName = "headers" | "auth" | "body" | "http-client";
 
 export interface ProjectOptions {
   /** Of the crate, and of its folder within `within`. */

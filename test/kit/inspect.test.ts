@@ -85,6 +85,14 @@ test("a config that the filter refuses costs the exit code, in the filter's own 
   });
 });
 
+test("a variable in a config is named, as its value is known to nobody here", async () => {
+  const { phases } = await reportOf(component("headers"), {
+    request: { set: { "x-a": "${NOBODY_SETS_THIS}" } },
+  });
+
+  expect(phases).toEqual({ known: false, why: expect.stringContaining("NOBODY_SETS_THIS") });
+});
+
 describe("what a host refuses is refused with its sentence", () => {
   test.each([
     ["text", () => Buffer.from("no component"), "is no WebAssembly file: it does not begin with \\0asm."],

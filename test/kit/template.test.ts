@@ -66,8 +66,10 @@ describe.each([
     "is formatted, and has nothing that its own CI would refuse",
     { timeout: BUILD_MS_MAX },
     async () => {
-      await cargo(folder, "fmt", "--check");
-      await cargo(folder, "clippy", "--quiet", "--all-targets", "--", "--deny", "warnings");
+      // What they find is in the error.
+      await expect(cargo(folder, "fmt", "--check")).resolves.toMatchObject({ stdout: "" });
+      const strict = ["--quiet", "--all-targets", "--", "--deny", "warnings"];
+      await expect(cargo(folder, "clippy", ...strict)).resolves.toMatchObject({ stdout: "" });
     },
   );
 

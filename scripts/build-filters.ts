@@ -8,7 +8,7 @@
  * proxy watches that directory, and would swap.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { buildMeter } from "./build-meter.ts";
 import { BuildError, output, ROOT, show } from "./build-step.ts";
 
@@ -21,8 +21,8 @@ const METER = "sluice-meter";
 export const FILTERS_DIRECTORY: string = join(ROOT, ".sluice", "filters");
 
 export interface BuildOptions {
-  /** The filters of the quickstart alone, or also the others and those that only tests use. */
-  readonly filters: "quickstart" | "all";
+  /** The filters of the quickstart alone, those that come with the host, or also those that only tests and examples use. */
+  readonly filters: "quickstart" | "stock" | "all";
 }
 
 /** A newcomer's first start need not wait for more. The first filter is here, as the README goes on with it. */
@@ -79,7 +79,7 @@ function filterCrates({ filters }: BuildOptions): { crates: FilterCrate[]; targe
   const metadata = JSON.parse(stdout) as CargoMetadata;
   const crates = metadata.packages
     .filter(({ name }) => name !== METER)
-    .filter((found) => filters === "all" || QUICKSTART.includes(found.name))
+    .filter((found) => isWanted(found, filters))
     .flatMap((found) =>
       found.targets
         .filter((target) => target.crate_types.includes("cdylib"))
@@ -88,13 +88,21 @@ function filterCrates({ filters }: BuildOptions): { crates: FilterCrate[]; targe
   return { crates, targetDirectory: metadata.target_directory };
 }
 
+function isWanted(found: CargoPackage, filters: BuildOptions["filters"]): boolean {
+  if (filters === "all") return true;
+  if (filters === "quickstart") return QUICKSTART.includes(found.name);
+  return dirname(dirname(found.manifest_path)) === join(ROOT, "filters");
+}
+
 interface CargoMetadata {
   readonly target_directory: string;
-  readonly packages: readonly {
-    readonly name: string;
-    readonly manifest_path: string;
-    readonly targets: readonly { readonly name: string; readonly crate_types: readonly string[] }[];
-  }[];
+  readonly packages: readonly CargoPackage[];
+}
+
+interface CargoPackage {
+  readonly name: string;
+  readonly manifest_path: string;
+  readonly targets: readonly { readonly name: string; readonly crate_types: readonly string[] }[];
 }
 
 /** Copies a file whose bytes differ; renamed into place, so that nobody reads a half-written one. */

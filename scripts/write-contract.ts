@@ -1,9 +1,8 @@
 /** Writes host/filter/bindings/contract.json from wit/. A test compares it with a fresh generation. */
 import { writeFile } from "node:fs/promises";
-import { contractFrom } from "./contract-from-wit.ts";
+import { join } from "node:path";
+import { contractFrom } from "../host/kit/wit-contract.ts";
+import { ROOT } from "./build-step.ts";
 
-const target = new URL("../host/filter/bindings/contract.json", import.meta.url);
-await writeFile(
-  target,
-  `${JSON.stringify(await contractFrom(new URL("../wit/", import.meta.url)), null, 2)}\n`,
-);
+const target = join(ROOT, "host", "filter", "bindings", "contract.json");
+await writeFile(target, `${JSON.stringify(await contractFrom(join(ROOT, "wit")), null, 2)}\n`);

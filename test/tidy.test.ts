@@ -291,8 +291,8 @@ function linesOf(file: string, wanted: RegExp, counts: (line: string) => boolean
 
 /** What people wrote in this repository; generated files are not among it. */
 function sources(...endings: string[]): string[] {
-  return ["host", "scripts", "test", "bench", "examples", "filters", "meter", "wit"].flatMap((folder) =>
-    endings.flatMap((ending) => tracked(folder, ending).map((file) => `${folder}/${file}`)),
+  return ["host", "scripts", "test", "bench", "examples", "filters", "meter", "templates", "wit"].flatMap(
+    (folder) => endings.flatMap((ending) => tracked(folder, ending).map((file) => `${folder}/${file}`)),
   );
 }
 

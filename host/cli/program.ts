@@ -4,6 +4,7 @@ import { addArtifactCommands } from "./artifact-commands.ts";
 import { addChangeCommands } from "./change-commands.ts";
 import { complain } from "./complaint.ts";
 import type { Shell } from "./completion.ts";
+import { addKitCommands } from "./kit-commands.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 import type { HealthOptions } from "./healthcheck.ts";
 import { adminAddress, configFile, json } from "./shared-options.ts";
@@ -67,6 +68,7 @@ function buildProgram(end: (code: number) => void): Command {
   addViewCommands(program, end);
   addChangeCommands(program, end);
   addArtifactCommands(program, end);
+  addKitCommands(program, end);
   addMachineCommands(program, end);
   return program;
 }

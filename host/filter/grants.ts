@@ -35,6 +35,20 @@ export function grantsOf(grant: GrantConfig): GrantName[] {
   return (Object.keys(given) as GrantName[]).filter((name) => given[name]);
 }
 
+/** A grant that a component needs, and the line in the configuration that gives it. */
+export interface NeededGrant {
+  readonly grant: GrantName;
+  readonly interface: string;
+  readonly line: string;
+}
+
+/** What must be granted for these imports, apart from what every filter has. */
+export function neededGrants(imports: readonly string[]): NeededGrant[] {
+  return (Object.keys(INTERFACES) as GrantName[])
+    .filter((grant) => imports.includes(INTERFACES[grant].name) && !GIVEN.has(grant))
+    .map((grant) => ({ grant, interface: INTERFACES[grant].name, line: INTERFACES[grant].line }));
+}
+
 /** Why a filter must not be loaded, as one sentence with what to add to its configuration; undefined when all is granted. */
 export function whyNotGranted(
   filter: string,

@@ -11,19 +11,52 @@ export function* sectionsOf(bytes: Uint8Array): Generator<Section> {
   let at = PREAMBLE_BYTES;
   while (at < bytes.length) {
     const id = bytes[at] as number;
-    let size = 0;
-    let shift = 0;
-    for (;;) {
-      at += 1;
-      const byte = bytes[at] ?? 0;
-      size += (byte & 0x7f) * 2 ** shift;
-      shift += 7;
-      if (byte < 0x80) break;
-    }
-    at += 1;
-    if (at + size > bytes.length) return;
-    yield { id, contents: bytes.subarray(at, at + size) };
-    at += size;
+    const size = numberAt(bytes, at + 1);
+    const end = size.end + size.value;
+    if (end > bytes.length) return;
+    yield { id, contents: bytes.subarray(size.end, end) };
+    at = end;
+  }
+}
+
+/** A custom section's name, and where what it holds begins. */
+export function customNameOf({ contents }: Section): { readonly name: string; readonly end: number } {
+  const length = numberAt(contents, 0);
+  const end = length.end + length.value;
+  return { name: new TextDecoder().decode(contents.subarray(length.end, end)), end };
+}
+
+/** A function of a module: its number, those that it imports counted first, and the bytes that it takes in the code. */
+export interface FunctionSize {
+  readonly index: number;
+  readonly bytes: number;
+}
+
+/** The functions of a module that have code, in order. */
+export function functionsOf(module: Uint8Array<ArrayBuffer>): FunctionSize[] {
+  const code = codeOf(module);
+  if (code === undefined) return [];
+  const imported = WebAssembly.Module.imports(new WebAssembly.Module(module)).filter(
+    ({ kind }) => kind === "function",
+  ).length;
+  const count = numberAt(code, 0);
+  let at = count.end;
+  return Array.from({ length: count.value }, (_, number) => {
+    const start = at;
+    const size = numberAt(code, at);
+    at = size.end + size.value;
+    return { index: imported + number, bytes: at - start };
+  });
+}
+
+/** An unsigned number as WebAssembly writes it (LEB128), and where it ends. */
+export function numberAt(bytes: Uint8Array, at: number): { readonly value: number; readonly end: number } {
+  let value = 0;
+  for (let shift = 0, end = at; ; shift += 7) {
+    const byte = bytes[end] ?? 0;
+    end += 1;
+    value += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) return { value, end };
   }
 }
 
@@ -43,9 +76,12 @@ export function digestOf(code: Uint8Array | undefined): string {
   return code === undefined ? "" : createHash("sha256").update(code).digest("hex");
 }
 
-const PREAMBLE_BYTES = 8;
+/** Of modules and components alike: the magic number and the version. */
+export const PREAMBLE_BYTES = 8;
+/** Of modules and components alike. */
+export const CUSTOM = 0;
 /** Of a component. */
-const CORE_MODULE = 1;
+export const CORE_MODULE = 1;
 /** Of a module. */
 const CODE = 10;
 

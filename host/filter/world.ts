@@ -53,6 +53,19 @@ export function whyOtherContract(sources: ReadonlyMap<string, string>): string |
   return undefined;
 }
 
+/** Whether a contract, by interface, is this host's: the first difference as the end of a sentence; undefined when there is none. */
+export function whyOtherWit(interfaces: Readonly<Record<string, Declarations>>): string | undefined {
+  for (const name of new Set([...Object.keys(CONTRACT), ...Object.keys(interfaces)])) {
+    const [theirs, mine] = [interfaces[name], CONTRACT[name]];
+    if (mine === undefined) return `it has ${name}, which this host does not know`;
+    if (theirs === undefined) return `it has no ${name}`;
+    const missing = Object.keys(mine).find((item) => !(item in theirs));
+    const difference = missing === undefined ? firstDifference(theirs, mine) : `it has no ${missing}`;
+    if (difference !== undefined) return `of ${name}, ${difference}`;
+  }
+  return undefined;
+}
+
 /** The imports that have something to call: one that is there for its types needs no grant, as `store` is beside `rate-limit`. */
 export function calledOf(imports: readonly string[], sources: ReadonlyMap<string, string>): string[] {
   return imports.filter((name) => {

@@ -70,7 +70,14 @@ describe("a whole file", () => {
         {
           name: "api",
           servers: [
-            { origin: "http://127.0.0.1:9000", scheme: "http", host: "127.0.0.1", port: 9000, weight: 1, drained: false },
+            {
+              origin: "http://127.0.0.1:9000",
+              scheme: "http",
+              host: "127.0.0.1",
+              port: 9000,
+              weight: 1,
+              drained: false,
+            },
           ],
           connectMs: 5_000,
           headMs: 60_000,

@@ -1,14 +1,16 @@
 import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { $init, generateTypes } from "@bytecodealliance/jco-transpile/component";
-import { type Declarations, declarationsOf } from "../host/filter/declarations.ts";
+import { type Declarations, declarationsOf } from "../filter/declarations.ts";
 
-/** All interfaces of the contract, by their full names, as jco declares them. */
-export async function contractFrom(folder: URL): Promise<Record<string, Declarations>> {
+/** All interfaces of the contract in a folder's WIT, by their full names, as jco declares them. */
+export async function contractFrom(folder: string): Promise<Record<string, Declarations>> {
   await $init;
   const files = (await readdir(folder)).filter((name) => name.endsWith(".wit")).sort();
-  const texts = await Promise.all(files.map((name) => readFile(new URL(name, folder), "utf8")));
-  const header = "package sluice:filter@0.1.0;";
-  const source = [header, ...texts.map((text) => text.replace(header, ""))].join("\n");
+  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  const header = /^package sluice:filter@[\d.]+;/m;
+  const [line = "package sluice:filter@0.1.0;"] = texts.flatMap((text) => header.exec(text) ?? []);
+  const source = [line, ...texts.map((text) => text.replace(header, ""))].join("\n");
   const generated = generateTypes("contract", {
     wit: { tag: "source", val: source },
     instantiation: { tag: "sync" },

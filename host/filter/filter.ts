@@ -38,6 +38,8 @@ export interface FilterPlace {
   readonly meter: FilterMeter;
   readonly budget: InstanceBudget;
   readonly quarantine: QuarantineOwner;
+  /** Puts another instance around each that is made: to watch its calls. */
+  readonly watched?: (instance: Instance) => Instance;
 }
 
 /** A named use of an artifact with its config, in one worker. */
@@ -95,7 +97,9 @@ export class Filter {
   ): Promise<Filter> {
     const notGranted = whyNotGranted(settings.name, artifact.imports, settings.granted);
     if (notGranted !== undefined) throw new ArtifactRefused(notGranted);
-    const blank = await maker(artifact, settings, host);
+    const bare = await maker(artifact, settings, host);
+    const { watched } = place;
+    const blank = watched === undefined ? bare : (): Instance => watched(bare());
     const { instance: first, plan } = configured(blank, settings);
     const refusal = whyRefused(plan, settings.limits.bodyBufferedBytesMax);
     if (refusal !== undefined) throw new ConfigRefused(`filter ${settings.name} ${refusal}`);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { complain } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
+import type { TestOptions } from "./test.ts";
 
 /** Reads the command line, does what it says and gives the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -77,7 +78,28 @@ function buildProgram(end: (code: number) => void): Command {
       end(await swap(name, file, options));
     });
 
+  filterKit(program, end);
   return program;
+}
+
+/** What authors of filters type. */
+function filterKit(program: Command, end: (code: number) => void): void {
+  program
+    .command("test")
+    .description("runs the cases of a filter, each also in all the ways that must make no difference")
+    .argument("[target]", "a component, or the folder of its crate", ".")
+    .option("--cases <path>", "a folder with cases, or one file of them; otherwise cases/")
+    .option("--filter <text>", "only cases whose names have this text")
+    .option("--update", "writes the snapshots that cases ask for")
+    .option("--watch", "runs again whenever a case or the component has changed")
+    .option("--junit <file>", "writes the results as JUnit's XML, too")
+    .option("--json", "prints the results as JSON")
+    .option("--no-invariance", "runs each case once, as it is written")
+    .addOption(compiledFilters())
+    .action(async (target: string, options: TestOptions) => {
+      const { test } = await import("./test.ts");
+      end(await test(target, options));
+    });
 }
 
 interface SwapOptions {
@@ -98,6 +120,10 @@ function adminAddress(): Option {
     "--admin <address>",
     "the host's admin address, host:port or unix:/path; otherwise the configuration file's",
   ).conflicts("c");
+}
+
+function compiledFilters(): Option {
+  return new Option("--artifacts <folder>", "the folder that keeps compiled filters").default(".sluice");
 }
 
 function readVersion(): string {

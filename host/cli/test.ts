@@ -43,11 +43,15 @@ async function testOnce(kit: Kit, target: string, options: TestOptions): Promise
   const { filter } = options;
   const chosen = filter === undefined ? cases : cases.filter(({ name }) => name.includes(filter));
   if (chosen.length === 0) {
-    say(`sluice: no case ${filter === undefined ? `in ${folder}` : `whose name has “${filter}” in ${folder}`}`);
+    say(
+      `sluice: no case ${filter === undefined ? `in ${folder}` : `whose name has “${filter}” in ${folder}`}`,
+    );
     return FAILED;
   }
   if (component === undefined && chosen.some((one) => one.component === null)) {
-    say(`sluice: no component was found${tried.length === 0 ? "" : ` at ${tried[0]}`}: build it (sluice build), or name it`);
+    say(
+      `sluice: no component was found${tried.length === 0 ? "" : ` at ${tried[0]}`}: build it (sluice build), or name it`,
+    );
     return FAILED;
   }
   const quiet = options.json === true;
@@ -111,7 +115,8 @@ async function watched(kit: Kit, target: string, options: TestOptions): Promise<
 function refused(error: unknown, folder: string): number {
   if (error instanceof ConfigError) complain(error);
   else if (error instanceof AggregateError) for (const one of error.errors) complain(one);
-  else if ((error as NodeJS.ErrnoException).code === "ENOENT") say(`sluice: ${folder} is not there: cases are looked for in it`);
+  else if ((error as NodeJS.ErrnoException).code === "ENOENT")
+    say(`sluice: ${folder} is not there: cases are looked for in it`);
   else throw error;
   return FAILED;
 }

@@ -118,8 +118,7 @@ export function seenReply({ reply, repliedBy, failure }: StagedExchange): SeenRe
 
 export function editsOf(calls: readonly CallRecord[]): Account["edits"] {
   const edits: { [Call in CallName]?: string[] } = {};
-  for (const { call, edits: lines } of calls)
-    if (lines.length > 0) (edits[call] ??= []).push(...lines);
+  for (const { call, edits: lines } of calls) if (lines.length > 0) (edits[call] ??= []).push(...lines);
   return edits;
 }
 

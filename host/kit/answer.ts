@@ -17,16 +17,17 @@ export function answerOf(account: Account, loose = false): Answer {
     const { method, authority, path, headers, body, trailers, whole } = upstream;
     answer.set("upstream", `${method} ${path} of ${authority}, ${whole ? "whole" : "broken off"}`);
     fields("upstream.headers", headers);
-    answer.set("upstream.body", bodyText(body));
-    fields("upstream.trailers", trailers);
+    // How much of a message has gone before it broke off is a matter of when its pieces came.
+    if (whole) answer.set("upstream.body", bodyText(body));
+    if (whole) fields("upstream.trailers", trailers);
   }
   if (response === null) answer.set("response", "no response");
   else {
     const { status, headers, body, trailers, whole } = response;
     answer.set("response", `${status}, ${whole ? "whole" : "broken off"}`);
     fields("response.headers", headers);
-    answer.set("response.body", bodyText(body));
-    fields("response.trailers", trailers);
+    if (whole) answer.set("response.body", bodyText(body));
+    if (whole) fields("response.trailers", trailers);
   }
   answer.set("code", code ?? "none");
   answer.set("failure", failure === null ? "none" : `${failure.reason}: ${failure.detail}`);
@@ -36,12 +37,10 @@ export function answerOf(account: Account, loose = false): Answer {
 
 /** What is another one now. */
 export function between(plain: Answer, varied: Answer): Difference[] {
-  const places = new Set([...plain.keys(), ...varied.keys()]);
-  return [...places].flatMap((at) => {
-    const expected = plain.get(at) ?? "none";
-    const got = varied.get(at) ?? "none";
-    return expected === got ? [] : [{ at, expected, got }];
-  });
+  return Array.from(plain, ([at, expected]) => ({ at, expected, got: varied.get(at) })).filter(
+    // What only one of them has is part of a message that the other one has not, which is a difference of its own.
+    (one): one is Difference => one.got !== undefined && one.got !== one.expected,
+  );
 }
 
 /** Stable, so that fields of one name keep their order. */

@@ -74,7 +74,8 @@ function message(at: string, expected: MessageExpectation, seen: Seen): Differen
   if (expected.path !== undefined) found.push(...text(`${at}.path`, expected.path, seen.path ?? ""));
   found.push(...fields(`${at}.headers`, expected.headers ?? {}, seen.headers));
   found.push(...fields(`${at}.trailers`, expected.trailers ?? {}, seen.trailers ?? []));
-  if (expected.body !== undefined) found.push(...body(`${at}.body`, expected.body, Buffer.from(seen.body as string)));
+  if (expected.body !== undefined)
+    found.push(...body(`${at}.body`, expected.body, Buffer.from(seen.body as string)));
   return found;
 }
 
@@ -82,7 +83,8 @@ function fields(at: string, expected: FieldsExpectation, seen: Pairs): Differenc
   return Object.entries(expected).flatMap(([name, wanted]) => {
     const values = seen.filter(([one]) => one.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
     const place = `${at}.${name}`;
-    if (wanted === null) return values.length === 0 ? [] : [{ at: place, expected: "none", got: values.join("\n") }];
+    if (wanted === null)
+      return values.length === 0 ? [] : [{ at: place, expected: "none", got: values.join("\n") }];
     if (Array.isArray(wanted)) return sameLines(place, wanted as string[], values);
     const [first] = values;
     if (first === undefined) return [{ at: place, expected: written(wanted), got: "none" }];
@@ -129,7 +131,10 @@ function sameLines(at: string, expected: readonly string[], seen: readonly strin
 }
 
 /** In order, with others between them. */
-function logged(expected: readonly (TextExpectation | LineExpectation)[], seen: Account["log"]): Difference[] {
+function logged(
+  expected: readonly (TextExpectation | LineExpectation)[],
+  seen: Account["log"],
+): Difference[] {
   let from = 0;
   for (const [index, wanted] of expected.entries()) {
     const place = seen.findIndex((line, at) => at >= from && isLine(wanted, line));
@@ -138,7 +143,11 @@ function logged(expected: readonly (TextExpectation | LineExpectation)[], seen: 
         {
           at: `log[${index}]`,
           expected: written(wanted),
-          got: seen.slice(from).map(({ level, message: said }) => `${level} ${said}`).join("\n") || "none",
+          got:
+            seen
+              .slice(from)
+              .map(({ level, message: said }) => `${level} ${said}`)
+              .join("\n") || "none",
         },
       ];
     from = place + 1;
@@ -149,7 +158,7 @@ function logged(expected: readonly (TextExpectation | LineExpectation)[], seen: 
 function isLine(expected: TextExpectation | LineExpectation, seen: Account["log"][number]): boolean {
   if (typeof expected === "string" || "matches" in expected || "contains" in expected)
     return isText(expected, seen.message);
-  const { level, message: said, attributes = {} } = expected as LineExpectation;
+  const { level, message: said, attributes = {} } = expected;
   return (
     (level === undefined || level === seen.level) &&
     (said === undefined || isText(said, seen.message)) &&
@@ -172,7 +181,8 @@ function values(
 function stored(expected: NonNullable<Expectation["store"]>, seen: Account["store"]): Difference[] {
   return Object.entries(expected).flatMap(([key, wanted]) => {
     const value = seen[key];
-    if (wanted === null) return value === undefined ? [] : [{ at: `store.${key}`, expected: "nothing", got: value }];
+    if (wanted === null)
+      return value === undefined ? [] : [{ at: `store.${key}`, expected: "nothing", got: value }];
     return value === undefined
       ? [{ at: `store.${key}`, expected: written(wanted), got: "nothing" }]
       : text(`store.${key}`, wanted, value);
@@ -186,7 +196,7 @@ function failure(expected: FailureExpectation | null | undefined, account: Accou
     return seen === null ? [] : [{ at: "failure", expected: "none", got: failureText(seen) }];
   const found: Difference[] = [];
   if (expected.code !== undefined && expected.code !== account.code)
-    found.push({ at: "failure.code", expected: expected.code, got: String(account.code ?? "none") });
+    found.push({ at: "failure.code", expected: expected.code, got: account.code ?? "none" });
   const { reason, detail, stack } = expected;
   if (reason === undefined && detail === undefined && stack === undefined) return found;
   if (seen === null) return [...found, { at: "failure", expected: written(expected), got: "none" }];
@@ -205,7 +215,8 @@ function asked(expected: readonly MessageExpectation[] | undefined, seen: Accoun
       {
         at: "http",
         expected: expected.map(written).join("\n") || "none",
-        got: seen.map(({ upstream, method, path }) => `${method} ${path} to ${upstream}`).join("\n") || "none",
+        got:
+          seen.map(({ upstream, method, path }) => `${method} ${path} to ${upstream}`).join("\n") || "none",
       },
     ];
   return expected.flatMap((wanted, at) => message(`http[${at}]`, wanted, seen[at] as Seen));
@@ -216,7 +227,9 @@ export function failureText({ reason, detail, stack }: SeenFailure): string {
 }
 
 function titleOf(seen: Seen): string {
-  return seen.status === undefined ? `${seen.method} ${seen.path}` : `${seen.status} ${Buffer.from(seen.body as string).toString("utf8")}`;
+  return seen.status === undefined
+    ? `${seen.method} ${seen.path}`
+    : `${seen.status} ${Buffer.from(seen.body as string).toString("utf8")}`;
 }
 
 function written(value: unknown): string {
@@ -229,8 +242,7 @@ function pretty(value: unknown): string {
 
 /** A difference as lines: on one line each where both are short, else line by line what is missing and what is too much. */
 export function differenceLines({ at, expected, got }: Difference): string[] {
-  if (!expected.includes("\n") && !got.includes("\n"))
-    return [`${at}`, `  - ${expected}`, `  + ${got}`];
+  if (!expected.includes("\n") && !got.includes("\n")) return [at, `  - ${expected}`, `  + ${got}`];
   const parts = diffLines(`${expected}\n`, `${got}\n`);
   return [
     at,

@@ -6,7 +6,9 @@ import { type Finding, type Place, readSource } from "../config/source.ts";
 import { type Case, INVARIANCES } from "./case.ts";
 import type { BodyDraft } from "./case-pieces.ts";
 import { CASE, type CaseDraft, type MessageDraft } from "./case-schema.ts";
+import type { KitGrant } from "./kit-host.ts";
 import { type BodyInput, scriptOf } from "./message-input.ts";
+import type { StagedFacts } from "./staged-exchange.ts";
 
 /** The case files of a folder and the folders in it, or the one file. */
 export function caseFiles(path: string): string[] {
@@ -58,7 +60,9 @@ export function readCases(text: string, file: string): Case[] {
         ? undefined
         : caseOf(draft, root, file, lineAt(lineStarts, from + nameOffset(root)), found);
     if (one !== undefined && names.size === names.add(one.name).size)
-      found.push(findingAt(root, ["name"], "expected a name that no other case of the file has, got it again"));
+      found.push(
+        findingAt(root, ["name"], "expected a name that no other case of the file has, got it again"),
+      );
     if (one !== undefined) cases.push(one);
     problems.push(...found.map((finding) => problemOf(finding, from, lineStarts)));
   }
@@ -84,17 +88,21 @@ function caseOf(draft: CaseDraft, root: Place, file: string, line: number, found
       return "";
     }
   };
-  const message = <Draft extends MessageDraft>(of: Draft, path: Path): Omit<Draft, "body" | "chunks"> & { body?: BodyInput; chunks?: BodyInput[] } => {
+  const message = <Draft extends MessageDraft>(
+    of: Draft,
+    path: Path,
+  ): Omit<Draft, "body" | "chunks"> & { body?: BodyInput; chunks?: BodyInput[] } => {
     const { body, chunks, ...rest } = of;
     if (body !== undefined && chunks !== undefined)
       found.push(findingAt(root, [...path, "chunks"], "expected body or chunks, got both"));
     return {
       ...rest,
       ...(body === undefined ? {} : { body: bytes(body, [...path, "body"]) }),
-      ...(chunks === undefined ? {} : { chunks: chunks.map((chunk, at) => bytes(chunk, [...path, "chunks", at])) }),
+      ...(chunks === undefined
+        ? {}
+        : { chunks: chunks.map((chunk, at) => bytes(chunk, [...path, "chunks", at])) }),
     };
   };
-  const { grant, facts } = draft;
   const request = message(draft.request, ["request"]);
   const response = message(draft.response, ["response"]);
   try {
@@ -108,34 +116,14 @@ function caseOf(draft: CaseDraft, root: Place, file: string, line: number, found
     line,
     component: draft.component === undefined ? null : resolve(folder, draft.component),
     config: draft.config,
-    grant: {
-      log: grant.log,
-      exchangeFacts: grant["exchange-facts"],
-      clientAddress: grant["client-address"],
-      clock: grant.clock,
-      random: grant.random,
-      metrics: grant.metrics,
-      store: grant.store,
-      rateLimit: grant["rate-limit"],
-      secrets: grant.secrets,
-      http: grant.http,
-      env: grant.env,
-    },
+    grant: grantOf(draft),
     onFailure: draft["on-failure"],
     fuel: draft.limits.fuel,
     memoryBytesMax: draft.limits.memory,
     clock: draft.clock,
     random: draft.random,
-    filterName: facts["filter-name"] ?? "test",
-    facts: Object.fromEntries(
-      Object.entries({
-        requestId: facts["request-id"],
-        route: facts.route,
-        protocol: facts.protocol,
-        tlsVersion: facts["tls-version"],
-        clientAddress: facts["client-address"],
-      }).filter(([, value]) => value !== undefined),
-    ),
+    filterName: draft.facts["filter-name"] ?? "test",
+    facts: factsOf(draft),
     store: draft.store,
     request,
     response,
@@ -149,6 +137,27 @@ function caseOf(draft: CaseDraft, root: Place, file: string, line: number, found
     invariance:
       draft.invariance === "all" ? INVARIANCES : draft.invariance === "none" ? [] : draft.invariance,
   };
+}
+
+function grantOf({ grant }: CaseDraft): KitGrant {
+  const {
+    "exchange-facts": exchangeFacts,
+    "client-address": clientAddress,
+    "rate-limit": rateLimit,
+    ...rest
+  } = grant;
+  return { ...rest, exchangeFacts, clientAddress, rateLimit };
+}
+
+function factsOf({ facts }: CaseDraft): Partial<StagedFacts> {
+  const given = {
+    requestId: facts["request-id"],
+    route: facts.route,
+    protocol: facts.protocol,
+    tlsVersion: facts["tls-version"],
+    clientAddress: facts["client-address"],
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** A case is where its name is. */

@@ -14,7 +14,9 @@ export function line(expected: string): z.ZodType<string, string> {
 /** Any text; YAML takes `1` and `true` for something else, which no field's value is. */
 export function plainText(): z.ZodType<string, string | number | boolean> {
   const error = "text";
-  return z.union([z.string({ error }), z.number({ error }), z.boolean({ error })], { error }).transform(String);
+  return z
+    .union([z.string({ error }), z.number({ error }), z.boolean({ error })], { error })
+    .transform(String);
 }
 
 /** Text, or what its bytes are made of. */
@@ -28,11 +30,7 @@ export function body(): z.ZodType<BodyDraft> {
       .optional(),
     file: line("the path of a file").optional(),
     text: plainText().optional(),
-    times: z
-      .int({ error: TIMES })
-      .min(1, { error: TIMES })
-      .max(TIMES_MAX, { error: TIMES })
-      .default(1),
+    times: z.int({ error: TIMES }).min(1, { error: TIMES }).max(TIMES_MAX, { error: TIMES }).default(1),
   }).transform((input, context): BodyDraft => {
     const { base64, json, file, text: said, times } = input;
     const given = [base64, json, file, said].filter((one) => one !== undefined);

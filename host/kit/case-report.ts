@@ -58,14 +58,20 @@ export function junit({ results, ms }: SuiteReport): string {
   lines.push(`<testsuites tests="${results.length}" failures="${failures(results)}" time="${seconds(ms)}">`);
   for (const [file, members] of suites) {
     const time = members.reduce((sum, member) => sum + member.ms, 0);
-    lines.push(`  <testsuite name="${xml(file)}" tests="${members.length}" failures="${failures(members)}" time="${seconds(time)}">`);
+    lines.push(
+      `  <testsuite name="${xml(file)}" tests="${members.length}" failures="${failures(members)}" time="${seconds(time)}">`,
+    );
     for (const member of members) {
       const { name, line } = member.case;
       const open = `    <testcase classname="${xml(file)}" name="${xml(name)}" file="${xml(file)}" line="${line}" time="${seconds(member.ms)}"`;
       if (member.passed) lines.push(`${open}/>`);
       else {
         const [, first = "failed"] = complaintLines(member);
-        lines.push(`${open}>`, `      <failure message="${xml(first)}">${xml(complaintLines(member).join("\n"))}</failure>`, "    </testcase>");
+        lines.push(
+          `${open}>`,
+          `      <failure message="${xml(first)}">${xml(complaintLines(member).join("\n"))}</failure>`,
+          "    </testcase>",
+        );
       }
     }
     lines.push("  </testsuite>");
@@ -89,5 +95,9 @@ function seconds(ms: number): string {
 }
 
 export function milliseconds(ms: number): string {
-  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return ms < 10
+    ? `${ms.toFixed(1)} ms`
+    : ms < 10_000
+      ? `${Math.round(ms)} ms`
+      : `${(ms / 1000).toFixed(1)} s`;
 }

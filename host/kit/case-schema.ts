@@ -21,8 +21,15 @@ export interface CaseDraft {
   readonly random: number;
   readonly facts: FactsDraft;
   readonly store: Readonly<Record<string, string>>;
-  readonly request: MessageDraft & { readonly method?: string | undefined; readonly url?: string | undefined; readonly path?: string | undefined };
-  readonly response: MessageDraft & { readonly status?: number | undefined; readonly failure?: FailureCode | undefined };
+  readonly request: MessageDraft & {
+    readonly method?: string | undefined;
+    readonly url?: string | undefined;
+    readonly path?: string | undefined;
+  };
+  readonly response: MessageDraft & {
+    readonly status?: number | undefined;
+    readonly failure?: FailureCode | undefined;
+  };
   readonly http: readonly ServiceDraft[];
   readonly expect: Expectation;
   readonly snapshot: boolean;
@@ -38,8 +45,17 @@ export interface MessageDraft {
 
 export interface ServiceDraft {
   readonly upstream: string;
-  readonly request: { readonly method?: string | undefined; readonly path?: string | undefined; readonly headers?: FieldsInput | undefined; readonly body?: BodyDraft | undefined };
-  readonly response: { readonly status?: number | undefined; readonly headers?: FieldsInput | undefined; readonly body?: BodyDraft | undefined };
+  readonly request: {
+    readonly method?: string | undefined;
+    readonly path?: string | undefined;
+    readonly headers?: FieldsInput | undefined;
+    readonly body?: BodyDraft | undefined;
+  };
+  readonly response: {
+    readonly status?: number | undefined;
+    readonly headers?: FieldsInput | undefined;
+    readonly body?: BodyDraft | undefined;
+  };
   readonly error?: "unreachable" | "timed-out" | "too-large" | "busy" | undefined;
 }
 
@@ -90,7 +106,9 @@ export const CASE: z.ZodType<CaseDraft> = mapping("a mapping with name, request 
     .prefault({})
     .describe("What is in the filter's part of the store before."),
   request: mapping("a mapping with method, path, headers, body, …", {
-    method: line("a method, like GET").optional().describe("GET without a body, POST with one, when left out."),
+    method: line("a method, like GET")
+      .optional()
+      .describe("GET without a body, POST with one, when left out."),
     url: line("a URL").optional().describe("Scheme, host, path and query at once."),
     path: line("a path").optional().describe("Path and query."),
     ...bodied(),
@@ -115,11 +133,13 @@ export const CASE: z.ZodType<CaseDraft> = mapping("a mapping with name, request 
   expect: expectation().prefault({}).describe("What has to come of it. What is not named may be anything."),
   snapshot: flag()
     .default(false)
-    .describe("Whether all that comes of it is compared with a file beside this one, which `--update` writes."),
+    .describe(
+      "Whether all that comes of it is compared with a file beside this one, which `--update` writes.",
+    ),
   invariance: invariance()
     .default("all")
     .describe("What has to make no difference: `all`, `none`, or a list."),
-}) as unknown as z.ZodType<CaseDraft>;
+});
 
 function grant(): z.ZodType<GrantDraft> {
   return mapping("a mapping from names of imports to what of them is granted", {
@@ -136,7 +156,7 @@ function grant(): z.ZodType<GrantDraft> {
       .describe("The secrets themselves: what a configuration reads elsewhere is made up in a test."),
     http: list("a list of upstreams' names", line("the name of an upstream"), 64).optional(),
     env: texts("a mapping from names to texts", "a name").prefault({}),
-  }) as unknown as z.ZodType<GrantDraft>;
+  });
 }
 
 function facts(): z.ZodType<FactsDraft> {
@@ -146,7 +166,9 @@ function facts(): z.ZodType<FactsDraft> {
     "filter-name": line("a name").optional(),
     protocol: word(["HTTP/1.1", "HTTP/1.0"]).optional(),
     "tls-version": line("a version, like TLSv1.3").optional(),
-    "client-address": line("an address").optional().describe("The filter sees it where `grant.client-address` is true."),
+    "client-address": line("an address")
+      .optional()
+      .describe("The filter sees it where `grant.client-address` is true."),
   });
 }
 
@@ -169,7 +191,7 @@ function service(): z.ZodType<ServiceDraft> {
     error: word(["unreachable", "timed-out", "too-large", "busy"])
       .optional()
       .describe("There is no answer, for this reason."),
-  }) as unknown as z.ZodType<ServiceDraft>;
+  });
 }
 
 function invariance(): z.ZodType<CaseDraft["invariance"], CaseDraft["invariance"]> {

@@ -43,7 +43,9 @@ export async function runSuite(
     plain.push(await runCase(kit, one, { ...options, snapshots: kept }));
   }
   const { component } = options;
-  const sequences = options.invariance ? await sequenceViolations(kit, component ?? "", plain) : new Map<CaseResult, Violation>();
+  const sequences = options.invariance
+    ? await sequenceViolations(kit, component ?? "", plain)
+    : new Map<CaseResult, Violation>();
   let runs = 0;
   const results: SuiteResult[] = [];
   for (const result of plain) {
@@ -55,7 +57,8 @@ export async function runSuite(
       violations.push(...varied.violations);
       const sequence = sequences.get(result);
       // Where the same case twice shows it already, another one before it says nothing more.
-      if (sequence !== undefined && !violations.some(({ kind }) => kind === "state")) violations.push(sequence);
+      if (sequence !== undefined && !violations.some(({ kind }) => kind === "state"))
+        violations.push(sequence);
     }
     const passed = result.refused === null && result.differences.length === 0 && violations.length === 0;
     const whole = { ...result, violations, passed };

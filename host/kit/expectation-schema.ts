@@ -18,20 +18,42 @@ import { line, plainText } from "./case-pieces.ts";
 /** What has to come of a case: any part of it. */
 export function expectation(): z.ZodType<Expectation> {
   return mapping("a mapping with reply, upstream, response, edits, log, …", {
-    reply: message("reply").nullable().optional().describe("What the filter answers itself; `null`: nothing."),
-    upstream: message("request").nullable().optional().describe("The request as the upstream gets it; `null`: it gets none."),
+    reply: message("reply")
+      .nullable()
+      .optional()
+      .describe("What the filter answers itself; `null`: nothing."),
+    upstream: message("request")
+      .nullable()
+      .optional()
+      .describe("The request as the upstream gets it; `null`: it gets none."),
     response: message("response").optional().describe("The response as the client gets it."),
-    edits: edits().optional().describe("By phase, each change: `+ name: value`, `- name: value`, `path: /a -> /b`."),
-    log: list("a list of lines", z.union([textual(), logLine()], { error: "text, or a mapping with level, message or attributes" }), 1_000)
+    edits: edits()
+      .optional()
+      .describe("By phase, each change: `+ name: value`, `- name: value`, `path: /a -> /b`."),
+    log: list(
+      "a list of lines",
+      z.union([textual(), logLine()], { error: "text, or a mapping with level, message or attributes" }),
+      1_000,
+    )
       .optional()
       .describe("These lines in this order; there may be others between them."),
-    metrics: named('a mapping from series, like hits{kind="a"}, to numbers', line("a series"), z.number({ error: "a number" }))
+    metrics: named(
+      'a mapping from series, like hits{kind="a"}, to numbers',
+      line("a series"),
+      z.number({ error: "a number" }),
+    )
       .optional()
       .describe("What the filter's own metrics come to."),
-    metadata: named("a mapping from keys to values", line("a key"), scalarOrNull()).optional().describe("What the filter leaves for those after it; `null`: nothing."),
-    store: named("a mapping from keys to values", line("a key"), textual().nullable()).optional().describe("What is in the filter's part of the store then; `null`: nothing."),
+    metadata: named("a mapping from keys to values", line("a key"), scalarOrNull())
+      .optional()
+      .describe("What the filter leaves for those after it; `null`: nothing."),
+    store: named("a mapping from keys to values", line("a key"), textual().nullable())
+      .optional()
+      .describe("What is in the filter's part of the store then; `null`: nothing."),
     failure: failure().nullable().optional().describe("How the filter fails; `null`: it does not."),
-    http: list("a list of requests", message("own request"), 256).optional().describe("The filter's own requests: so many, in this order."),
+    http: list("a list of requests", message("own request"), 256)
+      .optional()
+      .describe("The filter's own requests: so many, in this order."),
   }) as z.ZodType<Expectation>;
 }
 
@@ -51,12 +73,16 @@ function textual(): z.ZodType<TextExpectation> {
 
 function message(of: "request" | "response" | "reply" | "own request"): z.ZodType<MessageExpectation> {
   const asked = of === "request" || of === "own request";
-  const expected = asked ? "a mapping with method, path, headers or body" : "a mapping with status, headers or body";
+  const expected = asked
+    ? "a mapping with method, path, headers or body"
+    : "a mapping with status, headers or body";
   const status = "a status from 200 to 599";
   return mapping(expected, {
     ...(asked
       ? { method: line("a method").optional(), path: textual().optional() }
-      : { status: z.int({ error: status }).min(200, { error: status }).max(599, { error: status }).optional() }),
+      : {
+          status: z.int({ error: status }).min(200, { error: status }).max(599, { error: status }).optional(),
+        }),
     ...(of === "request" ? { authority: line("a host").optional() } : {}),
     ...(of === "own request" ? { upstream: line("an upstream's name").optional() } : {}),
     headers: fields().optional(),
@@ -122,7 +148,9 @@ function failure(): z.ZodType<FailureExpectation> {
 
 function scalarOrNull(): z.ZodType<string | number | boolean | null> {
   const error = "text, a number, true, false or null";
-  return z.union([z.string({ error }), z.number({ error }), z.boolean({ error }), z.null({ error })], { error });
+  return z.union([z.string({ error }), z.number({ error }), z.boolean({ error }), z.null({ error })], {
+    error,
+  });
 }
 
 function isPattern(text: string): boolean {

@@ -20,7 +20,12 @@ export function rewritings(fields: Readonly<FieldList>): Rewriting[] {
   return [
     ...(groups.length > 1 ? [{ what: "fields in reverse", fields: flat(groups.toReversed()) }] : []),
     ...(groups.length > 2
-      ? [{ what: "fields from the middle on", fields: flat([...groups.slice(groups.length >> 1), ...groups.slice(0, groups.length >> 1)]) }]
+      ? [
+          {
+            what: "fields from the middle on",
+            fields: flat([...groups.slice(groups.length >> 1), ...groups.slice(0, groups.length >> 1)]),
+          },
+        ]
       : []),
     named("names in upper case", (name) => name.toUpperCase()),
     named("names in lower case", (name) => name.toLowerCase()),
@@ -40,7 +45,9 @@ export function singleRewritings(fields: Readonly<FieldList>): Rewriting[] {
     [(name: string) => name.toUpperCase(), (name: string) => name.toLowerCase()].flatMap((spell) => {
       const name = nameOf(group);
       const other = group.map(([, value]): [string, string] => [spell(name), value]);
-      return spell(name) === name ? [] : [{ what: `${spell(name)} for ${name}`, fields: flat(groups.with(at, other)) }];
+      return spell(name) === name
+        ? []
+        : [{ what: `${spell(name)} for ${name}`, fields: flat(groups.with(at, other)) }];
     }),
   );
   return [...swaps, ...spellings];

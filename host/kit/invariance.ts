@@ -14,7 +14,10 @@ export interface InvarianceResult {
 }
 
 /** Runs a case in all ways that must make no difference. `state` comes first: whether instances can be used again depends on it. */
-const VARIATIONS: readonly (readonly [kind: InvarianceKind, vary: (reruns: Reruns) => Promise<Violation[]>])[] = [
+const VARIATIONS: readonly (readonly [
+  kind: InvarianceKind,
+  vary: (reruns: Reruns) => Promise<Violation[]>,
+])[] = [
   ["state", varyState],
   ["chunks", varyChunks],
   ["headers", varyHeaders],
@@ -26,10 +29,15 @@ const VARIATIONS: readonly (readonly [kind: InvarianceKind, vary: (reruns: Rerun
 /** Of a filter that fails as the case expects, what it gets may be varied, and not what happens meanwhile. */
 const OF_FAILURES: readonly InvarianceKind[] = ["chunks", "headers"];
 
-export async function invarianceOf(kit: Kit, component: string, { case: one, account }: CaseResult): Promise<InvarianceResult> {
+export async function invarianceOf(
+  kit: Kit,
+  component: string,
+  { case: one, account }: CaseResult,
+): Promise<InvarianceResult> {
   if (account === null) return { violations: [], runs: 0 };
   const reruns = new Reruns(kit, component, one, account);
-  const kinds = account.failure === null ? one.invariance : one.invariance.filter((kind) => OF_FAILURES.includes(kind));
+  const kinds =
+    account.failure === null ? one.invariance : one.invariance.filter((kind) => OF_FAILURES.includes(kind));
   const violations: Violation[] = [];
   for (const [kind, vary] of VARIATIONS) if (kinds.includes(kind)) violations.push(...(await vary(reruns)));
   reruns.close();

@@ -112,7 +112,10 @@ export class KitFilter {
       store: Object.fromEntries(
         store.store
           .contents(store.space)
-          .map(([key, value]) => [readableText(key.toString("latin1")), readableText(value.toString("latin1"))]),
+          .map(([key, value]) => [
+            readableText(key.toString("latin1")),
+            readableText(value.toString("latin1")),
+          ]),
       ),
       http: [...sent],
       calls: exchange.calls,
@@ -130,7 +133,10 @@ export class KitFilter {
     this.#filter.pool.close();
   }
 
-  async #failure({ filterFailures }: StagedExchange, places: "places" | "no places"): Promise<SeenFailure | null> {
+  async #failure(
+    { filterFailures }: StagedExchange,
+    places: "places" | "no places",
+  ): Promise<SeenFailure | null> {
     const [first] = filterFailures;
     if (first === undefined) return null;
     const frames = places === "places" ? framesOf(first.error) : [];

@@ -99,7 +99,12 @@ export class KitHost implements HostServices {
     this.time = new StillClock(clock);
     this.random = new SeededRandom(random);
     const store = new JournalStore(this.time);
-    this.store = { store, space: spaceOf(`filter ${name}`), rates: spaceOf(`rates of ${name}`), remote: undefined };
+    this.store = {
+      store,
+      space: spaceOf(`filter ${name}`),
+      rates: spaceOf(`rates of ${name}`),
+      remote: undefined,
+    };
   }
 
   logEnabled(): boolean {

@@ -103,10 +103,7 @@ function responseOf(input: ResponseInput, method: string): ResponseScript {
   return { status, fields, body, failure: input.failure };
 }
 
-function bodyOf(
-  input: Pick<RequestInput, "body" | "chunks" | "trailers">,
-  fields: FieldList,
-): BodyScript {
+function bodyOf(input: Pick<RequestInput, "body" | "chunks" | "trailers">, fields: FieldList): BodyScript {
   const chunks = (input.chunks ?? (input.body === undefined ? [] : [input.body])).map(bytesOf);
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const trailers = fieldsOf(input.trailers);

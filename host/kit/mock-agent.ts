@@ -14,18 +14,30 @@ export class AgentServices implements HttpSender {
   send(request: OwnRequest, bytesMax: number, done: (answer: HttpAnswer) => void): HttpCall {
     this.sent.push(sentOf(request));
     const ending = new AbortController();
-    void this.#asked(request, bytesMax, ending.signal).then((answer) => {
-      if (!ending.signal.aborted) done(answer);
-    });
+    void this.#tell(request, bytesMax, ending.signal, done);
     return { cancel: () => ending.abort() };
+  }
+
+  async #tell(
+    request: OwnRequest,
+    bytesMax: number,
+    signal: AbortSignal,
+    done: (answer: HttpAnswer) => void,
+  ): Promise<void> {
+    const answer = await this.#asked(request, bytesMax, signal);
+    if (!signal.aborted) done(answer);
   }
 
   async #asked(request: OwnRequest, bytesMax: number, signal: AbortSignal): Promise<HttpAnswer> {
     const { upstream, method, path, fields, body } = request;
     try {
-      const { statusCode, headers, body: answer } = await this.#agent.request({
+      const {
+        statusCode,
+        headers,
+        body: answer,
+      } = await this.#agent.request({
         origin: `http://${upstream}`,
-        method: method as Dispatcher.HttpMethod,
+        method,
         path,
         headers: [...fields],
         body: body.byteLength === 0 ? null : Buffer.from(body),

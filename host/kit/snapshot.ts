@@ -33,7 +33,9 @@ export class Snapshots {
     if (!this.#changed && this.#used.size === this.#kept.size) return false;
     if (this.#used.size === 0) rmSync(this.#file, { force: true });
     else {
-      const all = Object.fromEntries(Array.from(this.#used, ([name, text]) => [name, parse(text) as unknown]));
+      const all = Object.fromEntries(
+        Array.from(this.#used, ([name, text]) => [name, parse(text) as unknown]),
+      );
       writeFileSync(this.#file, stringify(all));
     }
     return true;
@@ -43,7 +45,7 @@ export class Snapshots {
 /** All that came of a case but time, fuel and memory, which differ from build to build. */
 export function snapshotOf(account: Account): string {
   const { upstream, response, reply, code, failure, edits, log, metrics, metadata, store, http } = account;
-  const message = <Seen extends { readonly headers: Pairs; readonly body: Uint8Array | string }>(seen: Seen): object => {
+  const message = (seen: { readonly headers: Pairs; readonly body: Uint8Array | string }): object => {
     const { headers, body, ...rest } = seen;
     return { ...rest, headers: headers.map(([name, value]) => `${name}: ${value}`), body: bodyOf(body) };
   };
@@ -70,5 +72,5 @@ function bodyOf(body: Uint8Array | string): unknown {
 }
 
 function isNothing(value: unknown): boolean {
-  return value === null || (typeof value === "object" && Object.keys(value as object).length === 0);
+  return value === null || (typeof value === "object" && Object.keys(value).length === 0);
 }

@@ -31,7 +31,8 @@ export function* splitsOf(length: number): Generator<Cuts> {
   else for (const at of sample(random, singles, SINGLES_MAX)) yield [at + 1];
   const doubles = (singles * (singles - 1)) / 2;
   if (doubles <= DOUBLES_MAX) {
-    for (let one = 1; one < length; one++) for (let other = one + 1; other < length; other++) yield [one, other];
+    for (let one = 1; one < length; one++)
+      for (let other = one + 1; other < length; other++) yield [one, other];
   } else {
     for (let count = 0; count < DOUBLES_MAX; count++) {
       const one = 1 + random.below(singles);
@@ -61,7 +62,11 @@ export async function shrunk(cuts: Cuts, fails: (cuts: Cuts) => Promise<boolean>
   }
   for (let at = 0; at < best.length; at++) {
     const least = at === 0 ? 1 : (best[at - 1] as number) + 1;
-    for (let earlier = least, tried = 0; earlier < (best[at] as number) && tried < EARLIER_MAX; earlier++, tried++) {
+    for (
+      let earlier = least, tried = 0;
+      earlier < (best[at] as number) && tried < EARLIER_MAX;
+      earlier++, tried++
+    ) {
       const moved = best.with(at, earlier);
       if (await fails(moved)) {
         best = moved;

@@ -8,7 +8,9 @@ import type { HeldBody } from "../held-body.ts";
 import { AS_IT_CAME, type FieldList, Reply, RequestHead, ResponseHead } from "../message.ts";
 import { reframe } from "../outgoing.ts";
 import { failureReply } from "../own-reply.ts";
-import type { BodyScript, Script } from "./message-input.ts";
+import { BodySender } from "./body-sender.ts";
+import { seenRequest, type SeenRequest } from "./account.ts";
+import type { ResponseScript, Script } from "./message-input.ts";
 import type { CallName, CallRecord, CallWatch } from "./watched-instance.ts";
 
 /** A message as its receiver got it. */
@@ -54,6 +56,9 @@ export class StagedExchange implements ChainOwner, CallWatch {
   failure: Failure | undefined;
   readonly filterFailures: FilterFailure[] = [];
   readonly calls: CallRecord[] = [];
+  /** Makes the upstream's answer of what it got, instead of the script's. */
+  answered: ((request: SeenRequest) => ResponseScript) | undefined;
+  #response: ResponseScript;
   readonly #script: Script;
   readonly #run: ChainRun;
   readonly #requestHead: RequestHead;
@@ -63,14 +68,14 @@ export class StagedExchange implements ChainOwner, CallWatch {
   #begun = 0;
   /** Calls that have not returned. */
   #open = 0;
-  /** How much of each body has been sent, and whether more may come. */
-  #requestAt = 0;
-  #requestFlows = false;
-  #responseAt = 0;
-  #responseFlows = false;
-  /** The upstream's response has begun, and nothing has taken its place. */
-  #responding = false;
+  readonly #later = (event: () => void): void => {
+    this.#events.push(event);
+    this.#stir();
+  };
+  readonly #requestBody = new BodySender(this.#later);
+  readonly #responseBody = new BodySender(this.#later);
   #asked = false;
+  #sending = false;
   /** Turns of the event loop that the end has to be waited for. */
   #turns = 0;
   #committed = false;
@@ -86,6 +91,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
     fuelOf?: (call: number) => number | undefined,
   ) {
     this.#script = script;
+    this.#response = script.response;
     this.#fuelOf = fuelOf;
     this.http = http;
     this.requestId = facts.requestId;
@@ -195,9 +201,10 @@ export class StagedExchange implements ChainOwner, CallWatch {
   }
 
   requestWanted(): void {
-    if (this.#requestFlows) return;
-    this.#requestFlows = true;
-    this.#later(() => this.#sendRequest());
+    const { inward } = this.#run;
+    if (inward !== undefined && !this.#sending) this.#requestBody.begin(inward, this.#script.request.body);
+    this.#sending = true;
+    this.#requestBody.wanted();
   }
 
   responsePassed(head: ResponseHead, framing: number, body: HeldBody | undefined): void {
@@ -212,7 +219,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
     if (reply !== undefined) this.#clientHasAll(body?.chunks ?? [Buffer.from(reply.body)], []);
     else if (body !== undefined) this.#clientHasAll(body.chunks, body.trailers);
     else if (this.#run.outward === undefined) {
-      const { chunks, trailers } = this.#script.response.body;
+      const { chunks, trailers } = this.#response.body;
       this.#clientHasAll(chunks, trailers);
     }
   }
@@ -227,9 +234,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
   }
 
   responseWanted(): void {
-    if (this.#responseFlows || !this.#responding) return;
-    this.#responseFlows = true;
-    this.#later(() => this.#sendResponse());
+    this.#responseBody.wanted();
   }
 
   replied(reply: Reply, filter: string): void {
@@ -258,17 +263,6 @@ export class StagedExchange implements ChainOwner, CallWatch {
     this.#run.request(this.#requestHead, this.#script.request.body.length);
   }
 
-  #sendRequest(): void {
-    const { inward } = this.#run;
-    const { body } = this.#script.request;
-    if (inward === undefined || this.#ended) return;
-    const chunk = body.chunks[this.#requestAt];
-    this.#requestAt += 1;
-    if (chunk === undefined) return inward.end([...body.trailers]);
-    this.#requestFlows = inward.chunk(Buffer.from(chunk));
-    if (this.#requestFlows) this.#later(() => this.#sendRequest());
-  }
-
   #upstreamHasAll(chunks: readonly Buffer[], trailers: Readonly<FieldList>): void {
     const { upstream } = this;
     if (upstream === undefined || upstream.whole) return;
@@ -280,23 +274,16 @@ export class StagedExchange implements ChainOwner, CallWatch {
 
   #respond(): void {
     if (!this.answering) return;
-    const { status, fields, body, failure } = this.#script.response;
+    const asked = seenRequest(this.upstream);
+    if (asked !== null && this.answered !== undefined) this.#response = this.answered(asked);
+    const { status, fields, body, failure } = this.#response;
     if (failure !== undefined) return this.#fail(new Failure(failure, "the case says so"));
-    this.#responding = true;
     this.#run.response(new ResponseHead(status, [...fields]), body.length);
     const { outward } = this.#run;
-    if (this.#responding && outward !== undefined && (this.#committed || outward.room)) this.responseWanted();
-  }
-
-  #sendResponse(): void {
-    const { outward } = this.#run;
-    if (outward === undefined || !this.#responding || this.#ended) return;
-    const body: BodyScript = this.#script.response.body;
-    const chunk = body.chunks[this.#responseAt];
-    this.#responseAt += 1;
-    if (chunk === undefined) return outward.end([...body.trailers]);
-    this.#responseFlows = outward.chunk(Buffer.from(chunk));
-    if (this.#responseFlows) this.#later(() => this.#sendResponse());
+    // It may have been answered otherwise meanwhile.
+    if (!this.answering || outward === undefined) return;
+    this.#responseBody.begin(outward, body);
+    if (this.#committed || outward.room) this.#responseBody.wanted();
   }
 
   #clientHasAll(chunks: readonly Buffer[], trailers: Readonly<FieldList>): void {
@@ -318,8 +305,8 @@ export class StagedExchange implements ChainOwner, CallWatch {
   }
 
   #replyWith(reply: Reply): void {
-    this.#responding = false;
-    this.#requestFlows = false;
+    this.#requestBody.stop();
+    this.#responseBody.stop();
     this.reply = reply;
     // The exchange gives its own copy of the head to the filters before: what the maker said stays as it was.
     const { status, fields } = reply.head;
@@ -347,11 +334,6 @@ export class StagedExchange implements ChainOwner, CallWatch {
 
   #bodiless(status: number | undefined): boolean {
     return this.#script.request.method === "HEAD" || status === 204 || status === 304;
-  }
-
-  #later(event: () => void): void {
-    this.#events.push(event);
-    this.#stir();
   }
 
   #stir(): void {

@@ -46,18 +46,34 @@ async function afterAbort(
 ): Promise<Violation | undefined> {
   const { failure, handlesLeaked } = account;
   if (failure !== null)
-    return { kind: "abort", sentence: `when ${what}, the filter fails: ${failureText(failure)}`, paste: [], differences: [] };
+    return {
+      kind: "abort",
+      sentence: `when ${what}, the filter fails: ${failureText(failure)}`,
+      paste: [],
+      differences: [],
+    };
   if (handlesLeaked > reruns.plain.handlesLeaked)
-    return { kind: "abort", sentence: `when ${what}, ${handlesLeaked} handles are not given back`, paste: [], differences: [] };
+    return {
+      kind: "abort",
+      sentence: `when ${what}, ${handlesLeaked} handles are not given back`,
+      paste: [],
+      differences: [],
+    };
   if (reruns.stateful) return undefined;
   const differences = await reruns.again(filter);
   if (differences.length === 0) return undefined;
-  return { kind: "abort", sentence: `when ${what}, the next exchange of the instance comes out otherwise`, paste: [], differences };
+  return {
+    kind: "abort",
+    sentence: `when ${what}, the next exchange of the instance comes out otherwise`,
+    paste: [],
+    differences,
+  };
 }
 
 /** Exchanges that break off must leave no more behind than those that do not. */
 async function leakViolation(reruns: Reruns): Promise<Violation[]> {
-  if ((await growth(reruns, (round) => abortAt(1 + (round % EVENTS_SEEN), clientGone).variation)) === 0) return [];
+  if ((await growth(reruns, (round) => abortAt(1 + (round % EVENTS_SEEN), clientGone).variation)) === 0)
+    return [];
   if ((await growth(reruns, () => ({}))) > 0) return [];
   for (let event = 1; event <= EVENTS_SEEN; event++) {
     const bytes = await growth(reruns, () => abortAt(event, clientGone).variation);
@@ -119,10 +135,14 @@ export async function varyFuel(reruns: Reruns): Promise<Violation[]> {
     const wrong = policyBroken(reruns, account, call);
     const what = `when ${call} (call ${number + 1}) runs out of fuel`;
     if (wrong !== undefined)
-      return [{ kind: "fuel", sentence: `${what}, ${wrong}`, paste: [], differences: reruns.differences(account) }];
+      return [
+        { kind: "fuel", sentence: `${what}, ${wrong}`, paste: [], differences: reruns.differences(account) },
+      ];
     const differences = reruns.stateful ? [] : await reruns.again(filter);
     if (differences.length > 0)
-      return [{ kind: "fuel", sentence: `${what}, the next exchange comes out otherwise`, paste: [], differences }];
+      return [
+        { kind: "fuel", sentence: `${what}, the next exchange comes out otherwise`, paste: [], differences },
+      ];
   }
   return [];
 }
@@ -131,11 +151,17 @@ export async function varyFuel(reruns: Reruns): Promise<Violation[]> {
 function policyBroken(reruns: Reruns, { code, response }: Account, call: CallName): string | undefined {
   const whole = response?.whole === true;
   // The client has everything when the end is told.
-  if (call === "end" || call === "close") return whole === reruns.plain.response?.whole ? undefined : "the client does not get the whole response";
+  if (call === "end" || call === "close")
+    return whole === reruns.plain.response?.whole ? undefined : "the client does not get the whole response";
   if (reruns.case.onFailure === "open")
-    return code === null || code === reruns.plain.code ? undefined : `on-failure is open, and the exchange ends with ${code}`;
-  if (code !== "FILTER_OUT_OF_FUEL") return `on-failure is closed, and the exchange ends with ${code ?? "no failure"}`;
-  return whole && response?.status !== 500 ? `on-failure is closed, and the client gets a whole response with ${response?.status}` : undefined;
+    return code === null || code === reruns.plain.code
+      ? undefined
+      : `on-failure is open, and the exchange ends with ${code}`;
+  if (code !== "FILTER_OUT_OF_FUEL")
+    return `on-failure is closed, and the exchange ends with ${code ?? "no failure"}`;
+  return whole && response?.status !== 500
+    ? `on-failure is closed, and the client gets a whole response with ${response?.status}`
+    : undefined;
 }
 
 function abortAt(

@@ -42,7 +42,8 @@ async function splitViolation(
   const candidates = gathered ? [[], [length >> 1], [length]] : splitsOf(length);
   for (const cuts of candidates) {
     if ((await differs(cuts)).length === 0) continue;
-    const least = cuts.length <= 1 ? cuts : await shrunk(cuts, async (fewer) => (await differs(fewer)).length > 0);
+    const least =
+      cuts.length <= 1 ? cuts : await shrunk(cuts, async (fewer) => (await differs(fewer)).length > 0);
     return {
       kind: "chunks",
       sentence: `${sentenceOf(side, least, length)} makes a difference`,

@@ -64,7 +64,7 @@ export class WatchedInstance implements Instance {
   open(facts: ExchangeFacts): void {
     // Exchanges of the kit are the only ones that get such an instance.
     this.#watch = facts as ExchangeFacts & CallWatch;
-    this.#called("open", undefined, () => this.#inner.open(facts));
+    void this.#called("open", undefined, () => this.#inner.open(facts));
   }
 
   onRequest(head: RequestHead): Awaitable<Reply | undefined> {
@@ -108,7 +108,7 @@ export class WatchedInstance implements Instance {
   }
 
   close(): void {
-    this.#called("close", undefined, () => this.#inner.close());
+    void this.#called("close", undefined, () => this.#inner.close());
   }
 
   lastWords(): string {

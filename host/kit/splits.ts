@@ -48,9 +48,14 @@ export function* splitsOf(length: number): Generator<Cuts> {
 }
 
 /**
- * A smaller split that still fails: fewest chunks, then the earliest offsets. `fails` is asked often, but never twice for the same.
+ * A smaller split that still fails: fewest chunks, then the earliest offsets, as far as a bounded number of tries goes.
  */
-export async function shrunk(cuts: Cuts, fails: (cuts: Cuts) => Promise<boolean>): Promise<Cuts> {
+export async function shrunk(cuts: Cuts, failing: (cuts: Cuts) => Promise<boolean>): Promise<Cuts> {
+  let tries = 0;
+  const fails = async (fewer: Cuts): Promise<boolean> => {
+    tries += 1;
+    return tries <= TRIES_MAX && (await failing(fewer));
+  };
   let best = [...cuts];
   // Parts first, so that byte by byte becomes a few in a few steps.
   for (let part = Math.ceil(best.length / 2); part >= 1; part = part === 1 ? 0 : Math.ceil(part / 2)) {
@@ -96,3 +101,5 @@ const DOUBLES_MAX = 300;
 /** Of a long body: this many pieces instead of bytes. */
 const CHUNKS_MAX = 2_048;
 const EARLIER_MAX = 200;
+/** A body of two thousand pieces takes two milliseconds each time. */
+const TRIES_MAX = 1_000;

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
+import type { BenchOptions } from "./bench.ts";
 import { complain } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 import type { TestOptions } from "./test.ts";
@@ -99,6 +100,23 @@ function filterKit(program: Command, end: (code: number) => void): void {
     .action(async (target: string, options: TestOptions) => {
       const { test } = await import("./test.ts");
       end(await test(target, options));
+    });
+
+  program
+    .command("bench")
+    .description("measures what the cases of a filter cost: time, fuel and memory of each phase")
+    .argument("[target]", "a component, or the folder of its crate", ".")
+    .option("--cases <path>", "a folder with cases, or one file of them; otherwise cases/")
+    .option("--filter <text>", "only cases whose names have this text")
+    .option("--against <file>", "an earlier component, measured in turn with this one")
+    .option("--budget <share>", "how much more it may cost, like 10%; past that the exit code is 2")
+    .option("--time <ms>", "how long each case is run, in milliseconds", "1000")
+    .option("--profile <file>", "writes a .cpuprofile with the functions of the sources")
+    .option("--json", "prints the numbers as JSON")
+    .addOption(compiledFilters())
+    .action(async (target: string, options: BenchOptions) => {
+      const { bench } = await import("./bench.ts");
+      end(await bench(target, options));
     });
 }
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { watch } from "chokidar";
+import { relative } from "node:path";
 import { ConfigError } from "../config/problem.ts";
 import { caseFiles, readCaseFiles } from "../kit/case-file.ts";
 import { junit, reportData, resultLines, summaryLine } from "../kit/case-report.ts";
@@ -70,7 +70,7 @@ async function testOnce(kit: Kit, target: string, options: TestOptions): Promise
 function tell(report: SuiteReport, { json, junit: file }: TestOptions): void {
   if (file !== undefined) writeFileSync(file, junit(report));
   if (json === true) return void process.stdout.write(`${JSON.stringify(reportData(report), null, 2)}\n`);
-  for (const written of report.snapshotsWritten) process.stdout.write(`snapshots of ${written} written\n`);
+  for (const written of report.snapshotsWritten) process.stdout.write(`snapshots of ${relative(process.cwd(), written)} written\n`);
   process.stdout.write(`${summaryLine(report)}\n`);
 }
 
@@ -78,6 +78,7 @@ function tell(report: SuiteReport, { json, junit: file }: TestOptions): void {
 async function watched(kit: Kit, target: string, options: TestOptions): Promise<number> {
   let code = await testOnce(kit, target, options);
   const { component, cases } = placeOf(target, options.cases, process.env["CARGO_TARGET_DIR"]);
+  const { watch } = await import("chokidar");
   const watcher = watch([cases, ...(component === undefined ? [] : [component])], {
     ignoreInitial: true,
     awaitWriteFinish: { stabilityThreshold: 100, pollInterval: 20 },

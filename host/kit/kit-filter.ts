@@ -1,7 +1,7 @@
 import { bodiesOf } from "../chain.ts";
 import type { Artifact } from "../filter/artifact.ts";
 import type { Instance, Plan } from "../filter/contract.ts";
-import { framesOf } from "../filter/fault.ts";
+import { type Frame, framesOf } from "../filter/fault.ts";
 import { Filter } from "../filter/filter.ts";
 import type { HttpSender } from "../filter/http-client.ts";
 import type { SymbolReader } from "../filter/symbols.ts";
@@ -121,6 +121,11 @@ export class KitFilter {
       calls: exchange.calls,
       handlesLeaked: this.#host.leaked,
     };
+  }
+
+  /** The places of functions of the component, as far as they are known. */
+  functionsAt(frames: readonly Frame[]): Promise<readonly string[]> {
+    return this.#symbols.functionsOf(this.#served, frames);
   }
 
   /** Puts a value into the filter's part of the store. */

@@ -38,7 +38,11 @@ test.each([
     "4:11 request.chunks: expected body or chunks, got both",
     "both",
   ],
-  ["name: a\nexpect:\n  reply: { body: { matches: '(' } }", "3:29 expect.reply.body.matches: expected a regular expression, got", "pattern"],
+  [
+    "name: a\nexpect:\n  reply: { body: { matches: '(' } }",
+    "3:29 expect.reply.body.matches: expected a regular expression, got",
+    "pattern",
+  ],
   ["name: a\nclock: tomorrow", "2:8 clock: expected a time like 2026-01-01T00:00:00Z", "time"],
   ["name: a\nconfig: [", "2:10", "no YAML"],
   ["name: a\ninvariance: [chunk]", "2:14 invariance", "kind"],

@@ -75,7 +75,9 @@ request: { body: { text: "...................................secret.............
 expect: { reply: { status: 403 } }`);
   // All four have to be cut at once, which no two cuts do.
   expect(violations[0]?.kind).toBe("chunks");
-  expect(violations[0]?.sentence).toBe("the request's body in 5 chunks, cut at byte 36, 112, 188, 264, makes a difference");
+  expect(violations[0]?.sentence).toBe(
+    "the request's body in 5 chunks, cut at byte 36, 112, 188, 264, makes a difference",
+  );
 });
 
 test("what one exchange has said must not show in the next one", async () => {

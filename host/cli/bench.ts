@@ -1,7 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { ConfigError } from "../config/problem.ts";
 import { ArtifactRefused, ConfigRefused } from "../filter/contract.ts";
-import { bench as measure, type CaseCost, type Excess, excesses, Measured, type PhaseCost } from "../kit/bench.ts";
+import {
+  bench as measure,
+  type CaseCost,
+  type Excess,
+  excesses,
+  Measured,
+  type PhaseCost,
+} from "../kit/bench.ts";
 import type { Case } from "../kit/case.ts";
 import { caseFiles, readCaseFiles } from "../kit/case-file.ts";
 import { settingsOf } from "../kit/case-run.ts";
@@ -65,7 +72,13 @@ async function measured(kit: Kit, target: string, options: BenchOptions): Promis
 }
 
 /** All cases in turn. The functions are named by the component of the first one. */
-async function writeProfile(kit: Kit, component: string, cases: readonly Case[], file: string, ms: number): Promise<void> {
+async function writeProfile(
+  kit: Kit,
+  component: string,
+  cases: readonly Case[],
+  file: string,
+  ms: number,
+): Promise<void> {
   const [first] = cases as [Case];
   const loaded = await kit.filter(first.component ?? component, settingsOf(first));
   const all = await Promise.all(cases.map((one) => Measured.load(kit, one.component ?? component, one)));
@@ -73,25 +86,44 @@ async function writeProfile(kit: Kit, component: string, cases: readonly Case[],
     for (const one of all) await one.run(ms);
   });
   writeFileSync(file, JSON.stringify(profile));
-  const unnamed = profile.nodes.some(({ callFrame }) => /^wasm-function\[/.test(callFrame.functionName));
-  const hint = unnamed ? ": some functions have no names, which a .debug.wasm beside the component would give them" : "";
+  const ofFilter = profile.nodes.filter(
+    ({ callFrame }) => callFrame.url !== "" && !callFrame.url.startsWith("file:"),
+  );
+  const unnamed = ofFilter.filter(({ callFrame }) => /^wasm-function\[/.test(callFrame.functionName));
+  // A few are the meter's own, which nobody has named.
+  const hint =
+    unnamed.length * 2 > ofFilter.length
+      ? ": its functions have no names, which a .debug.wasm beside the component would give them"
+      : "";
   process.stderr.write(`${printable(`${file} written${hint}`)}\n`);
 }
 
 function whyNot({ budget, against, time }: BenchOptions): string | undefined {
-  if (budget !== undefined && !/^\d+(\.\d+)?%$/.test(budget)) return `expected a budget like 10%, got ${budget}`;
-  if (budget !== undefined && against === undefined) return "a budget needs --against: something to be compared with";
+  if (budget !== undefined && !/^\d+(\.\d+)?%$/.test(budget))
+    return `expected a budget like 10%, got ${budget}`;
+  if (budget !== undefined && against === undefined)
+    return "a budget needs --against: something to be compared with";
   if (!/^\d+$/.test(time) || Number(time) < 1) return `expected milliseconds, got ${time}`;
   return undefined;
 }
 
 function costLines({ name, exchanges, phases, against }: CaseCost): string[] {
   const head = ["", "time median", "p99", "fuel median", "p99", "memory"];
-  const rows = phases.map((cost) => row(cost, against?.find(({ phase }) => phase === cost.phase)));
+  const rows = phases.map((cost) =>
+    row(
+      cost,
+      against?.find(({ phase }) => phase === cost.phase),
+    ),
+  );
   const widths = head.map((_, at) => Math.max(...[head, ...rows].map((cells) => (cells[at] ?? "").length)));
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  ");
-  return [`${name} (${exchanges} exchanges)`, ...[head, ...rows].map((cells) => `  ${line(cells)}`.trimEnd())];
+    cells
+      .map((cell, at) => (at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0)))
+      .join("  ");
+  return [
+    `${name} (${exchanges} exchanges)`,
+    ...[head, ...rows].map((cells) => `  ${line(cells)}`.trimEnd()),
+  ];
 }
 
 function row({ phase, timeUs, fuel, memoryBytes }: PhaseCost, old: PhaseCost | undefined): string[] {

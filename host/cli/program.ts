@@ -30,6 +30,7 @@ function buildProgram(end: (code: number) => void): Command {
     .description("A reverse proxy whose request and response filters are WASI components")
     .version(readVersion())
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "sluice:")) })
+    .enablePositionalOptions()
     .exitOverride();
 
   program
@@ -100,6 +101,22 @@ function filterKit(program: Command, end: (code: number) => void): void {
     .action(async (target: string, options: TestOptions) => {
       const { test } = await import("./test.ts");
       end(await test(target, options));
+    });
+
+  program
+    .command("test-runner")
+    .description("runs a test binary for wasm32-wasip2, for cargo: each test in an instance of its own")
+    .argument("<binary>", "what cargo test has built")
+    .argument(
+      "[words...]",
+      "what cargo test was given behind --: parts of names, and options of Rust's harness",
+    )
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .action(async (binary: string, words: readonly string[]) => {
+      const { testRunner } = await import("./test-runner.ts");
+      end(await testRunner(binary, words));
     });
 
   program

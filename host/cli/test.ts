@@ -70,7 +70,8 @@ async function testOnce(kit: Kit, target: string, options: TestOptions): Promise
 function tell(report: SuiteReport, { json, junit: file }: TestOptions): void {
   if (file !== undefined) writeFileSync(file, junit(report));
   if (json === true) return void process.stdout.write(`${JSON.stringify(reportData(report), null, 2)}\n`);
-  for (const written of report.snapshotsWritten) process.stdout.write(`snapshots of ${relative(process.cwd(), written)} written\n`);
+  for (const written of report.snapshotsWritten)
+    process.stdout.write(`snapshots of ${relative(process.cwd(), written)} written\n`);
   process.stdout.write(`${summaryLine(report)}\n`);
 }
 

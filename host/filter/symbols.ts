@@ -4,9 +4,9 @@ import type { Frame } from "./fault.ts";
 import { OffsetMap } from "./offset-map.ts";
 import type { SymbolAnswer, SymbolRequest } from "./symbol-thread.ts";
 
-/** An artifact that runs, and the file that it is from. */
+/** A module that runs, with the digest of its code, and the file that it is from. */
 export interface Served {
-  readonly artifact: Artifact;
+  readonly artifact: Pick<Artifact, "main" | "code">;
   readonly file: string;
 }
 
@@ -117,7 +117,9 @@ function withoutPanic(stack: readonly string[]): readonly string[] {
   return last + 1 < stack.length ? stack.slice(last + 1) : stack;
 }
 
-const PANIC = /^(core::panicking::|std::panicking::|rust_panic|__rustc::rust_(begin_unwind|panic))/;
+// Test harnesses catch panics, by functions of the same module.
+const PANIC =
+  /^(core::panicking::|std::panicking::(?!catch_unwind|try\b)|rust_panic|__rustc::rust_(begin_unwind|panic))/;
 
 /** Stacks that are kept at the most. */
 const KNOWN_MAX = 256;

@@ -149,7 +149,8 @@ class Samples {
 
 function spread(samples: readonly number[]): Spread {
   const sorted = Float64Array.from(samples).toSorted();
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+  const at = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   return { median: at(0.5), p99: at(0.99) };
 }
 
@@ -178,7 +179,8 @@ export function excesses(costs: readonly CaseCost[], share: number): Excess[] {
       if (old === undefined) return [];
       const found: Excess[] = [];
       const look = (what: Excess["what"], before: number, now: number, least: number): void => {
-        if (now > before * (1 + share) && now - before > least) found.push({ case: name, phase, what, before, now });
+        if (now > before * (1 + share) && now - before > least)
+          found.push({ case: name, phase, what, before, now });
       };
       if (phase === "exchange") look("time", old.timeUs.median, timeUs.median, NOISE_US);
       look("fuel", old.fuel.median, fuel.median, 0);

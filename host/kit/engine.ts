@@ -2,6 +2,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Artifact, ArtifactStore } from "../filter/artifact.ts";
 import { SymbolReader } from "../filter/symbols.ts";
+import { deepStacks } from "./deep-stacks.ts";
 import { KitFilter } from "./kit-filter.ts";
 import type { KitSettings } from "./kit-host.ts";
 
@@ -14,6 +15,7 @@ export class Kit {
   /** `folder`: where compiled components are kept between starts. */
   constructor(folder: string = join(tmpdir(), "sluice-kit")) {
     this.#store = new ArtifactStore(folder);
+    deepStacks();
   }
 
   /** The same file is read once. */

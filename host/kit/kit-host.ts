@@ -7,7 +7,7 @@ import type { FilterSettings } from "../filter/filter.ts";
 import type { GrantName } from "../filter/grants.ts";
 import { HttpClient } from "../filter/http-client.ts";
 import { Secrets } from "../filter/secrets.ts";
-import { CustomMetrics } from "../ops/custom-metrics.ts";
+import { type CustomLimits, CustomMetrics } from "../ops/custom-metrics.ts";
 import { spaceOf } from "../store/shared-store.ts";
 import type { SeenLine } from "./account.ts";
 import { JournalStore } from "./journal-store.ts";
@@ -140,7 +140,8 @@ export class OwnBudget extends InstanceBudget {
   override spend(): void {}
 }
 
-const LIMITS = {
+/** The defaults of a configuration, but for pools. */
+export const LIMITS: Omit<FilterSettings["limits"], "fuel"> & CustomLimits = {
   ...(Object.fromEntries(
     Object.entries({ ...FILTER_LIMITS, ...SERVICE_LIMITS }).map(([key, bound]) => [key, bound.default]),
   ) as { readonly [K in FilterLimit | ServiceLimit]: number }),

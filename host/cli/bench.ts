@@ -14,7 +14,7 @@ import { caseFiles, readCaseFiles } from "../kit/case-file.ts";
 import { settingsOf } from "../kit/case-run.ts";
 import { placeOf } from "../kit/component-place.ts";
 import { Kit } from "../kit/engine.ts";
-import { profiled } from "../kit/profile.ts";
+import { profiled, UNNAMED } from "../kit/profile.ts";
 import { complain, printable } from "./complaint.ts";
 import { DIFFERS, DONE, FAILED } from "./exit-code.ts";
 
@@ -89,7 +89,7 @@ async function writeProfile(
   const ofFilter = profile.nodes.filter(
     ({ callFrame }) => callFrame.url !== "" && !callFrame.url.startsWith("file:"),
   );
-  const unnamed = ofFilter.filter(({ callFrame }) => /^wasm-function\[/.test(callFrame.functionName));
+  const unnamed = ofFilter.filter(({ callFrame }) => callFrame.functionName.startsWith(UNNAMED));
   // A few are the meter's own, which nobody has named.
   const hint =
     unnamed.length * 2 > ofFilter.length

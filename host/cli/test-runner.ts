@@ -1,5 +1,5 @@
 import { ArtifactRefused } from "../filter/contract.ts";
-import { runTests, type TestRunOptions } from "../kit/test-run.ts";
+import { TestBinary, type TestRunOptions } from "../kit/test-run.ts";
 import { printable } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 
@@ -11,7 +11,10 @@ export async function testRunner(binary: string, words: readonly string[]): Prom
   const options = optionsOf(words);
   if (typeof options === "string") return refuse(options);
   try {
-    const passed = await runTests(binary, options, (text) => process.stdout.write(text));
+    const environment = Object.entries(process.env).map(([name, value]) => [name, value ?? ""] as const);
+    const tests = await TestBinary.load(binary, environment);
+    const passed = await tests.run(options, (text) => process.stdout.write(text));
+    await tests.close();
     return passed ? DONE : TESTS_FAILED;
   } catch (error) {
     if (error instanceof ArtifactRefused || (error as NodeJS.ErrnoException).code === "ENOENT")
@@ -46,7 +49,6 @@ function optionsOf(words: readonly string[]): TestRunOptions | string {
     terse: format === "terse" || flags.has("-q") || flags.has("--quiet"),
     nocapture: flags.has("--nocapture") || flags.has("--no-capture"),
     showOutput: flags.has("--show-output"),
-    environment: Object.entries(process.env).map(([name, value]) => [name, value ?? ""] as const),
   };
 }
 

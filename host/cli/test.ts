@@ -75,40 +75,38 @@ function tell(report: SuiteReport, { json, junit: file }: TestOptions): void {
   process.stdout.write(`${summaryLine(report)}\n`);
 }
 
-/** Until a signal ends it. A change while cases run is looked at when they have. */
+/** Until a signal ends it. What changes while cases run is looked at when they have. */
 async function watched(kit: Kit, target: string, options: TestOptions): Promise<number> {
-  let code = await testOnce(kit, target, options);
   const { component, cases } = placeOf(target, options.cases, process.env["CARGO_TARGET_DIR"]);
   const { watch } = await import("chokidar");
   const watcher = watch([cases, ...(component === undefined ? [] : [component])], {
     ignoreInitial: true,
     awaitWriteFinish: { stabilityThreshold: 100, pollInterval: 20 },
   });
-  let changed: (() => void) | undefined;
-  let pending = false;
+  await new Promise<void>((resolve) => watcher.once("ready", resolve));
+  let wake: (() => void) | undefined;
+  let pending = true;
   let ended = false;
-  const wake = (): void => {
-    changed?.();
-    changed = undefined;
-  };
   watcher.on("all", (_event, path) => {
     // What `--update` writes is no reason to run again.
     if (path.endsWith(".snap.yaml")) return;
     pending = true;
-    wake();
+    wake?.();
   });
   const end = (): void => {
     ended = true;
-    wake();
+    wake?.();
   };
   process.once("SIGINT", end).once("SIGTERM", end);
+  let code = DONE;
   for (;;) {
-    if (!pending && !ended) await new Promise<void>((resolve) => (changed = resolve));
     if (ended) break;
-    pending = false;
-    kit.forget();
-    process.stdout.write("\n");
-    code = await testOnce(kit, target, options);
+    if (pending) {
+      pending = false;
+      kit.forget();
+      code = await testOnce(kit, target, options);
+      process.stdout.write("\n");
+    } else await new Promise<void>((resolve) => (wake = resolve));
   }
   await watcher.close();
   return code;

@@ -1,10 +1,19 @@
 import type { FailureCode } from "../failure.ts";
 import type { Level, MetadataValue } from "../filter/contract.ts";
-import type { RequestHead, ResponseHead } from "../message.ts";
+import type { FieldList, RequestHead, ResponseHead } from "../message.ts";
 import type { CustomSnapshot } from "../ops/custom-metrics.ts";
 import { pairsOf, type SentRequest } from "./mock-services.ts";
-import type { Received, StagedExchange } from "./staged-exchange.ts";
+import type { StagedExchange } from "./staged-exchange.ts";
 import type { CallName, CallRecord } from "./watched-instance.ts";
+
+/** A message as its receiver got it. */
+export interface Received<Head> {
+  readonly head: Head;
+  readonly chunks: Buffer[];
+  trailers: FieldList;
+  /** All of it has come. */
+  whole: boolean;
+}
 
 /** Names and values, in order. */
 export type Pairs = readonly (readonly [name: string, value: string])[];

@@ -35,15 +35,18 @@ async function nameFunctions(profile: Profiler.Profile, filter: KitFilter): Prom
   for (const [at, { callFrame }] of nodes.entries()) {
     const place = places[at] ?? "";
     const [, name = place, file, line] = /^(.*?) at (.*?):(\d+)(?::\d+)?$/s.exec(place) ?? [];
-    if (name === "" || /^wasm-function\[/.test(name)) continue;
+    if (name === "" || name.startsWith(UNNAMED)) continue;
     // What the component itself calls it has the whole path.
-    if (/^wasm-function\[/.test(callFrame.functionName)) callFrame.functionName = name;
+    if (callFrame.functionName.startsWith(UNNAMED)) callFrame.functionName = name;
     if (file === undefined) continue;
     callFrame.url = file;
     callFrame.lineNumber = Number(line) - 1;
     callFrame.columnNumber = 0;
   }
 }
+
+/** What the engine calls a function without a name, and what follows is its number. */
+export const UNNAMED = "wasm-function[";
 
 /** The engine gives a name or a number. With a name, only the place is asked for. */
 const UNKNOWN_FUNCTION = 0xffff_ffff;

@@ -1,6 +1,6 @@
 import { type ChainBodies, type ChainOwner, ChainRun } from "../chain.ts";
-import { FAILURES, Failure } from "../failure.ts";
-import type { Ending, MetadataValue } from "../filter/contract.ts";
+import { endingOf, Failure } from "../failure.ts";
+import type { MetadataValue } from "../filter/contract.ts";
 import type { FilterFailure } from "../filter/fault.ts";
 import type { Filter } from "../filter/filter.ts";
 import type { HttpSender } from "../filter/http-client.ts";
@@ -9,18 +9,10 @@ import { AS_IT_CAME, type FieldList, Reply, RequestHead, ResponseHead } from "..
 import { reframe } from "../outgoing.ts";
 import { failureReply } from "../own-reply.ts";
 import { BodySender } from "./body-sender.ts";
-import { seenRequest, type SeenRequest } from "./account.ts";
+import { EventQueue, nextTurn } from "./event-queue.ts";
+import { type Received, seenRequest, type SeenRequest } from "./account.ts";
 import type { ResponseScript, Script } from "./message-input.ts";
 import type { CallName, CallRecord, CallWatch } from "./watched-instance.ts";
-
-/** A message as its receiver got it. */
-export interface Received<Head> {
-  readonly head: Head;
-  readonly chunks: Buffer[];
-  trailers: FieldList;
-  /** All of it has come. */
-  whole: boolean;
-}
 
 /** What an exchange is told about itself, beside its messages. */
 export interface StagedFacts {
@@ -63,21 +55,12 @@ export class StagedExchange implements ChainOwner, CallWatch {
   readonly #run: ChainRun;
   readonly #requestHead: RequestHead;
   readonly #fuelOf: ((call: number) => number | undefined) | undefined;
-  readonly #events: (() => void)[] = [];
-  #wake: (() => void) | undefined;
+  readonly #queue = new EventQueue();
   #begun = 0;
-  /** Calls that have not returned. */
-  #open = 0;
-  readonly #later = (event: () => void): void => {
-    this.#events.push(event);
-    this.#stir();
-  };
-  readonly #requestBody = new BodySender(this.#later);
-  readonly #responseBody = new BodySender(this.#later);
+  readonly #requestBody = new BodySender(this.#queue.later);
+  readonly #responseBody = new BodySender(this.#queue.later);
   #asked = false;
   #sending = false;
-  /** Turns of the event loop that the end has to be waited for. */
-  #turns = 0;
   #committed = false;
   #ended = false;
 
@@ -102,12 +85,12 @@ export class StagedExchange implements ChainOwner, CallWatch {
     this.#run = new ChainRun(filters, bodies, this);
     const { method, scheme, authority, path, fields } = script.request;
     this.#requestHead = new RequestHead(method, scheme, authority, path, [...fields]);
-    this.#events.push(() => this.#begin());
+    this.#queue.later(() => this.#begin());
   }
 
   /** The next event; false when there is none for now. */
   step(): boolean {
-    const event = this.#events.shift();
+    const event = this.#queue.next();
     if (event === undefined) return false;
     try {
       event();
@@ -119,11 +102,12 @@ export class StagedExchange implements ChainOwner, CallWatch {
 
   /** To its end, and until every filter has returned. */
   async finish(): Promise<void> {
+    const queue = this.#queue;
     for (let idle = 0; idle < TURNS_MAX; ) {
       while (this.step());
       // A filter that had to be waited for is told of the end in a turn of its own.
-      if (this.#ended && this.#open === 0 && idle >= this.#turns) return;
-      if (await this.stirred()) idle = 0;
+      if (this.#ended && !queue.calling && (idle > 0 || !queue.waited)) return;
+      if (await queue.stirred()) idle = 0;
       else {
         idle += 1;
         await nextTurn();
@@ -133,12 +117,8 @@ export class StagedExchange implements ChainOwner, CallWatch {
   }
 
   /** Waits until there is an event again; false when nothing is waited for. */
-  async stirred(): Promise<boolean> {
-    if (this.#open === 0) return false;
-    await new Promise<void>((resolve) => (this.#wake = resolve));
-    this.#turns = 1;
-    await nextTurn();
-    return true;
+  stirred(): Promise<boolean> {
+    return this.#queue.stirred();
   }
 
   get ended(): boolean {
@@ -147,7 +127,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
 
   /** Whether the upstream has been asked and its answer is still to come, as a whole or in part. */
   get answering(): boolean {
-    return this.#asked && !this.#ended && this.reply === undefined;
+    return this.#asked && !this.#ended && this.reply === undefined && this.client?.whole !== true;
   }
 
   /** The client goes away. */
@@ -163,15 +143,14 @@ export class StagedExchange implements ChainOwner, CallWatch {
   }
 
   callBegins(_call: CallName): number | undefined {
-    this.#open += 1;
+    this.#queue.callBegins();
     this.#begun += 1;
     return this.#fuelOf?.(this.#begun - 1);
   }
 
   callEnds(record: CallRecord): void {
     this.calls.push(record);
-    this.#open -= 1;
-    this.#stir();
+    this.#queue.callEnds();
   }
 
   requestPassed(framing: number, body: HeldBody | undefined): void {
@@ -188,7 +167,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
     if (body !== undefined) this.#upstreamHasAll(body.chunks, body.trailers);
     else if (this.#run.inward === undefined || script.length === 0)
       this.#upstreamHasAll(script.chunks, script.trailers);
-    else this.#later(() => this.#run.inward?.drained());
+    else this.#queue.later(() => this.#run.inward?.drained());
   }
 
   requestChunk(chunk: Buffer): boolean {
@@ -269,7 +248,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
     upstream.chunks.push(...chunks);
     upstream.trailers = [...trailers];
     upstream.whole = true;
-    this.#later(() => this.#respond());
+    this.#queue.later(() => this.#respond());
   }
 
   #respond(): void {
@@ -294,7 +273,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
       client.trailers = [...trailers];
     }
     client.whole = true;
-    this.#later(() => this.#end());
+    this.#queue.later(() => this.#end());
   }
 
   #fail(failure: Failure): void {
@@ -321,7 +300,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#events.length = 0;
+    this.#queue.clear();
     this.#run.end({
       ending: endingOf(this.failure),
       status: this.client?.head.status ?? 0,
@@ -329,35 +308,16 @@ export class StagedExchange implements ChainOwner, CallWatch {
       requestBytes: lengthOf(this.upstream?.chunks),
       responseBytes: lengthOf(this.client?.chunks),
     });
-    this.#stir();
   }
 
   #bodiless(status: number | undefined): boolean {
     return this.#script.request.method === "HEAD" || status === 204 || status === 304;
   }
-
-  #stir(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
-  }
 }
 
-export function lengthOf(chunks: readonly Buffer[] = []): number {
+function lengthOf(chunks: readonly Buffer[] = []): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
 /** For an instance that has to be made; no exchange waits for anything else. */
 const TURNS_MAX = 1_000;
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function endingOf(failure: Failure | undefined): Ending {
-  if (failure === undefined) return "complete";
-  if (failure.code === "CLIENT_GONE") return "client-gone";
-  if (failure.code.endsWith("TIMED_OUT")) return "timed-out";
-  const { fault } = FAILURES[failure.code];
-  return fault === "upstream" ? "upstream-failed" : fault === "filter" ? "filter-failed" : "refused";
-}

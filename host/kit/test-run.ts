@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { Command, type CommandEnd } from "../filter/command.ts";
+import type { Environment } from "../filter/contract.ts";
 import { SymbolReader } from "../filter/symbols.ts";
 import { deepStacks } from "./deep-stacks.ts";
 import { KitHost, LIMITS } from "./kit-host.ts";
@@ -19,7 +20,6 @@ export interface TestRunOptions {
   readonly nocapture: boolean;
   /** What tests write is shown, also of those that pass. */
   readonly showOutput: boolean;
-  readonly environment: readonly (readonly [name: string, value: string])[];
 }
 
 /** Says what cargo's harness would. */
@@ -31,73 +31,71 @@ interface TestOutcome {
   readonly output: string;
 }
 
-/** Runs the tests of a binary, each in an instance of its own, and says whether all have passed. */
-export async function runTests(file: string, options: TestRunOptions, say: Say): Promise<boolean> {
-  deepStacks();
-  const host = new KitHost({
-    name: "test",
-    config: null,
-    onFailure: "closed",
-    grant: {},
-    fuel: LIMITS_UNUSED,
-    memoryBytesMax: LIMITS_UNUSED,
-    clock: STANDARD_TIME,
-    random: 1,
-  });
-  const command = await Command.load(file, await readFile(file), host, { ...LIMITS, fuel: LIMITS_UNUSED });
-  const binary = new TestBinary(command, file, options);
-  try {
-    if (options.list) return binary.list(say);
-    return await binary.runAll(say);
-  } finally {
-    await binary.close();
-  }
-}
-
-/** A command is not metered. */
-const LIMITS_UNUSED = 0;
-
-class TestBinary {
+/** A test binary of cargo: its tests are run by its own harness, each in an instance of its own. */
+export class TestBinary {
   readonly #command: Command;
   readonly #file: string;
-  readonly #options: TestRunOptions;
+  readonly #environment: Environment;
   readonly #symbols = new SymbolReader();
 
-  constructor(command: Command, file: string, options: TestRunOptions) {
+  private constructor(command: Command, file: string, environment: Environment) {
     this.#command = command;
     this.#file = file;
-    this.#options = options;
+    this.#environment = environment;
+  }
+
+  /** Rejects with an `ArtifactRefused` when the file is no component that can be run. */
+  static async load(file: string, environment: Environment): Promise<TestBinary> {
+    deepStacks();
+    const host = new KitHost({
+      name: "test",
+      config: null,
+      onFailure: "closed",
+      grant: {},
+      fuel: NOT_METERED,
+      memoryBytesMax: NOT_METERED,
+      clock: STANDARD_TIME,
+      random: 1,
+    });
+    const command = await Command.load(file, await readFile(file), host, { ...LIMITS, fuel: NOT_METERED });
+    return new TestBinary(command, file, environment);
+  }
+
+  /** Says what cargo's harness would; gives whether all tests have passed. */
+  async run(options: TestRunOptions, say: Say): Promise<boolean> {
+    return options.list ? this.#list(options, say) : await this.#runAll(options, say);
+  }
+
+  close(): Promise<void> {
+    return this.#symbols.close();
   }
 
   /** The harness lists its tests itself. */
-  list(say: Say): boolean {
-    const format = this.#options.terse ? ["--format", "terse"] : [];
-    const { end, output } = this.#run(["--list", ...format, ...this.#selection()]);
+  #list(options: TestRunOptions, say: Say): boolean {
+    const format = options.terse ? ["--format", "terse"] : [];
+    const { end, output } = this.#run(["--list", ...format, ...selection(options)]);
     say(output);
     return end.kind === "done";
   }
 
-  async runAll(say: Say): Promise<boolean> {
+  async #runAll(options: TestRunOptions, say: Say): Promise<boolean> {
     const began = performance.now();
-    const chosen = this.#names(this.#selection());
+    const chosen = this.#names(selection(options));
     const all = this.#names([]);
     say(`\nrunning ${chosen.length} test${chosen.length === 1 ? "" : "s"}\n`);
     const outcomes: TestOutcome[] = [];
     for (const name of chosen) {
-      const outcome = await this.#runOne(name);
+      const outcome = await this.#runOne(name, options);
       outcomes.push(outcome);
-      if (this.#options.nocapture) say(`test ${name} ... ${outcome.output}${outcome.verdict}\n`);
-      else if (this.#options.terse) say({ ok: ".", FAILED: "F", ignored: "i" }[outcome.verdict]);
+      if (options.nocapture) say(`test ${name} ... ${outcome.output}${outcome.verdict}\n`);
+      else if (options.terse) say({ ok: ".", FAILED: "F", ignored: "i" }[outcome.verdict]);
       else say(`test ${name} ... ${outcome.verdict}\n`);
     }
-    if (this.#options.terse && !this.#options.nocapture) say("\n");
+    if (options.terse && !options.nocapture) say("\n");
     const failed = outcomes.filter(({ verdict }) => verdict === "FAILED");
-    this.#sayOutputs(
-      "successes",
-      this.#options.showOutput ? outcomes.filter(({ verdict }) => verdict === "ok") : [],
-      say,
-    );
-    this.#sayOutputs("failures", failed, say);
+    const passed = options.showOutput ? outcomes.filter(({ verdict }) => verdict === "ok") : [];
+    sayOutputs("successes", passed, options.nocapture, say);
+    sayOutputs("failures", failed, options.nocapture, say);
     const count = (verdict: TestOutcome["verdict"]): number =>
       outcomes.filter((one) => one.verdict === verdict).length;
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
@@ -108,36 +106,14 @@ class TestBinary {
     return failed.length === 0;
   }
 
-  close(): Promise<void> {
-    return this.#symbols.close();
-  }
-
-  #sayOutputs(title: string, outcomes: readonly TestOutcome[], say: Say): void {
-    if (outcomes.length === 0) return;
-    const said = this.#options.nocapture ? [] : outcomes.filter(({ output }) => output !== "");
-    if (said.length > 0) say(`\n${title}:\n`);
-    for (const { name, output } of said) say(`\n---- ${name} stdout ----\n${output.replace(/\n*$/, "\n")}`);
-    say(`\n${title}:\n${outcomes.map(({ name }) => `    ${name}\n`).join("")}`);
-  }
-
   /** In the order of the harness. Tests that are ignored are listed with the others. */
-  #names(selection: readonly string[]): string[] {
-    const { output } = this.#run(["--list", "--format", "terse", ...selection]);
+  #names(words: readonly string[]): string[] {
+    const { output } = this.#run(["--list", "--format", "terse", ...words]);
     return Array.from(output.matchAll(/^(.+): test$/gm), ([, name = ""]) => name);
   }
 
-  #selection(): string[] {
-    const { filters, exact, skip, ignored } = this.#options;
-    return [
-      ...filters,
-      ...(exact ? ["--exact"] : []),
-      ...skip.flatMap((name) => ["--skip", name]),
-      ...(ignored === "only" ? ["--ignored"] : []),
-    ];
-  }
-
-  async #runOne(name: string): Promise<TestOutcome> {
-    const ignored = this.#options.ignored === "left out" ? [] : ["--include-ignored"];
+  async #runOne(name: string, options: TestRunOptions): Promise<TestOutcome> {
+    const ignored = options.ignored === "left out" ? [] : ["--include-ignored"];
     // Without unwinding a panic ends the harness, and with it what it has captured: the output is caught here.
     const args = [name, "--exact", "--nocapture", "--test-threads=1", ...ignored];
     const { end, output } = this.#run(args);
@@ -170,13 +146,35 @@ class TestBinary {
     };
     const end = this.#command.run({
       args: [basename(this.#file), ...args],
-      environment: this.#options.environment,
+      environment: this.#environment,
       stdout: take,
       stderr: take,
     });
     return { end, output };
   }
 }
+
+/** What was shown as it came is not shown again. */
+function sayOutputs(title: string, outcomes: readonly TestOutcome[], nocapture: boolean, say: Say): void {
+  if (outcomes.length === 0) return;
+  const said = nocapture ? [] : outcomes.filter(({ output }) => output !== "");
+  if (said.length > 0) say(`\n${title}:\n`);
+  for (const { name, output } of said) say(`\n---- ${name} stdout ----\n${output.replace(/\n*$/, "\n")}`);
+  say(`\n${title}:\n${outcomes.map(({ name }) => `    ${name}\n`).join("")}`);
+}
+
+/** What of the tests is chosen, as the harness takes it. */
+function selection({ filters, exact, skip, ignored }: TestRunOptions): string[] {
+  return [
+    ...filters,
+    ...(exact ? ["--exact"] : []),
+    ...skip.flatMap((name) => ["--skip", name]),
+    ...(ignored === "only" ? ["--ignored"] : []),
+  ];
+}
+
+/** A command has no limits. */
+const NOT_METERED = 0;
 
 const HARNESS = /^(<.* as )?(core::ops::function::FnOnce|test::|std::rt::|alloc::boxed::)/;
 

@@ -1,8 +1,9 @@
 /** What a case file may hold, and what is said about what it may not. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ConfigError } from "../../host/config/problem.ts";
+import { caseEditorSchema } from "../../host/kit/case-editor.ts";
 import { caseFiles, readCases } from "../../host/kit/case-file.ts";
 import { scriptOf } from "../../host/kit/message-input.ts";
 import { casesOf, temporaryFolder } from "./kit.ts";
@@ -98,6 +99,12 @@ test("a response that must not have a body has none", () => {
     const { body } = scriptOf({ method }, { status, body: "abc" }).response;
     expect(body.chunks, `${method} ${status}`).toEqual([]);
   }
+});
+
+test("the editors' schema is what the present one makes (node scripts/write-schema.ts writes it anew)", () => {
+  const written = readFileSync(new URL("../../schema/case.schema.json", import.meta.url), "utf8");
+  expect(written).toBe(caseEditorSchema());
+  expect(written).not.toContain("x-expected");
 });
 
 test("snapshots are no cases", () => {

@@ -1,6 +1,7 @@
 /** `sluice/testing`, as somebody's vitest uses it. */
 import { MockAgent } from "undici";
 import { afterAll, expect, test } from "vitest";
+// oxlint-disable-next-line import/no-unassigned-import -- because importing it is what registers the matchers
 import "../../host/kit/testing-vitest.ts";
 import { type Account, type LoadedFilter, type LoadOptions, loadFilter } from "../../host/kit/testing.ts";
 import { COMPILED, component } from "./kit.ts";

@@ -58,7 +58,7 @@ async function testOnce(kit: Kit, target: string, options: TestOptions): Promise
   const report = await runSuite(
     kit,
     chosen,
-    { component, update: options.update === true, invariance: options.invariance },
+    { component, update: options.update === true, all: cases, invariance: options.invariance },
     (result) => {
       if (!quiet) process.stdout.write(`${resultLines(result).map(printable).join("\n")}\n`);
     },

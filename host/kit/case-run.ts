@@ -88,11 +88,8 @@ export async function play(filter: KitFilter, one: Case, variation: Variation = 
 function snapshotDifference(one: Case, account: Account, { snapshots, update }: RunOptions): Difference[] {
   const now = snapshotOf(account);
   const kept = snapshots.kept(one.name);
-  if (update || kept === now) {
-    snapshots.accept(one.name, now);
-    return [];
-  }
-  if (kept !== undefined) snapshots.accept(one.name, kept);
+  if (update) snapshots.accept(one.name, now);
+  if (update || kept === now) return [];
   if (kept === undefined)
     return [{ at: "snapshot", expected: "a snapshot, which --update writes", got: "none" }];
   return [{ at: "snapshot", expected: kept.trimEnd(), got: now.trimEnd() }];

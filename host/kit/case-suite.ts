@@ -10,6 +10,8 @@ export interface SuiteOptions {
   readonly component: string | undefined;
   /** Whether snapshots are written instead of compared. */
   readonly update: boolean;
+  /** All cases of the files, where only some are run: whose snapshots stay. */
+  readonly all?: readonly Case[];
   readonly invariance: boolean;
 }
 
@@ -44,7 +46,7 @@ export async function runSuite(
   }
   const { component } = options;
   const sequences = options.invariance
-    ? await sequenceViolations(kit, component ?? "", plain)
+    ? await sequenceViolations(kit, component, plain)
     : new Map<CaseResult, Violation>();
   let runs = 0;
   const results: SuiteResult[] = [];
@@ -65,6 +67,14 @@ export async function runSuite(
     results.push(whole);
     done(whole);
   }
-  const written = [...snapshots].filter(([, kept]) => kept.write()).map(([file]) => file);
+  const written = options.update ? writeSnapshots(snapshots, options.all ?? cases) : [];
   return { results, runs, snapshotsWritten: written, ms: performance.now() - began };
+}
+
+/** The files that have another content now. */
+function writeSnapshots(snapshots: ReadonlyMap<string, Snapshots>, all: readonly Case[]): string[] {
+  const names = Map.groupBy(all, ({ file }) => file);
+  return Array.from(snapshots, ([file, kept]) =>
+    kept.write(new Set(names.get(file)?.map(({ name }) => name))) ? [file] : [],
+  ).flat();
 }

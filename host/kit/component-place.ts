@@ -27,7 +27,7 @@ export function placeOf(argument: string, cases: string | undefined, target: str
   return { component: newest, cases: resolve(cases ?? (isFolder ? join(path, "cases") : path)), tried };
 }
 
-/** Where cargo puts the component of the crate in this folder: below it, or below the workspace that it belongs to. */
+/** Where `sluice build` and cargo put the component of the crate in this folder: below it, or below the workspace that it belongs to. */
 function builtAt(folder: string, target: string | undefined): string[] {
   const name = libraryName(folder);
   if (name === undefined) return [];
@@ -36,9 +36,10 @@ function builtAt(folder: string, target: string | undefined): string[] {
     above.push(join(at, "target"));
     if (dirname(at) === at) break;
   }
-  return [...(target === undefined ? [] : [resolve(target)]), ...above].map((at) =>
+  return [...(target === undefined ? [] : [resolve(target)]), ...above].flatMap((at) => [
+    join(at, "sluice", `${name}.wasm`),
     join(at, "wasm32-wasip2", "release", `${name}.wasm`),
-  );
+  ]);
 }
 
 /** The name of a crate's library: of `[lib]`, or else of `[package]` with `_` for `-`. */

@@ -1,5 +1,4 @@
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Artifact, ArtifactStore } from "../filter/artifact.ts";
 import { SymbolReader } from "../filter/symbols.ts";
 import { deepStacks } from "./deep-stacks.ts";
@@ -13,7 +12,7 @@ export class Kit {
   readonly #symbols = new SymbolReader();
 
   /** `folder`: where compiled components are kept between starts. */
-  constructor(folder: string = join(tmpdir(), "sluice-kit")) {
+  constructor(folder: string) {
     this.#store = new ArtifactStore(folder);
     deepStacks();
   }

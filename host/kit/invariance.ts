@@ -47,20 +47,22 @@ export async function invarianceOf(
 /** Each case behind the one before it, with one instance: what a filter keeps of one exchange must not show in another one. */
 export async function sequenceViolations(
   kit: Kit,
-  component: string,
+  component: string | undefined,
   results: readonly CaseResult[],
 ): Promise<ReadonlyMap<CaseResult, Violation>> {
   const found = new Map<CaseResult, Violation>();
   const last = new Map<string, CaseResult>();
   for (const result of results) {
     const { case: one, account } = result;
-    if (account === null || account.failure !== null || !one.invariance.includes("state")) continue;
-    const key = JSON.stringify([one.component ?? component, settingsOf(one)]);
+    const own = one.component ?? component;
+    if (own === undefined || account === null || account.failure !== null) continue;
+    if (!one.invariance.includes("state")) continue;
+    const key = JSON.stringify([own, settingsOf(one)]);
     const before = last.get(key);
     last.set(key, result);
     if (before === undefined) continue;
-    const first = new Reruns(kit, one.component ?? component, before.case, account);
-    const second = new Reruns(kit, one.component ?? component, one, account);
+    const first = new Reruns(kit, own, before.case, account);
+    const second = new Reruns(kit, own, one, account);
     const filter = await second.fresh();
     await first.play(filter);
     const differences = await second.again(filter);

@@ -7,14 +7,14 @@ import { snapshotFile } from "./case-file.ts";
 export class Snapshots {
   readonly #file: string;
   readonly #kept: Map<string, string>;
-  readonly #used = new Map<string, string>();
-  #changed = false;
+  readonly #fresh: Map<string, string>;
 
   constructor(caseFile: string) {
     this.#file = snapshotFile(caseFile);
     const text = existsSync(this.#file) ? readFileSync(this.#file, "utf8") : "";
     const kept = (parse(text) ?? {}) as Record<string, unknown>;
     this.#kept = new Map(Object.entries(kept).map(([name, value]) => [name, stringify(value)]));
+    this.#fresh = new Map(this.#kept);
   }
 
   /** What was kept under the name; undefined when nothing was. */
@@ -24,20 +24,18 @@ export class Snapshots {
 
   /** What is to be kept from now on. */
   accept(name: string, snapshot: string): void {
-    if (this.#kept.get(name) !== snapshot) this.#changed = true;
-    this.#used.set(name, snapshot);
+    this.#fresh.set(name, snapshot);
   }
 
-  /** Writes what was accepted; others are gone with their cases. */
-  write(): boolean {
-    if (!this.#changed && this.#used.size === this.#kept.size) return false;
-    if (this.#used.size === 0) rmSync(this.#file, { force: true });
-    else {
-      const all = Object.fromEntries(
-        Array.from(this.#used, ([name, text]) => [name, parse(text) as unknown]),
-      );
-      writeFileSync(this.#file, stringify(all));
-    }
+  /** Writes what was accepted beside what was there, but for what belongs to none of these cases any more. Gives whether anything has changed. */
+  write(names: ReadonlySet<string>): boolean {
+    const fresh = [...this.#fresh].filter(([name]) => names.has(name));
+    const same =
+      fresh.length === this.#kept.size && fresh.every(([name, text]) => this.#kept.get(name) === text);
+    if (same) return false;
+    const all = Object.fromEntries(fresh.map(([name, text]) => [name, parse(text) as unknown]));
+    if (fresh.length === 0) rmSync(this.#file, { force: true });
+    else writeFileSync(this.#file, stringify(all));
     return true;
   }
 }

@@ -8,6 +8,11 @@ import type { CallName } from "./watched-instance.ts";
 
 /** An exchange that the instance has served before. */
 export async function varyState(reruns: Reruns): Promise<Violation[]> {
+  const { handlesLeaked } = reruns.plain;
+  if (handlesLeaked > 0) {
+    const sentence = `${handlesLeaked} handles that the filter was given are not given back`;
+    return [{ kind: "state", sentence, paste: [], differences: [] }];
+  }
   const filter = await reruns.fresh();
   await reruns.play(filter);
   const differences = await reruns.again(filter);
@@ -52,7 +57,7 @@ async function afterAbort(
       paste: [],
       differences: [],
     };
-  if (handlesLeaked > reruns.plain.handlesLeaked)
+  if (handlesLeaked > 0)
     return {
       kind: "abort",
       sentence: `when ${what}, ${handlesLeaked} handles are not given back`,

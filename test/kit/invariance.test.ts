@@ -3,8 +3,11 @@ import { afterAll, expect, test } from "vitest";
 import { Kit } from "../../host/kit/engine.ts";
 import { readCaseFiles, caseFiles } from "../../host/kit/case-file.ts";
 import { runSuite } from "../../host/kit/case-suite.ts";
-import type { Violation } from "../../host/kit/reruns.ts";
-import { COMPILED, suite } from "./kit.ts";
+import { Reruns, type Violation } from "../../host/kit/reruns.ts";
+import type { Case } from "../../host/kit/case.ts";
+import { play, settingsOf } from "../../host/kit/case-run.ts";
+import { varyState } from "../../host/kit/vary-course.ts";
+import { COMPILED, casesOf, component, suite } from "./kit.ts";
 import { join } from "node:path";
 
 const kit = new Kit(COMPILED);
@@ -124,6 +127,16 @@ name: all is well
 config: { bug: panic-on-abort }`);
   expect(violations.map(({ kind }) => kind)).toEqual(["abort"]);
   expect(violations[0]?.sentence).toContain("nobody was answered");
+});
+
+test("handles that are not given back are told", async () => {
+  const [one] = casesOf("name: a\nconfig: { mark: v1 }") as [Case];
+  const plain = await play(await kit.filter(component("mark"), settingsOf(one)), one);
+  expect(plain.handlesLeaked).toBe(0);
+  const leaking = new Reruns(kit, component("mark"), one, { ...plain, handlesLeaked: 2 });
+  expect(await varyState(leaking)).toMatchObject([
+    { kind: "state", sentence: "2 handles that the filter was given are not given back" },
+  ]);
 });
 
 test("the two fields whose order matters are named", async () => {

@@ -119,6 +119,17 @@ test("snapshots are written when asked, compared otherwise, and gone with their 
   expect(changed.code).toBe(1);
   expect(changed.stdout).toMatch(/- {3,}- "?x-mark: v1/);
   expect(changed.stdout).toMatch(/\+ {3,}- "?x-mark: v2/);
+  const other = "---\nname: other\nconfig: { mark: v3 }\nsnapshot: true\n";
+  caseFolder(folder, { "a.yaml": text("v1") + other });
+  await sluice([...words, "--update", "--filter", "other"], { cwd: folder });
+  const kept = readFileSync(join(folder, "a.snap.yaml"), "utf8");
+  expect(kept, "a case that was not run keeps its snapshot").toContain("x-mark: v1");
+  expect(kept).toContain("x-mark: v3");
+  caseFolder(folder, { "a.yaml": other });
+  await sluice([...words, "--update"], { cwd: folder });
+  expect(readFileSync(join(folder, "a.snap.yaml"), "utf8"), "one that is gone does not").not.toContain(
+    "x-mark: v1",
+  );
 });
 
 test("a watched case runs again when it changes, until a signal ends the command", async () => {

@@ -14,8 +14,9 @@ export class BodySender {
     this.#later = later;
   }
 
-  /** Nothing is sent before it is `wanted`. */
+  /** Nothing is sent before it is `wanted`. There is one body: the first time counts. */
   begin(passage: Passage, body: BodyScript): void {
+    if (this.#body !== undefined) return;
     this.#passage = passage;
     this.#body = body;
   }

@@ -60,7 +60,6 @@ export class StagedExchange implements ChainOwner, CallWatch {
   readonly #requestBody = new BodySender(this.#queue.later);
   readonly #responseBody = new BodySender(this.#queue.later);
   #asked = false;
-  #sending = false;
   #committed = false;
   #ended = false;
 
@@ -181,8 +180,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
 
   requestWanted(): void {
     const { inward } = this.#run;
-    if (inward !== undefined && !this.#sending) this.#requestBody.begin(inward, this.#script.request.body);
-    this.#sending = true;
+    if (inward !== undefined) this.#requestBody.begin(inward, this.#script.request.body);
     this.#requestBody.wanted();
   }
 

@@ -16,7 +16,7 @@ export interface TestRunOptions {
   readonly ignored: "left out" | "only" | "included";
   readonly list: boolean;
   readonly terse: boolean;
-  /** What tests write is shown as it comes. */
+  /** What a test writes is shown when it has ended, whether it passes or not. */
   readonly nocapture: boolean;
   /** What tests write is shown, also of those that pass. */
   readonly showOutput: boolean;
@@ -154,7 +154,7 @@ export class TestBinary {
   }
 }
 
-/** What was shown as it came is not shown again. */
+/** What was shown already is not shown again. */
 function sayOutputs(title: string, outcomes: readonly TestOutcome[], nocapture: boolean, say: Say): void {
   if (outcomes.length === 0) return;
   const said = nocapture ? [] : outcomes.filter(({ output }) => output !== "");

@@ -131,8 +131,7 @@ export async function varySwap(reruns: Reruns): Promise<Violation[]> {
 
 /** Each call in turn runs out of fuel half way through. */
 export async function varyFuel(reruns: Reruns): Promise<Violation[]> {
-  const { calls } = reruns.plain;
-  for (const [number, { call, fuel }] of calls.entries()) {
+  for (const [number, { call, fuel }] of (await usedCalls(reruns)).entries()) {
     const filter = await reruns.used();
     const fuelOf = (at: number): number | undefined => (at === number ? fuel >> 1 : undefined);
     const account = await reruns.play(filter, { fuelOf });
@@ -150,6 +149,13 @@ export async function varyFuel(reruns: Reruns): Promise<Violation[]> {
       ];
   }
   return [];
+}
+
+/** The calls of an exchange that is not the first one of its instance, which has more to do. */
+async function usedCalls(reruns: Reruns): Promise<Account["calls"]> {
+  const filter = await reruns.used();
+  if (!reruns.stateful) await reruns.play(filter);
+  return (await reruns.play(filter)).calls;
 }
 
 /** What is not as `on-failure` says. */

@@ -40,6 +40,9 @@ afterAll(async () => {
   rmSync(CRATE, { recursive: true, force: true });
 });
 
+/** What stands in the text must not be taken for a test of these that is left out. */
+const IGNORE = "ignore";
+
 const LIBRARY = `//! What tests do.
 #[cfg(test)]
 mod tests {
@@ -50,7 +53,7 @@ mod tests {
     #[test]
     fn gives_an_error() -> Result<(), String> { Err("an error".to_owned()) }
     #[test]
-    #[${"ignore"} = "it is slow"]
+    #[${IGNORE} = "it is slow"]
     fn slow() { std::thread::sleep(std::time::Duration::from_millis(20)); }
     #[test]
     #[should_panic]

@@ -39,8 +39,12 @@ export const matchers: {
       `a reply${status === undefined ? "" : ` with ${status}`}${body === undefined ? "" : ` and the body ${shown(body)}`}`,
       describe(got),
     ),
-  toHaveHeader: (got: Account | { readonly headers: Pairs }, name: string, value?: string | RegExp) => {
-    const headers = "headers" in got ? got.headers : (got.response?.headers ?? []);
+  toHaveHeader: (
+    got: Account | { readonly headers: Pairs } | null,
+    name: string,
+    value?: string | RegExp,
+  ) => {
+    const headers = headersOf(got);
     const values = headers.filter(([one]) => one.toLowerCase() === name.toLowerCase()).map(([, one]) => one);
     return verdict(
       value === undefined ? values.length > 0 : values.some((one) => fits(value, one)),
@@ -63,6 +67,12 @@ export const matchers: {
       got.log.map(({ level, message }) => `${level} ${message}`).join("\n") || "nothing was logged",
     ),
 };
+
+/** Of the message itself, or of the response that the client got. */
+function headersOf(got: Account | { readonly headers: Pairs } | null): Pairs {
+  if (got === null) return [];
+  return "headers" in got ? got.headers : (got.response?.headers ?? []);
+}
 
 function verdict(pass: boolean, expected: string, got: string): Verdict {
   return { pass, message: () => `expected ${pass ? "not " : ""}${expected}; ${got}` };

@@ -6,13 +6,13 @@ import { readCases } from "../../host/kit/case-file.ts";
 import { type SuiteReport, runSuite } from "../../host/kit/case-suite.ts";
 import type { Kit } from "../../host/kit/engine.ts";
 
-export const FILTERS: string = join(import.meta.dirname, "..", "..", ".sluice", "filters");
+const BUILT = join(import.meta.dirname, "..", "..", ".sluice");
 
-/** What compiled components are kept in: one folder for all files of these tests, as they load the same ones. */
-export const COMPILED: string = join(tmpdir(), "sluice-kit-tests");
+/** What compiled components are kept in. */
+export const COMPILED: string = join(BUILT, "store");
 
 export function component(name: string): string {
-  return join(FILTERS, `${name}.wasm`);
+  return join(BUILT, "filters", `${name}.wasm`);
 }
 
 /** A folder that is gone when the test is over. */

@@ -25,6 +25,7 @@ test("an exchange tells what upstream and client get, what was changed, and what
   expect(exchange).toHaveHeader("X-Mark", "v1");
   expect(exchange.upstream).toHaveHeader("x-mark", /^v/);
   expect(exchange).not.toHaveHeader("x-other");
+  expect(exchange.reply, "there is none").not.toHaveHeader("x-mark");
   expect(exchange.response).toMatchObject({ status: 404, whole: true });
   expect(Buffer.from(exchange.response?.body ?? []).toString()).toBe("gone");
   expect(exchange.edits).toEqual({ request: ["+ x-mark: v1"], response: ["+ x-mark: v1"] });

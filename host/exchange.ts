@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { type ChainOwner, ChainRun } from "./chain.ts";
-import { FAILURES, Failure } from "./failure.ts";
-import type { Ending, MetadataValue } from "./filter/contract.ts";
+import { endingOf, Failure } from "./failure.ts";
+import type { MetadataValue } from "./filter/contract.ts";
 import type { HttpSender } from "./filter/http-client.ts";
 import type { FilterFailure } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
@@ -381,12 +381,4 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host.ended(this, this.#route);
     this.#generation.letGo();
   }
-}
-
-function endingOf(failure: Failure | undefined): Ending {
-  if (failure === undefined) return "complete";
-  if (failure.code === "CLIENT_GONE") return "client-gone";
-  if (failure.code.endsWith("TIMED_OUT")) return "timed-out";
-  const { fault } = FAILURES[failure.code];
-  return fault === "upstream" ? "upstream-failed" : fault === "filter" ? "filter-failed" : "refused";
 }

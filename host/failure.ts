@@ -1,3 +1,5 @@
+import type { Ending } from "./filter/contract.ts";
+
 /**
  * Every failure that the host can answer with. A code is public: it is never renamed and never reused.
  * docs/failures.md explains each. `fault` says whose it was, `error` is its type in Proxy-Status (RFC 9209 §2.3).
@@ -84,6 +86,15 @@ export class Failure extends Error {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return new Failure("HOST_BROKE", detail, { cause: error });
   }
+}
+
+/** What the filters of an exchange are told of its end. */
+export function endingOf(failure: Failure | undefined): Ending {
+  if (failure === undefined) return "complete";
+  if (failure.code === "CLIENT_GONE") return "client-gone";
+  if (failure.code.endsWith("TIMED_OUT")) return "timed-out";
+  const { fault } = FAILURES[failure.code];
+  return fault === "upstream" ? "upstream-failed" : fault === "filter" ? "filter-failed" : "refused";
 }
 
 function statusLine(code: string, error: string): string {

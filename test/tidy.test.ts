@@ -111,6 +111,12 @@ describe("imports point one way", () => {
         within("filter", "control", "ops", "cli", "oci")(target) || (rank(target) >= 0 && !leaf(target)),
     },
     {
+      why: "nothing that serves traffic knows what filters are tested with",
+      from: (file) => !within("kit", "cli")(file),
+      to: within("kit"),
+      types: true,
+    },
+    {
       why: "the command is the outermost",
       from: (file) => !within("cli")(file),
       to: within("cli"),

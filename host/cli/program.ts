@@ -5,6 +5,7 @@ import { addChangeCommands } from "./change-commands.ts";
 import { complain } from "./complaint.ts";
 import type { Shell } from "./completion.ts";
 import { addKitCommands } from "./kit-commands.ts";
+import { addTestCommands } from "./test-commands.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 import type { HealthOptions } from "./healthcheck.ts";
 import { adminAddress, configFile, json } from "./shared-options.ts";
@@ -36,6 +37,7 @@ function buildProgram(end: (code: number) => void): Command {
     .version(readVersion())
     .option("--no-color", "prints no colours, as with NO_COLOR in the environment")
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "sluice:")) })
+    .enablePositionalOptions()
     .exitOverride()
     .hook("preAction", () => {
       if (program.opts<{ color: boolean }>().color) return;
@@ -69,6 +71,7 @@ function buildProgram(end: (code: number) => void): Command {
   addChangeCommands(program, end);
   addArtifactCommands(program, end);
   addKitCommands(program, end);
+  addTestCommands(program, end);
   addMachineCommands(program, end);
   return program;
 }

@@ -57,10 +57,11 @@ const SYNTAX_ERRORS_SHOWN = 5;
 /**
  * Reads YAML into plain values, and remembers where each stands.
  *
- * Variables are put in after the text has been parsed, so that none can add structure. Everything that is
+ * Variables are put in after the text has been parsed, so that none can add structure; without any (null) the text stays as it is
+ * written. Everything that is
  * not plain data (tags, keys that are no text, numbers that lose digits) is refused here.
  */
-export function readSource(text: string, variables: Variables): Source {
+export function readSource(text: string, variables: Variables | null): Source {
   const lines = new LineCounter();
   const refuse = (findings: readonly Finding[]): Source => ({ root: undefined, findings, lines });
   const bytes = Buffer.byteLength(text);
@@ -111,13 +112,13 @@ class Reader {
   /** The document is larger than any configuration. Nothing that was read of it means anything. */
   exhausted = false;
 
-  readonly #variables: Variables;
+  readonly #variables: Variables | null;
   /** The node that an alias stands for is the last one before it with its anchor. */
   readonly #anchors = new Map<string, Node>();
   readonly #open = new Set<Node>();
   #nodes = 0;
 
-  constructor(variables: Variables) {
+  constructor(variables: Variables | null) {
     this.#variables = variables;
   }
 
@@ -201,6 +202,7 @@ class Reader {
 
   /** Unquoted text is read as YAML reads it wherever both ways would do, quoted text as text. */
   #text(written: string, unquoted: boolean, path: Path, spot: Spot): Place {
+    if (this.#variables === null) return plain(spot, written);
     const result = substitute(written, this.#variables);
     if (result.kind === "refused") return this.#refuse(spot, path, result.sentence);
     const { text } = result;

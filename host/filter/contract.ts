@@ -1,8 +1,10 @@
 import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import type { MetricScope } from "../ops/custom-metrics.ts";
+import type { TimeSource } from "./call-time.ts";
 import type { Exhausted } from "./fuel.ts";
 import type { HttpClient, HttpSender } from "./http-client.ts";
+import type { RandomSource } from "./imports/random.ts";
 import type { Secrets } from "./secrets.ts";
 import type { StoreGrant } from "./store-access.ts";
 
@@ -91,6 +93,10 @@ export interface HostServices {
   readonly secrets: Secrets;
   readonly store: StoreGrant;
   readonly metrics: MetricScope;
+  /** In the place of this machine's clocks: where an exchange has to come out the same each time. */
+  readonly time?: TimeSource;
+  /** In the place of the system's generator. */
+  readonly random?: RandomSource;
   readonly logEnabled: (level: Level) => boolean;
   /** Handles that the guest has been given in an exchange were not given back by its end. */
   readonly handlesLeaked: (count: number) => void;

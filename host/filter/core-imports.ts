@@ -99,7 +99,7 @@ export function coreImports(
     },
     ...serviceImports(memory, services),
     ...coreClock(services),
-    ...coreRandom(memory),
+    ...coreRandom(memory, services),
     ...coreSecrets(memory, services),
     ...storeImports(memory, services),
     ...coreMetrics(memory, services),

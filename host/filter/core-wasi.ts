@@ -1,7 +1,7 @@
 import { type GuestMemory, GuestTrap } from "./guest-memory.ts";
 import type { CoreImports } from "./imports/core.ts";
 import { coreFilesystem } from "./imports/filesystem.ts";
-import { randomList, randomU64 } from "./imports/random.ts";
+import { randomList } from "./imports/random.ts";
 import { coreWaiting, READY } from "./imports/waiting.ts";
 import type { Services } from "./services.ts";
 
@@ -14,7 +14,7 @@ export function coreWasi(memory: () => GuestMemory, services: Services): CoreImp
     ...streams(memory, services),
     ...cli(memory, services),
     ...clocks(memory, services),
-    ...random(memory),
+    ...random(memory, services),
     ...coreWaiting(memory, services),
     ...coreFilesystem(memory),
   };
@@ -84,15 +84,17 @@ function clocks(memory: () => GuestMemory, services: Services): CoreImports {
   };
 }
 
-function random(memory: () => GuestMemory): CoreImports {
-  const bytes = (length: bigint, out: number): void => memory().storeBytes(randomList(length), out);
+function random(memory: () => GuestMemory, services: Services): CoreImports {
+  const bytes = (length: bigint, out: number): void =>
+    memory().storeBytes(randomList(services.random, length), out);
+  const u64 = (): bigint => services.random.u64();
   return {
-    "wasi:random/random@0.2": { "get-random-bytes": bytes, "get-random-u64": randomU64 },
-    "wasi:random/insecure@0.2": { "get-insecure-random-bytes": bytes, "get-insecure-random-u64": randomU64 },
+    "wasi:random/random@0.2": { "get-random-bytes": bytes, "get-random-u64": u64 },
+    "wasi:random/insecure@0.2": { "get-insecure-random-bytes": bytes, "get-insecure-random-u64": u64 },
     "wasi:random/insecure-seed@0.2": {
       "insecure-seed": (out: number) => {
-        memory().view.setBigUint64(out, randomU64(), true);
-        memory().view.setBigUint64(out + 8, randomU64(), true);
+        memory().view.setBigUint64(out, services.random.seed(), true);
+        memory().view.setBigUint64(out + 8, services.random.seed(), true);
       },
     },
   };

@@ -27,7 +27,7 @@ import {
 } from "./core-exports.ts";
 import { coreImports, Lent } from "./core-imports.ts";
 import { withoutPatch } from "./core-wasi.ts";
-import { CALL, type Exhausted, Fuel } from "./fuel.ts";
+import { CALL, type Exhausted, Fuel, type Refuelled } from "./fuel.ts";
 import { GuestMemory, type Realloc } from "./guest-memory.ts";
 import { HeadAccess } from "./head-access.ts";
 import type { CoreImports } from "./imports/core.ts";
@@ -50,7 +50,7 @@ import { Services } from "./services.ts";
  * Only the component's main module is instantiated: `imports` holds all that it may ask for, so that none of the shims
  * of the component are needed.
  */
-export class DirectInstance implements Instance {
+export class DirectInstance implements Instance, Refuelled {
   readonly #limits: FilterLimits;
   readonly #services: Services;
   readonly #access: HeadAccess;
@@ -248,6 +248,10 @@ export class DirectInstance implements Instance {
 
   get exhausted(): Exhausted | undefined {
     return this.#fuel.exhausted;
+  }
+
+  set fuelMax(units: number) {
+    this.#fuel.most = units;
   }
 
   get fuelUsed(): number {

@@ -41,6 +41,8 @@ export interface FilterPlace {
   readonly quarantine: QuarantineOwner;
   /** Writes a line about it. */
   readonly line: HandoverOwner["line"];
+  /** Puts another instance around each that is made: to watch its calls. */
+  readonly watched?: (instance: Instance) => Instance;
 }
 
 /** A named use of an artifact with its config, in one worker. */
@@ -103,7 +105,9 @@ export class Filter {
   ): Promise<Filter> {
     const notGranted = whyNotGranted(settings.name, artifact.imports, settings.granted);
     if (notGranted !== undefined) throw new ArtifactRefused(notGranted, { code: "grant" });
-    const blank = await maker(artifact, settings, host);
+    const bare = await maker(artifact, settings, host);
+    const { watched } = place;
+    const blank = watched === undefined ? bare : (): Instance => watched(bare());
     const handover =
       predecessor?.stateful === true && artifact.state
         ? await Handover.save(predecessor, artifact.digest, settings.limits.stateBytesMax, place)

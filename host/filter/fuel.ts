@@ -25,6 +25,11 @@ export class Fuel {
     this.refill();
   }
 
+  /** What each call from now on may consume. */
+  set most(units: number) {
+    this.#limit.value = units;
+  }
+
   /** What the present call has consumed, or the last one. */
   get used(): number {
     return this.#limit.value - this.#left.value;
@@ -35,6 +40,11 @@ export class Fuel {
     if (this.#left.value < 0) return "fuel";
     return this.#growsRefused.value > 0 ? "memory" : undefined;
   }
+}
+
+/** An instance that can be told anew what one call may consume. */
+export interface Refuelled {
+  set fuelMax(units: number);
 }
 
 export type Exhausted = Extract<FaultReason, "fuel" | "memory">;

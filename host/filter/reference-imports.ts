@@ -7,7 +7,7 @@ import { referenceHttp } from "./imports/http-client.ts";
 import { referenceClock } from "./imports/clock.ts";
 import { referenceFilesystem } from "./imports/filesystem.ts";
 import { referenceMetrics } from "./imports/metrics.ts";
-import { randomList, randomU64, referenceRandom } from "./imports/random.ts";
+import { randomList, referenceRandom } from "./imports/random.ts";
 import { referenceRateLimit } from "./imports/rate-limit.ts";
 import { referenceSecrets } from "./imports/secrets.ts";
 import { referenceStore } from "./imports/store.ts";
@@ -110,7 +110,7 @@ export function referenceImports(services: Services): Record<string, Record<stri
       setMetadata: (key: string, value: MetadataValue) => services.setMetadata(key, value),
     },
     ...referenceClock(services),
-    ...referenceRandom(),
+    ...referenceRandom(services),
     ...referenceSecrets(services),
     ...referenceStore(services),
     ...referenceMetrics(services),
@@ -149,6 +149,8 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     }
   }
   const nothing = (): undefined => undefined;
+  const bytes = (length: bigint): Uint8Array => randomList(services.random, length);
+  const u64 = (): bigint => services.random.u64();
   return {
     ...referenceWaiting(services),
     ...referenceFilesystem(),
@@ -176,9 +178,9 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
       now: () => datetime(services.time.wallNs),
       resolution: () => datetime(1_000_000n),
     },
-    "wasi:random/random": { getRandomBytes: randomList, getRandomU64: randomU64 },
-    "wasi:random/insecure": { getInsecureRandomBytes: randomList, getInsecureRandomU64: randomU64 },
-    "wasi:random/insecure-seed": { insecureSeed: () => [randomU64(), randomU64()] },
+    "wasi:random/random": { getRandomBytes: bytes, getRandomU64: u64 },
+    "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: u64 },
+    "wasi:random/insecure-seed": { insecureSeed: () => [services.random.seed(), services.random.seed()] },
   };
 }
 

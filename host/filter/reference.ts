@@ -19,7 +19,7 @@ import {
   RESET,
   type Saved,
 } from "./contract.ts";
-import { type Exhausted, Fuel, isMetered } from "./fuel.ts";
+import { type Exhausted, Fuel, isMetered, type Refuelled } from "./fuel.ts";
 import { checkReply, HeadAccess } from "./head-access.ts";
 import {
   bufferOf,
@@ -47,7 +47,7 @@ export async function importScript(artifact: Artifact): Promise<LinkedScript> {
  * An instance that jco links and calls: the reference that the direct path must agree with, and the way to run a
  * component whose shape the direct path does not know.
  */
-export class ReferenceInstance implements Instance {
+export class ReferenceInstance implements Instance, Refuelled {
   readonly #limits: FilterLimits;
   readonly #services: Services;
   readonly #access: HeadAccess;
@@ -204,6 +204,10 @@ export class ReferenceInstance implements Instance {
 
   get exhausted(): Exhausted | undefined {
     return this.#fuels.find((fuel) => fuel.exhausted !== undefined)?.exhausted;
+  }
+
+  set fuelMax(units: number) {
+    for (const fuel of this.#fuels) fuel.most = units;
   }
 
   get fuelUsed(): number {

@@ -11,6 +11,7 @@ import type { CustomMetric, Declaration, MetricFault } from "../ops/custom-metri
 import { CallTime } from "./call-time.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import { CANCELLED, type HttpAnswer, type OwnRequest, PendingCall } from "./http-client.ts";
+import { type RandomSource, SYSTEM_RANDOM } from "./imports/random.ts";
 import type { Secrets } from "./secrets.ts";
 import { StoreAccess } from "./store-access.ts";
 
@@ -25,7 +26,8 @@ export class Services {
   #said = "";
   readonly environment: Environment;
   /** What the present call takes for the time. */
-  readonly time: CallTime = new CallTime();
+  readonly time: CallTime;
+  readonly random: RandomSource;
   /** The store. */
   readonly store: StoreAccess;
   /** No exchange has begun yet. */
@@ -43,6 +45,8 @@ export class Services {
     this.#limits = limits;
     this.#linesLeft = limits.logLinesMax;
     this.environment = environment;
+    this.time = new CallTime(host.time);
+    this.random = host.random ?? SYSTEM_RANDOM;
     this.store = new StoreAccess(host.store, limits, this.time);
   }
 

@@ -4,9 +4,9 @@ import type { Frame } from "./fault.ts";
 import { OffsetMap } from "./offset-map.ts";
 import type { SymbolAnswer, SymbolRequest } from "./symbol-thread.ts";
 
-/** An artifact that runs, and the file that it is from. */
+/** A module that runs, with the digest of its code, and the file that it is from. */
 export interface Served {
-  readonly artifact: Artifact;
+  readonly artifact: Pick<Artifact, "main" | "code">;
   readonly file: string;
 }
 
@@ -31,8 +31,27 @@ export class SymbolReader {
     return `${JSON.stringify({ ...(JSON.parse(line) as object), stack })}\n`;
   }
 
+  /** For each frame the place of its function, without those that are inlined there; what the engine calls it where nothing is known. */
+  async functionsOf(served: Served, frames: readonly Frame[]): Promise<readonly string[]> {
+    const { original, texts } = await this.#placesOf(served, frames);
+    return original.map((frame, at) => (texts[at] ?? "").split("\n").at(-1) || rawPlace(frame));
+  }
+
   /** Innermost first. */
-  async #stackOf({ artifact, file }: Served, frames: readonly Frame[]): Promise<readonly string[]> {
+  async #stackOf(served: Served, frames: readonly Frame[]): Promise<readonly string[]> {
+    const { original, texts } = await this.#placesOf(served, frames);
+    return withoutPanic(
+      original.flatMap((frame, at) => {
+        const text = texts[at] ?? "";
+        return text === "" ? [rawPlace(frame)] : text.split("\n");
+      }),
+    );
+  }
+
+  async #placesOf(
+    { artifact, file }: Served,
+    frames: readonly Frame[],
+  ): Promise<{ readonly original: readonly Frame[]; readonly texts: readonly string[] }> {
     let map = this.#maps.get(artifact.main);
     if (map === undefined) {
       map = new OffsetMap(artifact.main);
@@ -51,13 +70,7 @@ export class SymbolReader {
       texts = this.#ask({ files, code: artifact.code, places });
       this.#known.set(key, texts);
     }
-    const found = await texts;
-    return withoutPanic(
-      original.flatMap((frame, at) => {
-        const text = found[at] ?? "";
-        return text === "" ? [rawPlace(frame)] : text.split("\n");
-      }),
-    );
+    return { original, texts: await texts };
   }
 
   async close(): Promise<void> {
@@ -104,7 +117,9 @@ function withoutPanic(stack: readonly string[]): readonly string[] {
   return last + 1 < stack.length ? stack.slice(last + 1) : stack;
 }
 
-const PANIC = /^(core::panicking::|std::panicking::|rust_panic|__rustc::rust_(begin_unwind|panic))/;
+// Test harnesses catch panics, by functions of the same module.
+const PANIC =
+  /^(core::panicking::|std::panicking::(?!catch_unwind|try\b)|rust_panic|__rustc::rust_(begin_unwind|panic))/;
 
 /** Stacks that are kept at the most. */
 const KNOWN_MAX = 256;

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLog, Host, parseConfig } from "../../host/index.ts";
+import { readCases } from "../../host/kit/case-file.ts";
 import { curl, npxSluice, ROOT, RunningQuickstart, words } from "./running-quickstart.ts";
 
 const README = read("README.md");
@@ -46,14 +47,23 @@ test("the README's commands put the first filter into the quickstart, and do wha
   expect((await curl(here(withCurl))).status, "the version before still serves").toBe(403);
 });
 
+const YAML_BLOCKS = readdirSync(join(ROOT, "docs/filters")).flatMap((file) =>
+  blocks(read(`docs/filters/${file}`), "yaml").map((yaml) => [file, yaml] as const),
+);
+/** A case begins with its name, and no configuration does. */
+const isCase = (yaml: string): boolean => yaml.startsWith("name:");
+
+test("the cases in docs/filters/ are cases", () => {
+  const examples = YAML_BLOCKS.filter(([, yaml]) => isCase(yaml));
+  expect(examples.length).toBeGreaterThan(0);
+  for (const [file, yaml] of examples)
+    expect(readCases(yaml, `docs/filters/${file}`).length).toBeGreaterThan(0);
+});
+
 describe("the configurations in docs/filters/ load", () => {
   afterEach(() => vi.unstubAllEnvs());
 
-  const examples = readdirSync(join(ROOT, "docs/filters")).flatMap((file) =>
-    blocks(read(`docs/filters/${file}`), "yaml").map((yaml) => [file, yaml] as const),
-  );
-
-  test.each(examples)("%s", async (_, yaml) => {
+  test.each(YAML_BLOCKS.filter(([, yaml]) => !isCase(yaml)))("%s", async (_, yaml) => {
     // An example may leave out the upstreams that it names, and then these are there.
     const upstreams = /^upstreams:$/m.test(yaml)
       ? ""

@@ -136,7 +136,7 @@ export class KitFilter {
   }
 
   close(): void {
-    this.#filter.pool.close();
+    void this.#filter.pool.close();
   }
 
   async #failure(

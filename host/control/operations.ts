@@ -160,11 +160,11 @@ export class Operations {
     const isFile = text === undefined;
     const apply = async (): Promise<ChangeResult> => {
       const next = this.#file.read(text);
-      return this.#changed("configuration applied", {}, asked, (live) => {
+      return this.#changes.inTurn(asked, (live) => {
         const config = carriedOver(next, live.config);
         this.#file.refuseRestart(live.config, config, isFile);
         if (isFile) this.#file.says(next);
-        return { config, reread: true };
+        return this.#make("configuration applied", {}, asked, { config, reread: true });
       });
     };
     return this.#counted(this.reloads, {}, "reload", () =>
@@ -213,25 +213,34 @@ export class Operations {
     return result;
   }
 
-  /** One change, in turn. Logs what came of it. */
-  #changed(
+  /** One change, in turn. Logs what came of it, and why nothing did. */
+  async #changed(
     message: string,
     about: object,
     asked: Asked,
     change: (live: Live) => Omit<Change, "asked">,
   ): Promise<ChangeResult> {
-    return this.#changes.inTurn(asked, async (live) => {
-      const began = performance.now();
-      const next = change(live);
-      const changes = await this.#changes.make({ ...next, asked });
-      const result = {
-        generation: this.#live.number,
-        durationMs: Math.round(performance.now() - began),
-        changes,
-      };
-      this.#logger.info({ ...result, ...about, by: asked.by }, message);
-      return result;
-    });
+    try {
+      return await this.#changes.inTurn(asked, (live) => this.#make(message, about, asked, change(live)));
+    } catch (error) {
+      const { code, message: why } = refusalOf(error);
+      this.#logger.warn({ ...about, code, by: asked.by }, `${message}: refused: ${why}`);
+      throw error;
+    }
+  }
+
+  async #make(
+    message: string,
+    about: object,
+    asked: Asked,
+    change: Omit<Change, "asked">,
+  ): Promise<ChangeResult> {
+    const began = performance.now();
+    const changes = await this.#changes.make({ ...change, asked });
+    const durationMs = Math.round(performance.now() - began);
+    const result = { generation: this.#live.number, durationMs, changes };
+    this.#logger.info({ ...result, ...about, by: asked.by }, message);
+    return result;
   }
 
   /** Counts and logs what is refused; refusals leave all as it was. */

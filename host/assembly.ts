@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { bodiesOf } from "./chain.ts";
 import type {
   Config,
   FilterConfig,
@@ -20,7 +19,7 @@ import { Succession, type Successor } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { settingsOf } from "./filter/settings.ts";
-import { Generation, type Route } from "./generation.ts";
+import { Generation } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { MetricScope } from "./ops/custom-metrics.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
@@ -28,7 +27,7 @@ import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
 import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
-import { Router } from "./router.ts";
+import { routerOf } from "./routes.ts";
 import { openRemote } from "./store/opening.ts";
 import type { RemoteStore } from "./store/remote-store.ts";
 import { spaceOf } from "./store/shared-store.ts";
@@ -36,7 +35,7 @@ import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
 import { Choice } from "./trial/choice.ts";
-import { RouteTrial, type Tried } from "./trial/route-trial.ts";
+import type { Tried } from "./trial/route-trial.ts";
 import type { ShadowQueue } from "./trial/shadow-queue.ts";
 import { asFilter, candidateOf, type Candidate, whyTooMany } from "./trial/trial.ts";
 import { Upstream } from "./upstream.ts";
@@ -51,6 +50,17 @@ export interface AssemblyOwner {
   readonly shadows: ShadowQueue;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
+}
+
+/** What the filters of a generation that is being built come from, and where they are told. */
+interface Means {
+  readonly number: number;
+  readonly config: Config;
+  readonly artifacts: Readonly<Record<string, Artifact>>;
+  readonly secrets: FilterSecrets;
+  readonly live: Generation | undefined;
+  readonly undo: (() => Promise<void>)[];
+  readonly prepared: PreparedFilter[];
 }
 
 /** Builds the generations of one worker. Filters and upstreams that did not change are shared between them. */
@@ -113,35 +123,14 @@ export class Assembly {
     try {
       const filters = new Map<string, Filter>();
       const tried: Tried[] = [];
-      const load = async (entry: FilterConfig, ofName: string): Promise<Filter> => {
-        const artifact = artifacts[entry.name];
-        if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
-        const tried = live?.filter(candidateOf(ofName));
-        const filter = await this.#filter(
-          entry,
-          artifact,
-          secrets[ofName] ?? {},
-          // What was tried goes on as what it was: it knows more than the version beside which it was.
-          { generation: number, present: tried?.digest === artifact.digest ? tried : live?.filter(ofName) },
-          config.limits,
-          config.timeouts,
-          undo,
-        );
-        prepared.push({
-          name: entry.name,
-          path: artifact.direct ? "direct" : "reference",
-          phases: describe(filter.plan),
-        });
-        return filter;
-      };
       const prepared: PreparedFilter[] = [];
+      // No closure of this method may know it: what the generation keeps would keep the live one, and all before that.
+      const means = { number, config, artifacts, secrets, live, undo, prepared };
       for (const entry of config.filters) {
-        const present = await load(entry, entry.name);
+        const present = await this.#version(entry, entry.name, means);
         filters.set(entry.name, present);
-        const { candidate, name } = entry;
-        if (candidate === null) continue;
-        const again = (): Promise<Filter> => load(asFilter(entry, candidate), name);
-        tried.push(await this.#trial(present, { ...entry, candidate }, again, undo));
+        const { candidate } = entry;
+        if (candidate !== null) tried.push(await this.#trial(present, { ...entry, candidate }, means));
       }
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
@@ -152,7 +141,7 @@ export class Assembly {
       return {
         generation: new Generation(
           number,
-          this.#router(config, filters, tried, upstreams),
+          routerOf(config, filters, tried, upstreams, this.#meter),
           new OwnRequests(upstreams, this.#owner.viaName),
           [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
           adopt,
@@ -176,19 +165,48 @@ export class Assembly {
     return { store: this.#remote, space: store ?? "nobody", rates: `rates of ${rateLimit ?? "nobody"}` };
   }
 
+  /** A filter, or the candidate of the one `ofName`, with what that is granted. */
+  async #version(
+    entry: FilterConfig,
+    ofName: string,
+    { number, config, artifacts, secrets, live, undo, prepared }: Means,
+  ): Promise<Filter> {
+    const artifact = artifacts[entry.name];
+    if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
+    const tried = live?.filter(candidateOf(ofName));
+    // What was tried goes on as what it was: it knows more than the version beside which it was.
+    const present = tried?.digest === artifact.digest ? tried : live?.filter(ofName);
+    const filter = await this.#filter(
+      entry,
+      artifact,
+      secrets[ofName] ?? {},
+      { generation: number, present },
+      config.limits,
+      config.timeouts,
+      undo,
+    );
+    prepared.push({
+      name: entry.name,
+      path: artifact.direct ? "direct" : "reference",
+      phases: describe(filter.plan),
+    });
+    return filter;
+  }
+
   /** A version beside the present one. Its counters are those of the trial, which other generations may have, too. */
   async #trial(
     present: Filter,
-    { config, grant, candidate }: FilterConfig & { readonly candidate: Candidate },
-    load: () => Promise<Filter>,
-    undo: (() => Promise<void>)[],
+    entry: FilterConfig & { readonly candidate: Candidate },
+    means: Means,
   ): Promise<Tried> {
+    const { config, grant, candidate } = entry;
     const { trial, startedAt, salt } = candidate;
     const meter = this.#meter.trial(present.name, startedAt, trial.kind === "shadow");
-    undo.push(() => Promise.resolve(this.#meter.endTrial(meter)));
+    means.undo.push(() => Promise.resolve(this.#meter.endTrial(meter)));
     if (trial.kind === "canary") {
       const choice = new Choice(trial.key, trial.percent, salt);
-      return { present, meter, canary: { filter: await load(), choice }, shadow: undefined };
+      const filter = await this.#version(asFilter(entry, candidate), entry.name, means);
+      return { present, meter, canary: { filter, choice }, shadow: undefined };
     }
     const shadow = {
       filter: present,
@@ -307,37 +325,5 @@ export class Assembly {
     );
     undo.push(() => this.#upstreams.release(key));
     return upstream;
-  }
-
-  #router(
-    config: Config,
-    filters: ReadonlyMap<string, Filter>,
-    tried: readonly Tried[],
-    upstreams: ReadonlyMap<string, Upstream>,
-  ): Router<Route> {
-    const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
-      const value = of.get(name);
-      if (value === undefined) throw new Error(`${name} is not in the config`);
-      return value;
-    };
-    return new Router(
-      config.routes.map((route) => {
-        const chain = route.filters.map((name) => named(filters, name));
-        const trials = tried.filter(({ present }) => chain.includes(present));
-        return {
-          match: route.match,
-          route: {
-            name: route.name,
-            filters: chain,
-            bodies: bodiesOf(chain),
-            trial: trials.length === 0 ? undefined : new RouteTrial(chain, trials),
-            upstream: named(upstreams, route.upstream),
-            preserveHost: route.preserveHost,
-            serverTiming: route.serverTiming,
-            meter: this.#meter.route(route.name),
-          },
-        };
-      }),
-    );
   }
 }

@@ -107,7 +107,8 @@ export class Host implements Control {
     });
     this.#watch = new FileWatch(file, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
-      componentChanged: (name, digest) => this.#componentChanged(name, digest),
+      componentChanged: (...what) =>
+        this.#ignoring(this.#operations.componentChanged(...what, { by: "file" })),
       blind: (sentence) => log.logger.warn(sentence),
     });
     this.#collecting = setInterval(() => void this.collectArtifacts().catch(() => {}), COLLECT_MS).unref();
@@ -341,12 +342,6 @@ export class Host implements Control {
       this.#log.logger.warn({ generation: resumed.number }, `not resumed, the file counts: ${message}`);
       await this.#changes.make({ config, asked, inherited });
     }
-  }
-
-  /** Every filter that uses a component gets what it is now, without being asked. */
-  async #componentChanged(name: string, digest: string | undefined): Promise<void> {
-    if (digest !== undefined)
-      await this.#ignoring(this.#operations.componentChanged(name, digest, { by: "file" }));
   }
 
   /** The refusal has been counted and logged; what ran before still runs. */

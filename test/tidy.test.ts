@@ -15,7 +15,7 @@ describe("imports point one way", () => {
     ["worker.ts"],
     ["assembly.ts"],
     // From here on each exchange comes by.
-    ["generations.ts", "reception.ts"],
+    ["generations.ts", "reception.ts", "routes.ts"],
     ["generation.ts", "listener.ts", "own-request.ts"],
     ["admission.ts", "exchange.ts"],
     ["outgoing.ts", "own-reply.ts"],

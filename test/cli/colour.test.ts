@@ -12,7 +12,8 @@ beforeEach(async () => {
 afterEach(() => host[Symbol.asyncDispose]());
 
 function terminal(words: string, env: Readonly<Record<string, string>> = {}): Terminal {
-  const { NO_COLOR: _, FORCE_COLOR: __, ...surroundings } = process.env;
+  // Node takes a build server's terminal for one without colours.
+  const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...surroundings } = process.env;
   const command = `${process.execPath} ${MAIN} ${words} --admin ${host.address}`;
   return new Terminal(command, { ...surroundings, TERM: "xterm-256color", ...env });
 }

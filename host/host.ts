@@ -131,7 +131,7 @@ export class Host implements Control {
     const host = new Host(config, log, history, file, resumed?.config ?? config);
     const asked: Asked = { by: "start" };
     try {
-      if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
+      if (resumed === undefined) await host.#changes.make({ config, asked, inherited, last });
       else await host.#resume(config, resumed, inherited);
       void host.#watch.look();
       return host;
@@ -296,7 +296,11 @@ export class Host implements Control {
     const { live } = this.#changes;
     if (live === undefined) return [];
     const named = await namedDigests(live.config.artifacts);
-    for (const { digest } of Object.values(live.loaded.artifacts)) named.add(digest);
+    for (const { digest } of Object.values(live.loaded.artifacts)) {
+      named.add(digest);
+      // A host without a state on disk is not in it, and another host may have the same store.
+      await this.#artifacts.components.touch(digest);
+    }
     return this.#artifacts.components.collect(named, Date.now() - UNUSED_MS);
   }
 
@@ -339,7 +343,7 @@ export class Host implements Control {
     } catch (error) {
       const { message } = refusalOf(error);
       this.#log.logger.warn({ generation: resumed.number }, `not resumed, the file counts: ${message}`);
-      await this.#changes.make({ config, asked, inherited });
+      await this.#changes.make({ config, asked, inherited, last: resumed });
     }
   }
 

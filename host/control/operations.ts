@@ -91,7 +91,7 @@ export class Operations {
 
   /** `why`: what the trial came to, where it ends by itself. */
   promote(name: string, asked: Asked, why = `promoted by ${asked.by}`): Promise<ChangeResult> {
-    return this.#changed("promoted", { filter: name, why }, asked, ({ config }) => {
+    const change = ({ config }: Live): Omit<Change, "asked"> => {
       const { filter, digest } = promoted(filterOf(config, name));
       return {
         config: withFilter(config, filter),
@@ -100,11 +100,14 @@ export class Operations {
         committed: () => this.#trialEnded(name, "promoted", why),
         notes: [`filters.${name} trial promoted: ${why}`],
       };
-    });
+    };
+    return this.#counted(undefined, { filter: name }, "promotion", () =>
+      this.#changed("promoted", { filter: name, why }, asked, change),
+    );
   }
 
   endTrial(name: string, asked: Asked, why = `ended by ${asked.by}`): Promise<ChangeResult> {
-    return this.#changed("trial rolled back", { filter: name, why }, asked, ({ config }) => {
+    const change = ({ config }: Live): Omit<Change, "asked"> => {
       const filter = filterOf(config, name);
       if (filter.candidate === null) throw new Refusal("TRIAL_REFUSED", `${name} has no trial`);
       return {
@@ -112,35 +115,16 @@ export class Operations {
         committed: () => this.#trialEnded(name, "rolled-back", why),
         notes: [`filters.${name} trial rolled back: ${why}`],
       };
-    });
+    };
+    return this.#counted(undefined, { filter: name }, "end of the trial", () =>
+      this.#changed("trial rolled back", { filter: name, why }, asked, change),
+    );
   }
 
   rollback(to: number | undefined, asked: Asked): Promise<ChangeResult> {
-    return this.#changed("rolled back", { to }, asked, ({ number, config: live }) => {
-      const known = this.#history.records.filter((record) => record.number !== number);
-      const target = to === undefined ? known.at(-1) : known.find((record) => record.number === to);
-      if (target === undefined) {
-        const kept =
-          known.length === 0 ? "none is kept" : `kept are ${known.map((it) => it.number).join(", ")}`;
-        throw new Refusal(
-          "GENERATION_UNKNOWN",
-          `there is no generation ${to ?? "before"} to go back to: ${kept}`,
-        );
-      }
-      // A trial is over with the generation that it was of; whose signature is asked for does not become weaker again.
-      const filters = target.config.filters.map((filter) => ({
-        ...filter,
-        candidate: null,
-        verify: (live.filters.find(({ name }) => name === filter.name) ?? filter).verify,
-      }));
-      const fixed = {
-        admin: live.admin,
-        workers: live.workers,
-        artifacts: live.artifacts,
-        store: live.store,
-      };
-      return { config: { ...target.config, ...fixed, filters }, digests: target.digests, reread: true };
-    });
+    return this.#counted(undefined, { to }, "rollback", () =>
+      this.#changed("rolled back", { to }, asked, (live) => rolledBack(live, this.#history.records, to)),
+    );
   }
 
   async diff(text: string | undefined): Promise<Differences> {
@@ -236,17 +220,17 @@ export class Operations {
 
   /** Counts and logs what is refused; refusals leave all as it was. */
   async #counted<Result>(
-    counts: { ok: number; refused: number },
+    counts: Tally | undefined,
     about: object,
     what: string,
     change: () => Promise<Result>,
   ): Promise<Result> {
     try {
       const result = await change();
-      counts.ok += 1;
+      if (counts !== undefined) counts.ok += 1;
       return result;
     } catch (error) {
-      counts.refused += 1;
+      if (counts !== undefined) counts.refused += 1;
       const { code, message } = refusalOf(error);
       this.#logger.warn({ ...about, code }, `${what} refused: ${message}`);
       throw error;
@@ -256,4 +240,34 @@ export class Operations {
   get #live(): Live {
     return this.#changes.live as Live;
   }
+}
+
+/** A generation that was live before, or the one before the live one, as it can be live again. Throws a `Refusal`. */
+function rolledBack(
+  { number, config: live }: Live,
+  records: History["records"],
+  to: number | undefined,
+): Omit<Change, "asked"> {
+  const known = records.filter((record) => record.number !== number);
+  const target = to === undefined ? known.at(-1) : known.find((record) => record.number === to);
+  if (target === undefined) {
+    const kept = known.length === 0 ? "none is kept" : `kept are ${known.map((it) => it.number).join(", ")}`;
+    throw new Refusal(
+      "GENERATION_UNKNOWN",
+      `there is no generation ${to ?? "before"} to go back to: ${kept}`,
+    );
+  }
+  // A trial is over with the generation that it was of; whose signature is asked for does not become weaker again.
+  const filters = target.config.filters.map((filter) => ({
+    ...filter,
+    candidate: null,
+    verify: (live.filters.find(({ name }) => name === filter.name) ?? filter).verify,
+  }));
+  const fixed = {
+    admin: live.admin,
+    workers: live.workers,
+    artifacts: live.artifacts,
+    store: live.store,
+  };
+  return { config: { ...target.config, ...fixed, filters }, digests: target.digests, reread: true };
 }

@@ -107,7 +107,9 @@ export class Host implements Control {
     });
     this.#watch = new FileWatch(file, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
-      componentChanged: (name, digest) => this.#componentChanged(name, digest),
+      // Every filter that uses a component gets what it is now, without being asked.
+      componentChanged: (name, path, digest) =>
+        this.#ignoring(this.#operations.componentChanged(name, path, digest, { by: "file" })),
       blind: (sentence) => log.logger.warn(sentence),
     });
     this.#collecting = setInterval(() => void this.collectArtifacts().catch(() => {}), COLLECT_MS).unref();
@@ -345,12 +347,6 @@ export class Host implements Control {
       this.#log.logger.warn({ generation: resumed.number }, `not resumed, the file counts: ${message}`);
       await this.#changes.make({ config, asked, inherited, last: resumed });
     }
-  }
-
-  /** Every filter that uses a component gets what it is now, without being asked. */
-  async #componentChanged(name: string, digest: string | undefined): Promise<void> {
-    if (digest !== undefined)
-      await this.#ignoring(this.#operations.componentChanged(name, digest, { by: "file" }));
   }
 
   /** The refusal has been counted and logged; what ran before still runs. */

@@ -10,8 +10,8 @@ import { type ArtifactWatch, watchArtifacts } from "./watch.ts";
 export interface FileWatchOwner {
   /** The configuration's file is another one now. */
   configChanged(): Promise<void>;
-  /** A filter's component is another one now; `digest` is undefined when it cannot be read. */
-  componentChanged(filter: string, digest: string | undefined): Promise<void>;
+  /** A file that is a filter's component is another one now. */
+  componentChanged(filter: string, file: string, digest: string): Promise<void>;
   /** A sentence for the log. */
   blind(sentence: string): void;
 }
@@ -66,13 +66,15 @@ export class FileWatch {
 
   async #componentChanged(path: string): Promise<void> {
     const digest = await digestOfFile(path).catch(() => undefined);
+    // It is gone, or is being made anew: what runs goes on.
+    if (digest === undefined) return;
     const names = new Set(this.#filters.filter((filter) => fileOf(filter) === path).map(({ name }) => name));
-    for (const name of names) await this.#owner.componentChanged(name, digest);
+    for (const name of names) await this.#owner.componentChanged(name, path, digest);
   }
 }
 
 /** The file whose changes are a filter's; undefined for one that is in a registry. */
-function fileOf({ name, component }: FilterConfig): string | undefined {
+export function fileOf({ name, component }: FilterConfig): string | undefined {
   return isReference(component) ? undefined : componentFile(component, name);
 }
 

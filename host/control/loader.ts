@@ -12,6 +12,7 @@ import { readUpstream } from "../tls/pem-file.ts";
 import { evidenceBeside } from "../trust/evidence.ts";
 import { whyUntrusted } from "../trust/trust.ts";
 import { candidateOf } from "../trial/trial.ts";
+import { fileOf } from "./file-watch.ts";
 import type { FilterSecrets } from "./messages.ts";
 
 /** What a configuration needs of the outside: read once, in the main thread. */
@@ -116,7 +117,12 @@ export class Loader {
       return isAsIs ? kept?.loaded.artifacts[version] : undefined;
     };
     const open = (asked: FilterConfig, known: string): Promise<Artifact> =>
-      this.#store.open(asked.component, known, filter.limits.memoryBytesMax, trustOf(filter));
+      this.#store.open(
+        fileOf(asked) ?? asked.component,
+        known,
+        filter.limits.memoryBytesMax,
+        trustOf(filter),
+      );
     const known = digest ?? (same && kept?.loaded.artifacts[name]?.digest);
     const runs = running(name);
     artifacts[name] =

@@ -16,6 +16,7 @@ import { carriedOver, filterOf, withFilter, withServer } from "./edits.ts";
 import { fileOf } from "./file-watch.ts";
 import type { History } from "./history.ts";
 import type { Loader } from "./loader.ts";
+import { isReference } from "../filter/sources.ts";
 import { whyTooMany } from "../trial/trial.ts";
 import type { Trials } from "../trial/trials.ts";
 
@@ -181,18 +182,24 @@ export class Operations {
   async #swap(live: Live, name: string, request: SwapRequest, asked: Asked): Promise<SwapResult> {
     const began = performance.now();
     const present = filterOf(live.config, name);
-    const next = await swapped(present, request, (filter) => this.#loader.take(filter, live.config));
+    const runs = live.loaded.artifacts[name]?.digest;
+    const isConfigAlone = request.component === undefined && request.config !== undefined;
+    // Another config does not need the registry that the present component is from.
+    const stays = isConfigAlone && request.sha256 === undefined && isReference(present.component);
+    const next = await swapped(present, request, (filter) =>
+      stays && runs !== undefined ? Promise.resolve(runs) : this.#loader.take(filter, live.config),
+    );
     const config = withFilter(live.config, next);
     const tooMany = whyTooMany(config.filters);
     if (tooMany !== undefined) throw new Refusal("TRIAL_REFUSED", tooMany);
-    const fresh = next.candidate === null ? new Set([name]) : undefined;
+    const fresh = next.candidate === null && !stays ? new Set([name]) : undefined;
     const changes = await this.#changes.make({ config, asked, ...(fresh && { fresh }) });
     const { number, loaded } = this.#live;
     const candidate = next.candidate ?? { config: next.config };
     const result: SwapResult = {
       generation: number,
       filter: name,
-      from: live.loaded.artifacts[name]?.digest ?? "",
+      from: runs ?? "",
       to: next.candidate?.digest ?? loaded.artifacts[name]?.digest ?? "",
       configChanged: !isDeepStrictEqual(present.config, candidate.config),
       durationMs: Math.round(performance.now() - began),

@@ -146,7 +146,8 @@ export class Loader {
       const before = last?.config.filters.find(({ name }) => name === filter.name);
       const digest = last?.digests[filter.name];
       const isSame = before?.component === filter.component && before.sha256 === filter.sha256;
-      if (!isSame || digest === undefined) throw error;
+      if (!isSame || digest === undefined || (await this.#store.components.read(digest)) === undefined)
+        throw error;
       last?.used(filter.name, `${error.message}; the component that ran last is taken from the store`);
       return digest;
     }

@@ -166,7 +166,8 @@ export const BAD: readonly BadArtifact[] = [
 
 /** A line for a signature's file. */
 export function signed(bytes: Uint8Array, key: ReturnType<typeof newKeys>["privateKey"]): string {
-  return `${sign(null, Buffer.from(`sha256:${digestOf(bytes)}`), key).toString("base64")}\n`;
+  const hash = key.asymmetricKeyType === "ed25519" ? null : "sha256";
+  return `${sign(hash, Buffer.from(`sha256:${digestOf(bytes)}`), key).toString("base64")}\n`;
 }
 
 async function made(wit: string, world: string): Promise<Buffer> {

@@ -155,6 +155,8 @@ export class ArtifactStore {
       await this.components.removeFormless(digest);
       throw new ArtifactRefused(`${name} ${answer.sentence}`);
     }
+    if (answer.kind === "unkept")
+      throw new ArtifactRefused(`${name} cannot be kept in ${this.#folder} (${answer.code})`);
     if (answer.kind === "failed")
       throw new ArtifactRefused(`${name} cannot be transpiled: ${answer.message}`);
     const fresh = await readKept(folder, digest, pages);

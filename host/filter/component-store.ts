@@ -64,17 +64,10 @@ export class ComponentStore {
     await utimes(this.fileOf(digest), now, now).catch(() => {});
   }
 
+  /** The one that was used last comes first. */
   async list(): Promise<readonly KeptComponent[]> {
-    const names = await readdir(this.#folder).catch(() => []);
-    const found = await Promise.all(
-      names
-        .filter((name) => DIGEST.test(name))
-        .map(async (digest) => {
-          const stats = await stat(this.fileOf(digest)).catch(() => undefined);
-          return { digest, bytes: stats?.size ?? 0, usedAt: stats?.mtimeMs ?? (await this.#madeAt(digest)) };
-        }),
-    );
-    return found.toSorted((one, other) => other.usedAt - one.usedAt);
+    const found = await Promise.all((await this.#digests()).map((digest) => this.#look(digest)));
+    return found.filter((kept) => kept !== undefined).toSorted((one, other) => other.usedAt - one.usedAt);
   }
 
   async remove(digest: string): Promise<void> {
@@ -91,7 +84,8 @@ export class ComponentStore {
   /** Removes what was last used before `usedBefore`, but what is named. Gives the digests. */
   async collect(named: ReadonlySet<string>, usedBefore: number): Promise<readonly string[]> {
     const removed: string[] = [];
-    for (const { digest, usedAt } of await this.list()) {
+    for (const digest of await this.#digests()) {
+      const usedAt = (await this.#look(digest))?.usedAt ?? (await this.#madeAt(digest));
       if (usedAt >= usedBefore || named.has(digest)) {
         await this.#removeStaged(digest, usedBefore);
         continue;
@@ -117,10 +111,26 @@ export class ComponentStore {
     return (await stat(this.folderOf(digest)).catch(() => undefined))?.mtimeMs ?? Date.now();
   }
 
+  async #digests(): Promise<readonly string[]> {
+    const names = await readdir(this.#folder).catch(() => []);
+    return names.filter((name) => DIGEST.test(name));
+  }
+
+  async #look(digest: string): Promise<KeptComponent | undefined> {
+    const stats = await stat(this.fileOf(digest)).catch(() => undefined);
+    return stats && { digest, bytes: stats.size, usedAt: stats.mtimeMs };
+  }
+
   async #write(digest: string, name: string, content: string | Uint8Array): Promise<void> {
     const staged = join(this.folderOf(digest), `.${name}.${process.pid}.${(staging += 1)}`);
-    await writeFile(staged, content);
-    await rename(staged, join(this.folderOf(digest), name));
+    try {
+      await writeFile(staged, content);
+      await rename(staged, join(this.folderOf(digest), name));
+    } catch (error) {
+      // What is half there takes room where there may be none left.
+      await rm(staged, { force: true }).catch(() => {});
+      throw error;
+    }
   }
 }
 

@@ -25,6 +25,8 @@ export type TranspileAnswer =
   | { readonly id: number; readonly kind: "ready" }
   /** The component is none of ours; the sentence says why, and begins with a verb. */
   | { readonly id: number; readonly kind: "refused"; readonly sentence: string }
+  /** Its form cannot be written. */
+  | { readonly id: number; readonly kind: "unkept"; readonly code: string }
   | { readonly id: number; readonly kind: "failed"; readonly message: string };
 
 /** What is known of a transpiled component: `artifact.json` in its folder. */
@@ -53,6 +55,8 @@ async function answer(request: TranspileRequest): Promise<TranspileAnswer> {
     const sentence = await transpile(request);
     return sentence === undefined ? { id, kind: "ready" } : { id, kind: "refused", sentence };
   } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined && code !== undefined) return { id, kind: "unkept", code };
     return { id, kind: "failed", message: error instanceof Error ? error.message : String(error) };
   }
 }

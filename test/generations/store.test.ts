@@ -1,4 +1,5 @@
 /** The artifact store under hosts that share it, damage it, fill it, or have forgotten it. */
+import { spawnSync } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
 import {
   existsSync,
@@ -6,7 +7,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -17,6 +17,7 @@ import { parseConfig } from "../../host/config/parse.ts";
 import { digestOf } from "../../host/filter/component-store.ts";
 import { Host } from "../../host/host.ts";
 import { createLog } from "../../host/ops/log.ts";
+import { MAIN } from "../cli/command.ts";
 import { variant } from "../support/component-file.ts";
 import { component, TestHost } from "../support/test-host.ts";
 import { writeKeys } from "../trust/keys.ts";
@@ -223,8 +224,8 @@ describe("what is damaged", () => {
     writeFileSync(`${file}.sig`, signature);
     const parts = { filter: { verify: { keys: [key] } } };
     const kept = join(homeOf(FILTER), "signatures.json");
-    for (const damage of ["{", "{}", "[1]", '[{"kind":"key"}]']) {
-      host = await again(parts);
+    host = await again(parts);
+    for (const damage of ["{", '[{"kind":"key"}]']) {
       const { generation } = host.host.status();
       writeFileSync(kept, damage);
       host = await again(parts);
@@ -290,17 +291,21 @@ describe("a store that cannot be written", () => {
     expect((await host.host.swap("mark", { component: next })).to).toBe(digestOf(bytes));
   });
 
-  test("where a form would be is told by name", async () => {
-    const host = await start();
-    const form = formOf(FILTER);
-    const next = variant(FILTER, "next");
-    const path = put("next.wasm", next);
-    mkdirSync(homeOf(next), { recursive: true });
-    // A folder that cannot be replaced, as somebody else keeps something in it.
-    const name = form.slice(form.lastIndexOf("/") + 1);
-    mkdirSync(join(homeOf(next), name));
-    expect(statSync(join(homeOf(next), name)).isDirectory()).toBe(true);
-    expect((await host.host.swap("mark", { component: path })).to).toBe(digestOf(next));
-    expect(component("mark")).toBe(MARK);
-  });
+  // In blocks of 512 bytes: less than the component, and less than what is made of it.
+  test.each([100, 600])(
+    "as the disk is full after %i blocks is told, and nothing is left half written",
+    (blocks) => {
+      const from = component("headers");
+      writeFileSync(place.file, place.text({ rest: rest({ from, filter: { config: {} } }) }));
+      // A file that may not grow fails as one does on a full disk.
+      const script = 'ulimit -f "$1"; shift; exec "$@"';
+      const words = [process.execPath, MAIN, "check", "-c", place.file];
+      const { stderr, status } = spawnSync("sh", ["-c", script, "sh", String(blocks), ...words], {
+        encoding: "utf8",
+      });
+      expect([status, stderr]).toEqual([1, `${place.file}: ${from} cannot be kept in ${store} (EFBIG)\n`]);
+      const left = readdirSync(homeOf(readFileSync(from)));
+      expect(left.filter((name) => name !== "component.wasm")).toEqual([]);
+    },
+  );
 });

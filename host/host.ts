@@ -107,8 +107,9 @@ export class Host implements Control {
     });
     this.#watch = new FileWatch(file, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
-      componentChanged: (...what) =>
-        this.#ignoring(this.#operations.componentChanged(...what, { by: "file" })),
+      // Every filter that uses a component gets what it is now, without being asked.
+      componentChanged: (name, path, digest) =>
+        this.#ignoring(this.#operations.componentChanged(name, path, digest, { by: "file" })),
       blind: (sentence) => log.logger.warn(sentence),
     });
     this.#collecting = setInterval(() => void this.collectArtifacts().catch(() => {}), COLLECT_MS).unref();
@@ -132,7 +133,7 @@ export class Host implements Control {
     const host = new Host(config, log, history, file, resumed?.config ?? config);
     const asked: Asked = { by: "start" };
     try {
-      if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
+      if (resumed === undefined) await host.#changes.make({ config, asked, inherited, last });
       else await host.#resume(config, resumed, inherited);
       void host.#watch.look();
       return host;
@@ -297,7 +298,11 @@ export class Host implements Control {
     const { live } = this.#changes;
     if (live === undefined) return [];
     const named = await namedDigests(live.config.artifacts);
-    for (const { digest } of Object.values(live.loaded.artifacts)) named.add(digest);
+    for (const { digest } of Object.values(live.loaded.artifacts)) {
+      named.add(digest);
+      // A host without a state on disk is not in it, and another host may have the same store.
+      await this.#artifacts.components.touch(digest);
+    }
     return this.#artifacts.components.collect(named, Date.now() - UNUSED_MS);
   }
 
@@ -340,7 +345,7 @@ export class Host implements Control {
     } catch (error) {
       const { message } = refusalOf(error);
       this.#log.logger.warn({ generation: resumed.number }, `not resumed, the file counts: ${message}`);
-      await this.#changes.make({ config, asked, inherited });
+      await this.#changes.make({ config, asked, inherited, last: resumed });
     }
   }
 

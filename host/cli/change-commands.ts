@@ -58,7 +58,10 @@ function addSwap(program: Command, end: (code: number) => void): void {
       ),
   )
     .argument("<filter>", "its name")
-    .argument("[file]", "the new component, a file or oci://…; the present one when it is left out")
+    .argument(
+      "[file]",
+      "the new component, a file or oci://…; when it is left out, the present one, read again unless --config is given",
+    )
     .option("--config <json>", "replaces the filter's config, too; @file reads it from a file")
     .option("--sha256 <hex>", "the digest that the component must have")
     .addOption(

@@ -27,7 +27,7 @@ export function diff(
       const found =
         filter === undefined
           ? await withProgress("comparing", client.diff(textOf(options)))
-          : await withProgress("comparing", client.diffSwap(filter, readVersion("diff", source, options)));
+          : await withProgress("comparing", client.diffSwap(filter, readVersion(source, options)));
       if (options.json) printJson(found);
       else process.stdout.write(describe(found));
       return found.differences.length === 0 && found.refusals.length === 0 ? DONE : DIFFERS;

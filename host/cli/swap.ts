@@ -25,7 +25,7 @@ export function swap(filter: string, source: string | undefined, options: SwapOp
   return asking(options, async (client) => {
     const trial = readTrial(options);
     const request: SwapRequest = {
-      ...readVersion("swap", source, options),
+      ...readVersion(source, options),
       ...(trial !== undefined && { trial }),
     };
     const result = await withProgress(`swapping ${filter}`, client.swap(filter, request));
@@ -38,15 +38,8 @@ export function swap(filter: string, source: string | undefined, options: SwapOp
   });
 }
 
-/** The version that a command is about: a file, an artifact of a registry, or the present one with another config. */
-export function readVersion(
-  command: string,
-  source: string | undefined,
-  { config, sha256 }: VersionOptions,
-): SwapRequest {
-  if (source === undefined && config === undefined) {
-    throw new AdminError(`sluice ${command} takes a FILE, a --config or both.`);
-  }
+/** The version that a command is about: a file, an artifact of a registry, or the present one, with another config or read again. */
+export function readVersion(source: string | undefined, { config, sha256 }: VersionOptions): SwapRequest {
   return {
     // The host runs in a folder of its own.
     ...(source !== undefined && { component: source.startsWith("oci://") ? source : resolve(source) }),

@@ -127,7 +127,7 @@ export const HOST_LIMITS: Readonly<Record<HostLimit, Bound>> = {
     min: 64 * KIB,
     max: 1 * GIB,
     default: 64 * MIB,
-    meaning: "The size of a component that is fetched from a registry.",
+    meaning: "The size of a component, in a file or in a registry.",
     reason: "Filters have a few hundred KiB, a whole language's runtime some ten MiB; it is held in memory.",
   },
 };

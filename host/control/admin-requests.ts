@@ -79,9 +79,10 @@ const component = z
 
 export const SwapRequestSchema: z.ZodType<SwapRequest> = z
   .strictObject({
-    component: component
-      .optional()
-      .openapi({ description: "The present one when it is left out, for another config alone." }),
+    component: component.optional().openapi({
+      description:
+        "The present one when it is left out; without a config, too, it is read again from where it is: a tag may have been moved.",
+    }),
     sha256: digest.optional().openapi({ description: "The component must have this digest." }),
     config: z
       .unknown()
@@ -90,10 +91,6 @@ export const SwapRequestSchema: z.ZodType<SwapRequest> = z
     trial: TrialRequestSchema.optional().openapi({
       description: "Tries the new version beside the present one.",
     }),
-  })
-  .refine((input) => input.component !== undefined || "config" in input, {
-    path: ["component"],
-    message: "is needed where there is no config",
   })
   .openapi("SwapRequest");
 

@@ -13,7 +13,7 @@ import type { Fleet } from "./fleet.ts";
 import { type GenerationRecord, type History, HistoryFailed, RECORD_FORM } from "./history.ts";
 import { InheritedSockets } from "./inherited-sockets.ts";
 import { candidateOf } from "../trial/trial.ts";
-import type { Kept, Loaded, Loader } from "./loader.ts";
+import type { Kept, LastKnown, Loaded, Loader } from "./loader.ts";
 import type { PreparedFilter } from "./messages.ts";
 import { OrderFailed } from "./worker-link.ts";
 
@@ -43,6 +43,8 @@ export interface Change {
   readonly inherited?: InheritedSockets;
   /** Of a start: a generation that was live in an earlier process and is so again, under its own number. */
   readonly resumed?: GenerationRecord;
+  /** Of a start: the last generation of an earlier process. What a registry does not give now is taken from it. */
+  readonly last?: GenerationRecord | undefined;
 }
 
 export interface ChangesOwner {
@@ -145,7 +147,13 @@ export class Changes {
 
   async #make(change: Change, live: Live | undefined): Promise<readonly string[]> {
     const { config, resumed } = change;
-    const loaded = await this.#loader.load(config, live && keptOf(change, live), change.digests);
+    const kept = live && keptOf(change, live);
+    const loaded = await this.#loader.load(
+      config,
+      kept,
+      change.digests,
+      change.last && this.#lastKnown(change.last),
+    );
     if (live !== undefined) refuseUngranted(config, loaded, live);
     if (live !== undefined && change.fresh === undefined && isSame(live, config, loaded)) return [];
     const number = resumed?.number ?? (this.#history.live?.number ?? 0) + 1;
@@ -195,6 +203,11 @@ export class Changes {
       digests: digestsOf(loaded),
       base: this.#owner.base,
     });
+  }
+
+  #lastKnown({ config, digests }: GenerationRecord): LastKnown {
+    const used = (filter: string, sentence: string): void => this.#owner.logger.warn({ filter }, sentence);
+    return { config, digests, used };
   }
 
   #order(generation: number, config: Config, { artifacts, materials, secrets }: Loaded) {

@@ -3,13 +3,16 @@ import type { Config, FilterConfig } from "../config/config.ts";
 import { dockerConfigFile } from "../config/docker-config.ts";
 import { readGranted } from "../config/secret-source.ts";
 import type { Artifact, ArtifactStore, TrustCheck } from "../filter/artifact.ts";
+import { ArtifactRefused } from "../filter/contract.ts";
 import { grantsOf } from "../filter/grants.ts";
 import type { Registries } from "../oci/registries.ts";
+import { RegistryFault } from "../oci/registry-fault.ts";
 import type { UpstreamMaterial } from "../tls/material.ts";
 import { readUpstream } from "../tls/pem-file.ts";
 import { evidenceBeside } from "../trust/evidence.ts";
 import { whyUntrusted } from "../trust/trust.ts";
 import { candidateOf } from "../trial/trial.ts";
+import { fileOf } from "./file-watch.ts";
 import type { FilterSecrets } from "./messages.ts";
 
 /** What a configuration needs of the outside: read once, in the main thread. */
@@ -30,6 +33,14 @@ export interface Kept {
   readonly reread: boolean;
 }
 
+/** The generation that was live last, in an earlier process: what runs does not depend on a registry, and a restart does not either. */
+export interface LastKnown {
+  readonly config: Config;
+  readonly digests: Readonly<Record<string, string>>;
+  /** A component comes from it, as its registry does not give it; the sentence says why. */
+  used(filter: string, sentence: string): void;
+}
+
 /** Loads what configurations need. */
 export class Loader {
   readonly #store: ArtifactStore;
@@ -48,20 +59,19 @@ export class Loader {
     config: Config,
     kept: Kept | undefined,
     digests: Readonly<Record<string, string>> = {},
+    last?: LastKnown,
   ): Promise<Loaded> {
     const artifacts: Record<string, Artifact> = {};
     const secrets: Record<string, Readonly<Record<string, Uint8Array>>> = {};
     for (const filter of config.filters) {
-      const { name, candidate } = filter;
+      const { name } = filter;
       const before = kept?.config.filters.find((other) => other.name === name);
       const isFresh = kept === undefined || kept.fresh.has(name);
-      const stays = !isFresh && before !== undefined && isSameSource(before, filter);
-      const digest = digests[name] ?? (stays ? kept?.loaded.artifacts[name]?.digest : undefined);
-      artifacts[name] = await this.#artifact(filter, config, digest);
-      if (candidate !== null) {
-        const other = { ...filter, component: candidate.component, sha256: candidate.sha256 };
-        artifacts[candidateOf(name)] = await this.#artifact(other, config, candidate.digest);
-      }
+      const same = isFresh || before === undefined || !isSameSource(before, filter) ? undefined : before;
+      Object.assign(
+        artifacts,
+        await this.#versions(filter, config, { same, kept, digest: digests[name], last }),
+      );
       const known =
         isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];
       secrets[name] = known ?? readGranted(filter, config.secrets);
@@ -81,6 +91,7 @@ export class Loader {
       filter: filter.name,
       component: filter.component,
       sha256: filter.sha256,
+      bytesMax: config.limits.componentBytesMax,
       granted: grantsOf(filter.grant),
       signed: filter.verify !== null,
     };
@@ -93,9 +104,53 @@ export class Loader {
     await registries?.close();
   }
 
-  async #artifact(filter: FilterConfig, config: Config, known: string | undefined): Promise<Artifact> {
-    const digest = known ?? (await this.take(filter, config));
-    return this.#store.open(filter.component, digest, filter.limits.memoryBytesMax, trustOf(filter));
+  /** A filter's artifact, and its candidate's. */
+  async #versions(
+    filter: FilterConfig,
+    config: Config,
+    { same, kept, digest, last }: Source,
+  ): Promise<Record<string, Artifact>> {
+    const { name, candidate } = filter;
+    const artifacts: Record<string, Artifact> = {};
+    const running = (version: string): Artifact | undefined => {
+      const isAsIs = same?.limits.memoryBytesMax === filter.limits.memoryBytesMax;
+      return isAsIs ? kept?.loaded.artifacts[version] : undefined;
+    };
+    const open = (asked: FilterConfig, known: string): Promise<Artifact> =>
+      this.#store.open(
+        fileOf(asked) ?? asked.component,
+        known,
+        filter.limits.memoryBytesMax,
+        trustOf(filter),
+      );
+    const known = digest ?? (same && kept?.loaded.artifacts[name]?.digest);
+    const runs = running(name);
+    artifacts[name] =
+      runs !== undefined && runs.digest === known
+        ? runs
+        : await open(filter, known ?? (await this.#find(filter, config, last)));
+    if (candidate === null) return artifacts;
+    const tried = running(candidateOf(name));
+    artifacts[candidateOf(name)] =
+      tried?.digest === candidate.digest
+        ? tried
+        : await open({ ...filter, component: candidate.component }, candidate.digest);
+    return artifacts;
+  }
+
+  async #find(filter: FilterConfig, config: Config, last: LastKnown | undefined): Promise<string> {
+    try {
+      return await this.take(filter, config);
+    } catch (error) {
+      if (!(error instanceof ArtifactRefused && error.cause instanceof RegistryFault)) throw error;
+      const before = last?.config.filters.find(({ name }) => name === filter.name);
+      const digest = last?.digests[filter.name];
+      const isSame = before?.component === filter.component && before.sha256 === filter.sha256;
+      if (!isSame || digest === undefined || (await this.#store.components.read(digest)) === undefined)
+        throw error;
+      last?.used(filter.name, `${error.message}; the component that ran last is taken from the store`);
+      return digest;
+    }
   }
 
   /** Loaded by those that need it. What a registry is spoken with is read again when the configuration says otherwise of it. */
@@ -114,6 +169,15 @@ export class Loader {
     }
     return this.#registries.open;
   }
+}
+
+/** Where the versions of a filter may come from, besides from where the configuration says that they are. */
+interface Source {
+  /** The filter as it runs, when it is from the same source and that is not read again. */
+  readonly same: FilterConfig | undefined;
+  readonly kept: Kept | undefined;
+  readonly digest: string | undefined;
+  readonly last: LastKnown | undefined;
 }
 
 /** What the configuration asks for, when it does. */

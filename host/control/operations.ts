@@ -16,6 +16,7 @@ import { carriedOver, filterOf, withFilter, withServer } from "./edits.ts";
 import { fileOf } from "./file-watch.ts";
 import type { History } from "./history.ts";
 import type { Loader } from "./loader.ts";
+import { isReference } from "../filter/sources.ts";
 import { whyTooMany } from "../trial/trial.ts";
 import type { Trials } from "../trial/trials.ts";
 
@@ -59,11 +60,14 @@ export class Operations {
     );
   }
 
-  /** A filter's component has another digest now. A swap may have come first, and a build may have written the same bytes again. */
-  async componentChanged(name: string, path: string, digest: string, asked: Asked): Promise<void> {
+  /**
+   * A file that is a filter's component has another digest now. A swap to another file may have come first, and a build may have
+   * written the same bytes again.
+   */
+  async componentChanged(name: string, file: string, digest: string, asked: Asked): Promise<void> {
     await this.#changes.inTurn(asked, async (live) => {
       const filter = live.config.filters.find((other) => other.name === name);
-      if (filter === undefined || fileOf(filter) !== path) return;
+      if (filter === undefined || fileOf(filter) !== file) return;
       if (live.loaded.artifacts[name]?.digest === digest) return;
       await this.#counted(this.swaps, { filter: name }, "swap", () => this.#swap(live, name, {}, asked));
     });
@@ -94,7 +98,7 @@ export class Operations {
 
   /** `why`: what the trial came to, where it ends by itself. */
   promote(name: string, asked: Asked, why = `promoted by ${asked.by}`): Promise<ChangeResult> {
-    return this.#changed("promoted", { filter: name, why }, asked, ({ config }) => {
+    const change = ({ config }: Live): Omit<Change, "asked"> => {
       const { filter, digest } = promoted(filterOf(config, name));
       return {
         config: withFilter(config, filter),
@@ -103,11 +107,14 @@ export class Operations {
         committed: () => this.#trialEnded(name, "promoted", why),
         notes: [`filters.${name} trial promoted: ${why}`],
       };
-    });
+    };
+    return this.#counted(undefined, { filter: name }, "promotion", () =>
+      this.#changed("promoted", { filter: name, why }, asked, change),
+    );
   }
 
   endTrial(name: string, asked: Asked, why = `ended by ${asked.by}`): Promise<ChangeResult> {
-    return this.#changed("trial rolled back", { filter: name, why }, asked, ({ config }) => {
+    const change = ({ config }: Live): Omit<Change, "asked"> => {
       const filter = filterOf(config, name);
       if (filter.candidate === null) throw new Refusal("TRIAL_REFUSED", `${name} has no trial`);
       return {
@@ -115,35 +122,16 @@ export class Operations {
         committed: () => this.#trialEnded(name, "rolled-back", why),
         notes: [`filters.${name} trial rolled back: ${why}`],
       };
-    });
+    };
+    return this.#counted(undefined, { filter: name }, "end of the trial", () =>
+      this.#changed("trial rolled back", { filter: name, why }, asked, change),
+    );
   }
 
   rollback(to: number | undefined, asked: Asked): Promise<ChangeResult> {
-    return this.#changed("rolled back", { to }, asked, ({ number, config: live }) => {
-      const known = this.#history.records.filter((record) => record.number !== number);
-      const target = to === undefined ? known.at(-1) : known.find((record) => record.number === to);
-      if (target === undefined) {
-        const kept =
-          known.length === 0 ? "none is kept" : `kept are ${known.map((it) => it.number).join(", ")}`;
-        throw new Refusal(
-          "GENERATION_UNKNOWN",
-          `there is no generation ${to ?? "before"} to go back to: ${kept}`,
-        );
-      }
-      // A trial is over with the generation that it was of; whose signature is asked for does not become weaker again.
-      const filters = target.config.filters.map((filter) => ({
-        ...filter,
-        candidate: null,
-        verify: (live.filters.find(({ name }) => name === filter.name) ?? filter).verify,
-      }));
-      const fixed = {
-        admin: live.admin,
-        workers: live.workers,
-        artifacts: live.artifacts,
-        store: live.store,
-      };
-      return { config: { ...target.config, ...fixed, filters }, digests: target.digests, reread: true };
-    });
+    return this.#counted(undefined, { to }, "rollback", () =>
+      this.#changed("rolled back", { to }, asked, (live) => rolledBack(live, this.#history.records, to)),
+    );
   }
 
   async diff(text: string | undefined): Promise<Differences> {
@@ -194,18 +182,24 @@ export class Operations {
   async #swap(live: Live, name: string, request: SwapRequest, asked: Asked): Promise<SwapResult> {
     const began = performance.now();
     const present = filterOf(live.config, name);
-    const next = await swapped(present, request, (filter) => this.#loader.take(filter, live.config));
+    const runs = live.loaded.artifacts[name]?.digest;
+    const isConfigAlone = request.component === undefined && request.config !== undefined;
+    // Another config does not need the registry that the present component is from.
+    const stays = isConfigAlone && request.sha256 === undefined && isReference(present.component);
+    const next = await swapped(present, request, (filter) =>
+      stays && runs !== undefined ? Promise.resolve(runs) : this.#loader.take(filter, live.config),
+    );
     const config = withFilter(live.config, next);
     const tooMany = whyTooMany(config.filters);
     if (tooMany !== undefined) throw new Refusal("TRIAL_REFUSED", tooMany);
-    const fresh = next.candidate === null ? new Set([name]) : undefined;
+    const fresh = next.candidate === null && !stays ? new Set([name]) : undefined;
     const changes = await this.#changes.make({ config, asked, ...(fresh && { fresh }) });
     const { number, loaded } = this.#live;
     const candidate = next.candidate ?? { config: next.config };
     const result: SwapResult = {
       generation: number,
       filter: name,
-      from: live.loaded.artifacts[name]?.digest ?? "",
+      from: runs ?? "",
       to: next.candidate?.digest ?? loaded.artifacts[name]?.digest ?? "",
       configChanged: !isDeepStrictEqual(present.config, candidate.config),
       durationMs: Math.round(performance.now() - began),
@@ -248,17 +242,17 @@ export class Operations {
 
   /** Counts and logs what is refused; refusals leave all as it was. */
   async #counted<Result>(
-    counts: { ok: number; refused: number },
+    counts: Tally | undefined,
     about: object,
     what: string,
     change: () => Promise<Result>,
   ): Promise<Result> {
     try {
       const result = await change();
-      counts.ok += 1;
+      if (counts !== undefined) counts.ok += 1;
       return result;
     } catch (error) {
-      counts.refused += 1;
+      if (counts !== undefined) counts.refused += 1;
       const { code, message } = refusalOf(error);
       this.#logger.warn({ ...about, code }, `${what} refused: ${message}`);
       throw error;
@@ -268,4 +262,34 @@ export class Operations {
   get #live(): Live {
     return this.#changes.live as Live;
   }
+}
+
+/** A generation that was live before, or the one before the live one, as it can be live again. Throws a `Refusal`. */
+function rolledBack(
+  { number, config: live }: Live,
+  records: History["records"],
+  to: number | undefined,
+): Omit<Change, "asked"> {
+  const known = records.filter((record) => record.number !== number);
+  const target = to === undefined ? known.at(-1) : known.find((record) => record.number === to);
+  if (target === undefined) {
+    const kept = known.length === 0 ? "none is kept" : `kept are ${known.map((it) => it.number).join(", ")}`;
+    throw new Refusal(
+      "GENERATION_UNKNOWN",
+      `there is no generation ${to ?? "before"} to go back to: ${kept}`,
+    );
+  }
+  // A trial is over with the generation that it was of; whose signature is asked for does not become weaker again.
+  const filters = target.config.filters.map((filter) => ({
+    ...filter,
+    candidate: null,
+    verify: (live.filters.find(({ name }) => name === filter.name) ?? filter).verify,
+  }));
+  const fixed = {
+    admin: live.admin,
+    workers: live.workers,
+    artifacts: live.artifacts,
+    store: live.store,
+  };
+  return { config: { ...target.config, ...fixed, filters }, digests: target.digests, reread: true };
 }

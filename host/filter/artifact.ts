@@ -2,8 +2,9 @@ import { access, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { FUELED } from "../config/fuel-limits.ts";
+import { HOST_LIMITS } from "../config/limits.ts";
 import type { Evidence } from "../trust/evidence.ts";
-import { ComponentStore } from "./component-store.ts";
+import { ComponentStore, digestOf } from "./component-store.ts";
 import { ArtifactRefused } from "./contract.ts";
 import { rewriterVersion } from "./rewriter.ts";
 import { whyNoComponent } from "./sections.ts";
@@ -63,7 +64,11 @@ export class ArtifactStore {
     // Before it is fetched, where the signature is one of the digest alone.
     const why = await trust?.({ digest, bytes }, evidence);
     if (why !== undefined) throw new ArtifactRefused(`${found.place}: ${why}`, { code: "signature" });
-    if (kept !== undefined && evidence.length === 0) return digest;
+    if (kept !== undefined && evidence.length === 0) {
+      // Another host on this store may be about to remove what nobody has used for long.
+      await this.components.touch(digest);
+      return digest;
+    }
     const fetched = await bytes();
     // Whatever a path leads to by mistake is not to be copied.
     const notComponent = whyNoComponent(fetched);
@@ -85,7 +90,8 @@ export class ArtifactStore {
     const pages = Math.floor(memoryBytesMax / PAGE_BYTES);
     const key = `${digest} ${pages}`;
     const loaded = this.#loaded.get(key)?.deref();
-    if (loaded !== undefined) return loaded;
+    // Its files may be gone all the same: workers that are started later read them.
+    if (loaded !== undefined && (await isThere(loaded.linked.script))) return loaded;
     const artifact = await this.#open(name, digest, pages);
     this.#loaded.set(key, new WeakRef(artifact));
     void this.components.touch(digest);
@@ -102,6 +108,7 @@ export class ArtifactStore {
       filter: "",
       component: path,
       sha256: sha256 ?? null,
+      bytesMax: HOST_LIMITS.componentBytesMax.default,
       granted: [],
       signed: false,
     };
@@ -141,13 +148,15 @@ export class ArtifactStore {
     if (kept !== undefined) return kept;
     const bytes = await this.#read(name, digest);
     // What is there all the same is damaged: a disk was full, or somebody has tidied up.
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
     const store = this.components.folderOf(digest);
     const answer = await this.#thread.transpile({ bytes, store, folder, pages });
     if (answer.kind === "refused") {
-      await this.components.remove(digest);
+      await this.components.removeFormless(digest);
       throw new ArtifactRefused(`${name} ${answer.sentence}`);
     }
+    if (answer.kind === "unkept")
+      throw new ArtifactRefused(`${name} cannot be kept in ${this.#folder} (${answer.code})`);
     if (answer.kind === "failed")
       throw new ArtifactRefused(`${name} cannot be transpiled: ${answer.message}`);
     const fresh = await readKept(folder, digest, pages);
@@ -165,11 +174,10 @@ const FILES: Places = {
 const PAGE_BYTES = 65_536;
 
 /** Names the form of what is kept: raised when the host's code or jco's makes older forms useless. */
-const FORM = "jco-0.15.0-5";
+const FORM = "jco-0.15.0-6";
 
 /** Undefined when it is not there, or not whole. */
 async function readKept(folder: string, digest: string, pages: number): Promise<Artifact | undefined> {
-  const script = join(folder, "component.js");
   try {
     const text = await readFile(join(folder, "artifact.json"), "utf8");
     const {
@@ -179,13 +187,16 @@ async function readKept(folder: string, digest: string, pages: number): Promise<
       code,
       main: mainName,
       modules: names,
+      files,
     } = JSON.parse(text) as ArtifactRecord;
     const modules: Record<string, WebAssembly.Module> = {};
-    for (const name of names)
-      modules[name] = await WebAssembly.compile(new Uint8Array(await readFile(join(folder, name))));
+    for (const [name, expected] of Object.entries(files)) {
+      const bytes = await readFile(join(folder, name));
+      if (digestOf(bytes) !== expected) return undefined;
+      if (names.includes(name)) modules[name] = await WebAssembly.compile(new Uint8Array(bytes));
+    }
     const main = modules[mainName];
     if (main === undefined) return undefined;
-    await access(script);
     return {
       digest,
       imports,
@@ -194,11 +205,18 @@ async function readKept(folder: string, digest: string, pages: number): Promise<
       memoryBytesMax: pages * PAGE_BYTES,
       main,
       code,
-      linked: { script, modules },
+      linked: { script: join(folder, "component.js"), modules },
     };
   } catch {
     return undefined;
   }
+}
+
+function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The thread that transpiles: started by the first component that is new, ended with the store. */

@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Evidence } from "../trust/evidence.ts";
 import { digestOf } from "./component-store.ts";
@@ -36,6 +36,8 @@ export interface Wanted {
   readonly component: string;
   /** The digest that it must have. */
   readonly sha256: string | null;
+  /** How long it may be. */
+  readonly bytesMax: number;
   readonly granted: readonly GrantName[];
   /** Whether signatures are looked for. */
   readonly signed: boolean;
@@ -66,15 +68,33 @@ export function isReference(component: string): boolean {
  * where it would be when there is none. For no filter it is the path.
  */
 export function componentFile(path: string, filter: string): string {
-  if (filter === "") return path;
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return path;
-  const names = readdirSync(path).filter((name) => name.endsWith(".wasm") && !name.endsWith(".debug.wasm"));
-  const own = [`${filter}.wasm`, `${filter.replaceAll("-", "_")}.wasm`].find((name) => names.includes(name));
+  const names = filter === "" ? undefined : componentsIn(path);
+  if (names === undefined) return path;
+  const own = ownNames(filter).find((name) => names.includes(name));
   return join(path, own ?? (names.length === 1 ? (names[0] as string) : `${filter}.wasm`));
 }
 
-async function findFile({ component, sha256, signed }: Wanted, file: string, places: Places): Promise<Found> {
-  const bytes = await readComponent(file, component);
+/** The files that may come to be the one that a path means: in a folder also those that are not there yet. */
+export function possibleFiles(path: string, filter: string): readonly string[] {
+  const file = componentFile(path, filter);
+  return file === path ? [path] : [...new Set([file, ...ownNames(filter).map((name) => join(path, name))])];
+}
+
+function ownNames(filter: string): readonly string[] {
+  return [`${filter}.wasm`, `${filter.replaceAll("-", "_")}.wasm`];
+}
+
+/** The components of a folder; undefined for what is none. */
+function componentsIn(path: string): readonly string[] | undefined {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  return readdirSync(path)
+    .filter((name) => name.endsWith(".wasm") && !name.endsWith(".debug.wasm"))
+    .toSorted();
+}
+
+async function findFile(wanted: Wanted, file: string, places: Places): Promise<Found> {
+  const { sha256, signed } = wanted;
+  const bytes = await readComponent(file, wanted);
   const digest = digestOf(bytes);
   if (sha256 !== null && sha256 !== digest)
     throw new ArtifactRefused(`${file} has the digest ${digest}, and ${sha256} was asked for`);
@@ -100,12 +120,31 @@ async function findRemote(
   };
 }
 
-async function readComponent(file: string, component: string): Promise<Buffer> {
+async function readComponent(file: string, { component, filter, bytesMax }: Wanted): Promise<Buffer> {
   try {
+    const stats = await stat(file);
+    // A device or a pipe may give bytes for ever, or never.
+    if (!stats.isFile() && !stats.isDirectory())
+      throw new ArtifactRefused(`${file} is no file with a component`);
+    if (stats.size > bytesMax)
+      throw new ArtifactRefused(
+        `${file} has ${stats.size} bytes, and limits.component-bytes allows ${bytesMax}`,
+      );
     return await readFile(file);
   } catch (error) {
+    if (error instanceof ArtifactRefused) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
-    const folder = file === component ? "" : `: the folder ${component} has no component for it`;
+    const folder = file === component ? "" : `: ${whyNone(component, filter)}`;
     throw new ArtifactRefused(`${file} cannot be read (${code})${folder}`, { cause: error });
   }
 }
+
+/** Why a folder has no component for a filter. */
+function whyNone(folder: string, filter: string): string {
+  const names = componentsIn(folder) ?? [];
+  if (names.length < 2) return `the folder ${folder} has no component for it`;
+  const shown = names.length > NAMES_SHOWN ? [...names.slice(0, NAMES_SHOWN), "more"] : names;
+  return `the folder ${folder} has ${names.length} components, and none is named for ${filter}: ${shown.join(", ")}`;
+}
+
+const NAMES_SHOWN = 5;

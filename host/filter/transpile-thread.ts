@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
 import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
+import { STAGED_FORM } from "./component-store.ts";
 import { METHODS } from "./core-exports.ts";
 import { isDirect } from "./direct.ts";
 import { codeOf, digestOf } from "./sections.ts";
@@ -24,6 +25,8 @@ export type TranspileAnswer =
   | { readonly id: number; readonly kind: "ready" }
   /** The component is none of ours; the sentence says why, and begins with a verb. */
   | { readonly id: number; readonly kind: "refused"; readonly sentence: string }
+  /** Its form cannot be written. */
+  | { readonly id: number; readonly kind: "unkept"; readonly code: string }
   | { readonly id: number; readonly kind: "failed"; readonly message: string };
 
 /** What is known of a transpiled component: `artifact.json` in its folder. */
@@ -38,6 +41,8 @@ export interface ArtifactRecord {
   readonly main: string;
   /** All core modules, by the names that the component's JavaScript asks for. */
   readonly modules: readonly string[];
+  /** SHA-256 of each file, by name: a disk that was full, or lost its power, leaves files that look whole. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 parentPort?.on("message", (request: TranspileRequest) => {
@@ -50,6 +55,8 @@ async function answer(request: TranspileRequest): Promise<TranspileAnswer> {
     const sentence = await transpile(request);
     return sentence === undefined ? { id, kind: "ready" } : { id, kind: "refused", sentence };
   } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined && code !== undefined) return { id, kind: "unkept", code };
     return { id, kind: "failed", message: error instanceof Error ? error.message : String(error) };
   }
 }
@@ -112,9 +119,37 @@ async function keep(
   state: boolean,
 ): Promise<void> {
   await mkdir(store, { recursive: true });
-  const fresh = await mkdtemp(join(store, "new-"));
+  const fresh = await mkdtemp(join(store, STAGED_FORM));
+  try {
+    await write(fresh, files, codes, imports, state);
+  } catch (error) {
+    // What is half there takes room where there may be none left.
+    await rm(fresh, { recursive: true, force: true });
+    throw error;
+  }
+  try {
+    await rename(fresh, folder);
+  } catch {
+    // Another process was first with the same bytes, and so with the same result.
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+async function write(
+  fresh: string,
+  files: Record<string, Uint8Array>,
+  codes: ReadonlyMap<string, string>,
+  imports: readonly string[],
+  state: boolean,
+): Promise<void> {
   const modules = modulesOf(files);
-  for (const name of [...modules, "component.js"]) await writeFile(join(fresh, name), files[name] ?? "");
+  const digests: Record<string, string> = {};
+  const put = async (name: string, content: Uint8Array): Promise<void> => {
+    digests[name] = digestOf(content);
+    await writeFile(join(fresh, name), content);
+  };
+  for (const name of [...modules, "component.js"]) await put(name, files[name] ?? new Uint8Array());
+  await put("package.json", Buffer.from('{"type":"module"}'));
   const main = modules.find((name) =>
     WebAssembly.Module.exports(compile(files, name)).some((item) => item.name === `${FILTER}#configure`),
   );
@@ -126,15 +161,9 @@ async function keep(
     code: codes.get(main) ?? "",
     main,
     modules,
+    files: digests,
   };
   await writeFile(join(fresh, "artifact.json"), JSON.stringify(record));
-  await writeFile(join(fresh, "package.json"), '{"type":"module"}');
-  try {
-    await rename(fresh, folder);
-  } catch {
-    // Another process was first with the same bytes, and so with the same result.
-    await rm(fresh, { recursive: true, force: true });
-  }
 }
 
 function compile(files: Record<string, Uint8Array>, name: string): WebAssembly.Module {

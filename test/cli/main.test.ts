@@ -43,7 +43,6 @@ test("--help names every command, and is done", async () => {
 test.each([
   [["sawp"], "sluice: unknown command 'sawp'\n(Did you mean swap?)\n"],
   [["swap"], "sluice: missing required argument 'filter'\n"],
-  [["swap", "keys"], "sluice: sluice swap takes a FILE, a --config or both.\n"],
   [["status", "--jsn"], "sluice: unknown option '--jsn'\n(Did you mean --json?)\n"],
   [
     ["status", "-c", "a.yaml", "--admin", "127.0.0.1:1"],

@@ -15,6 +15,9 @@ interface Item {
   readonly members: readonly Item[];
 }
 
+/** A paragraph, a table, a block of code. */
+type Lines = readonly string[];
+
 /** The whole page. */
 export function witReference(): string {
   const items = FILES.flatMap((name) => itemsOf(readFileSync(join(ROOT, "wit", name), "utf8"), name));
@@ -63,7 +66,8 @@ function itemsOf(text: string, file: string): Item[] {
     const [, opened] = /^(.+) \{$/.exec(line) ?? [];
     const [, closed] = /^(.+)[,;]$/.exec(line) ?? [];
     const head = inline?.[1] ?? opened ?? closed;
-    if (head === undefined) throw new Error(`wit/${file}:${number + 1} is no line that this page can be made of`);
+    if (head === undefined)
+      throw new Error(`wit/${file}:${number + 1} is no line that this page can be made of`);
     for (const name of inline?.[2]?.split(", ") ?? []) members.push({ docs: [], head: name, members: [] });
     levels.at(-1)?.push({ docs, head, members });
     if (opened !== undefined) levels.push(members);
@@ -72,9 +76,13 @@ function itemsOf(text: string, file: string): Item[] {
   return levels[0] ?? [];
 }
 
-function interfaceSection(item: Item): string[][] {
+function interfaceSection(item: Item): Lines[] {
   const own = nameOf(item);
-  const { used = [], types = [], functions = [] } = Object.groupBy(item.members, ({ head }) => {
+  const {
+    used = [],
+    types = [],
+    functions = [],
+  } = Object.groupBy(item.members, ({ head }) => {
     if (head.startsWith("use ")) return "used";
     return isFunction(head) ? "functions" : "types";
   });
@@ -82,8 +90,11 @@ function interfaceSection(item: Item): string[][] {
   return [
     ...heading("##", own),
     item.docs,
-    [...contents.join(" · ").split("\n"), ...used.map(usedFrom)],
-    ...types.flatMap((type) => [...heading("###", nameOf(type), `${own}.${nameOf(type)}`), ...typeBody(type)]),
+    [contents.join(" · "), ...used.map(usedFrom)],
+    ...types.flatMap((type) => [
+      ...heading("###", `${kindOf(type)} ${nameOf(type)}`, `${own}.${nameOf(type)}`),
+      ...typeBody(type),
+    ]),
     ...functions.flatMap((found) => [
       ...heading("###", nameOf(found), `${own}.${nameOf(found)}`),
       code(`${found.head};`),
@@ -92,15 +103,15 @@ function interfaceSection(item: Item): string[][] {
   ];
 }
 
-function typeBody({ docs, head, members }: Item): string[][] {
+function typeBody({ docs, head, members }: Item): Lines[] {
   if (members.length === 0) return [code(`${head};`), docs];
   if (members.every((member) => member.docs.length === 0))
     return [code(`${head} { ${members.map((member) => member.head).join(", ")} }`), docs];
   const rows = members.map((member) => `| \`${member.head}\` | ${cell(member.docs)} |`);
-  return [code(`${head} { … }`), docs, ["| | |", "|---|---|", ...rows]];
+  return [docs, ["| | |", "|---|---|", ...rows]];
 }
 
-function worldSection(item: Item): string[][] {
+function worldSection(item: Item): Lines[] {
   const body = item.members.map((member) => `    ${member.head};`);
   return [...heading("##", nameOf(item)), item.docs, code(`${item.head} {`, ...body, "}")];
 }
@@ -109,11 +120,11 @@ function worldSection(item: Item): string[][] {
 function usedFrom({ head }: Item): string {
   const [, from = "", names = ""] = /^use ([\w-]+)\.\{(.*)\}$/.exec(head) ?? [];
   const links = names.split(", ").map((name) => link(name, `${from}.${name}`));
-  return `· from ${link(from, from)}: ${links.join(", ")}`;
+  return `· of ${link(from, from)}: ${links.join(", ")}`;
 }
 
 /** The same name is in several interfaces, so the anchor is the full one. */
-function heading(level: string, name: string, anchor = name): string[][] {
+function heading(level: string, name: string, anchor = name): Lines[] {
   return [[`<a id="${anchor}"></a>`], [`${level} ${name}`]];
 }
 
@@ -121,7 +132,7 @@ function link(name: string, anchor: string): string {
   return `[${name}](#${anchor})`;
 }
 
-function code(...lines: string[]): string[] {
+function code(...lines: string[]): Lines {
   return ["```wit", ...lines, "```"];
 }
 
@@ -135,13 +146,18 @@ function kindOf({ head }: Item): string {
 
 /** `store` of `interface store`, `get` of `get: func()`, `field` of `type field = …`. */
 function nameOf({ head }: Item): string {
-  const [, name = head] = /^(?:interface|world|type|enum|variant|record|flags|resource)? ?([\w-]+)/.exec(head) ?? [];
+  const [, name = head] =
+    /^(?:interface|world|type|enum|variant|record|flags|resource)? ?([\w-]+)/.exec(head) ?? [];
   return name;
 }
 
 /** Paragraphs within a cell of a table. */
 function cell(docs: readonly string[]): string {
-  return docs.join("\n").split("\n\n").map((paragraph) => paragraph.replaceAll("\n", " ")).join("<br>");
+  return docs
+    .join("\n")
+    .split("\n\n")
+    .map((paragraph) => paragraph.replaceAll("\n", " "))
+    .join("<br>");
 }
 
 /** The first one of a comment. */

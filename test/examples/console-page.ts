@@ -3,7 +3,7 @@ export type Step =
   | { readonly kind: "command"; readonly command: string; readonly printed: string }
   | { readonly kind: "edit"; readonly before: string; readonly after: string };
 
-/** Reads the fenced blocks: `console`, where a command follows `$ `, and `diff`, which has lines that stay around those that change. */
+/** Reads the fenced blocks: `console`, where a command follows `$ `, and `diff`, with lines that stay around those that change. */
 export function stepsOf(page: string): Step[] {
   return Array.from(
     page.matchAll(/^```(console|diff)\n([\s\S]*?)^```$/gm),
@@ -22,41 +22,38 @@ function commandsOf(block: string): Step[] {
 }
 
 function editOf(block: string): Step {
-  const lines = block.split("\n").filter((line) => line !== "");
   const without = (sign: string): string =>
-    lines
-      .filter((line) => !line.startsWith(sign))
+    block
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith(sign))
       .map((line) => `${line.slice(1)}\n`)
       .join("");
   return { kind: "edit", before: without("+"), after: without("-") };
 }
 
 /**
- * Whether a command has printed what the page shows. A line `…` stands for any lines, and what differs from machine to machine and from
- * run to run for anything of its kind: versions of tools, sizes, shares, digests, times, dates and ids.
+ * A text without what differs from machine to machine and from run to run, so that two of them can be compared: each of these stands for
+ * anything of its kind.
  */
-export function patternOf(printed: string): RegExp {
-  const lines = printed
-    .split("\n")
-    .map((line) => (line === "…" ? "(?:.*\n)*" : `${varied(line)}\n`))
-    .join("")
-    // The end of the block.
-    .replace(/\n$/, "");
-  return new RegExp(`^${lines}$`);
+export function steady(text: string): string {
+  return VARYING.reduce((rest, [what, instead]) => rest.replaceAll(what, instead), text);
 }
 
-function varied(line: string): string {
-  return line
-    .split(KINDS)
-    .map((part) => kindOf(part) ?? part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-    .join("");
-}
+const VARYING: readonly (readonly [what: RegExp, instead: string])[] = [
+  [/(?<=^✓ (?:node|rustc|cargo): ).*$/gm, "(version)"],
+  [/(?<=^(?:Date|X-Request-Id|Via): ).*$/gm, "(varies)"],
+  [/\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b/g, "(digest)"],
+  // Of a crate's code: how much of it there is, its share, the number of its functions.
+  [/ +[\d.]+ (?:KiB|B) +[\d.]+ % +\d+$/gm, " (size)"],
+  [/\b\d+(?:\.\d+)? (?:KiB|B)\b/g, "(size)"],
+  [/\b\d+(?:\.\d+)? (?:ms|s)\b/g, "(time)"],
+  [/\b\d+(?:\.\d+)?(?=s$| variations)/gm, "(number)"],
+];
 
-const KINDS =
-  /((?<=(?:node|rustc|cargo): )\S+|(?<=^Date: ).*|(?<=^Via: 1\.1 ).*|(?<=^X-Request-Id: ).*|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|\b\d+(?:\.\d+)?(?: ?(?:ms|s|KiB|%)(?: +\d+$)?)\b|\d+\.\d+ % +\d+$)/;
-
-function kindOf(part: string): string | undefined {
-  if (!new RegExp(`^(?:${KINDS_ALONE})$`).test(part)) return undefined;
-  return "";
+/** Whether this was printed, as a page shows it: a line `…` stands for any lines, and what varies for anything of its kind. */
+export function shows(page: string, printed: string): boolean {
+  const lines = steady(page)
+    .split(/^…\n/m)
+    .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${lines.join("(?:.*\n)*")}$`).test(steady(printed));
 }
-const KINDS_ALONE = "";

@@ -1,6 +1,6 @@
 /** docs/filters/first-filter.md, walked as it says: with npm's package, Rust, and nothing of this repository. */
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -14,10 +14,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { request } from "node:http";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -118,11 +119,9 @@ class Walk implements AsyncDisposable {
     if (step.kind === "edit") {
       const file = join(this.#cwd, "src", "lib.rs");
       const before = readFileSync(file, "utf8");
-      expect(before.split(step.before), `src/lib.rs has not once what is to be changed`).toHaveLength(2);
-      writeFileSync(
-        file,
-        before.replace(step.before, () => step.after),
-      );
+      assert.equal(before.split(step.before).length, 2, "src/lib.rs has not once what is to be changed");
+      const after = before.replace(step.before, () => step.after);
+      writeFileSync(file, after);
       return;
     }
     const { command, printed } = step;
@@ -130,7 +129,7 @@ class Walk implements AsyncDisposable {
     if (program === "cd") this.#cwd = join(this.#cwd, ...words);
     else if (program === "node" || command === "sluice run") await this.#start(this.#here(command));
     else {
-      const output = program === "curl" ? await curl(words) : await this.#run(this.#here(command));
+      const output = program === "curl" ? await curl(words) : await this.#run(this.#here(command), printed);
       assert.ok(printed === "" || shows(printed, output), `$ ${command}\n${output}\n… and not\n${printed}`);
     }
     if (command.startsWith("sluice new ")) this.#settle(join(this.#cwd, words[1] ?? ""));
@@ -153,16 +152,17 @@ class Walk implements AsyncDisposable {
     writeFileSync(file, this.#here(readFileSync(file, "utf8")));
   }
 
-  /** What the command prints: its output, or why it has failed. */
-  async #run(command: string): Promise<string> {
+  /** What the command prints. It fails where the page shows why, and nowhere else. */
+  async #run(command: string, expected: string): Promise<string> {
     const child = this.#spawn(command);
     const [stdout, stderr, [code]] = await Promise.all([
-      text(child.stdout as NonNullable<typeof child.stdout>),
-      text(child.stderr as NonNullable<typeof child.stderr>),
+      text(child.stdout),
+      text(child.stderr),
       once(child, "close") as Promise<[number | null]>,
     ]);
-    if (code === 0) return stdout;
-    return code === 1 && command.startsWith("sluice ") ? stderr : `${stdout}${stderr}(code ${code})\n`;
+    const fails = expected.startsWith("sluice: ");
+    assert.equal(code, fails ? 1 : 0, `$ ${command}\n${stdout}${stderr}`);
+    return fails ? stderr : stdout;
   }
 
   /** A command that goes on until the walk is over, in a terminal of its own. */
@@ -171,7 +171,7 @@ class Walk implements AsyncDisposable {
     this.#running.push({ child, closed: once(child, "close") });
     let printed = "";
     for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding("utf8").on("data", (part: string) => {
+      stream.setEncoding("utf8").on("data", (part: string) => {
         printed += part;
       });
     await waitFor(
@@ -188,7 +188,7 @@ class Walk implements AsyncDisposable {
     );
   }
 
-  #spawn(command: string): ChildProcess {
+  #spawn(command: string): ChildProcessByStdio<null, Readable, Readable> {
     const global = join(this.#folder, "global");
     // What npm test and cargo have been told is nothing that this page knows of.
     const { CARGO_TARGET_DIR: _, ...others } = process.env;
@@ -212,11 +212,15 @@ class Walk implements AsyncDisposable {
 /** What `curl -i URL` prints: not every machine has curl. */
 async function curl([option, url = "", ...others]: readonly string[]): Promise<string> {
   assert.deepEqual([option, others], ["-i", []], "the page asks more of curl than is known here");
-  const asked = request(url, { agent: false, headers: { "user-agent": "curl/8.7.1", accept: "*/*" } }).end();
-  const [response] = (await once(asked, "response")) as [import("node:http").IncomingMessage];
+  // A connection that could go on, as curl's: otherwise the answer says that it will not.
+  const agent = new Agent({ keepAlive: true });
+  const asked = request(url, { agent, headers: { "user-agent": "curl/8.7.1", accept: "*/*" } }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
   const { httpVersion, statusCode, statusMessage, rawHeaders } = response;
   const fields = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? `${name}: ${rawHeaders[at + 1]}\n` : []));
-  return `HTTP/${httpVersion} ${statusCode} ${statusMessage}\n${fields.join("")}\n${await text(response)}`;
+  const body = await text(response);
+  agent.destroy();
+  return `HTTP/${httpVersion} ${statusCode} ${statusMessage}\n${fields.join("")}\n${body}`;
 }
 
 /** For each port of the page one that nothing listens on. */

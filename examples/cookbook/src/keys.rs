@@ -1,6 +1,6 @@
 //! Masks keys in responses while they stream: of `sk_live_4eC39H` a client sees `sk_live_******`.
 
-use sluice_filter::{ChunkDecision, Decision, Exchange, Filter, Position, Request, filter};
+use sluice_filter::{ChunkDecision, Decision, Exchange, Filter, Position, Reply, Request, Response, filter};
 
 /// No letter of it comes again where it could begin anew, so that a mismatch needs no step back.
 const START: &[u8] = b"sk_live_";
@@ -24,6 +24,20 @@ impl Filter for Keys {
         // In compressed bytes there is no text to be found, and a part of a body may begin within a key.
         request.set_header("accept-encoding", "identity");
         request.remove_header("range");
+        Decision::Proceed
+    }
+
+    fn on_response(&mut self, response: &mut Response, exchange: &mut Exchange<Progress>) -> Decision {
+        // Another response may take the place of one that breaks off.
+        exchange.state = Progress::default();
+        // Some servers compress all the same. What cannot be read is not let out.
+        if response.header("content-encoding").is_some_and(|value| value != "identity") {
+            return Reply::new(502).into();
+        }
+        // They describe bytes that the client does not get.
+        for name in ["accept-ranges", "content-digest", "etag", "repr-digest"] {
+            response.remove_header(name);
+        }
         Decision::Proceed
     }
 
@@ -74,5 +88,12 @@ mod tests {
                 assert_eq!(exchange.response_body(), MASKED, "cut at {first} and {second}");
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_let_out() {
+        let compressed = Response::new(200).header("content-encoding", "gzip").body(b"\x1f\x8b");
+        let mut filter = Harness::<Keys>::configure(json!(null)).unwrap();
+        assert_eq!(filter.exchange().response(compressed).run().reply().unwrap().status(), 502);
     }
 }

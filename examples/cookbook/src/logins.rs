@@ -28,7 +28,6 @@ impl Filter for Logins {
     type State = Try;
 
     fn on_request(&mut self, request: &mut Request, exchange: &mut Exchange<Try>) -> Decision {
-        exchange.state = Try::default();
         if request.method() != "POST" || request.path() != "/login" {
             return Decision::Proceed;
         }

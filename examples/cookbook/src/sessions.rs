@@ -40,7 +40,8 @@ fn session(request: &Request) -> Option<String> {
     let (_, value) = cookies
         .split(';')
         .find_map(|pair| pair.trim().split_once('=').filter(|(name, _)| *name == "session"))?;
-    value.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| value.to_owned())
+    let fits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    fits.then(|| value.to_owned())
 }
 
 /// Nobody, or who; a sentence when that cannot be found out.

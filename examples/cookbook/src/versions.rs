@@ -19,14 +19,14 @@ impl Filter for Versions {
 
     fn on_request(&mut self, request: &mut Request, exchange: &mut Exchange<Asked>) -> Decision {
         let path = request.path();
-        let end = path.bytes().skip(1).position(|byte| byte == b'/').map_or(path.len(), |at| at + 1);
+        let end = path.get(1..).and_then(|rest| rest.find(['/', '?'])).map_or(path.len(), |at| at + 1);
         let (prefix, rest) = path.split_at(end);
-        let version = prefix.trim_start_matches("/v");
+        let version = prefix.strip_prefix("/v").unwrap_or_default();
         if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
             return Reply::new(404).body("A path begins with a version: /v2/orders.\n").into();
         }
         request.set_header("x-api-version", version);
-        request.set_path(if rest.is_empty() { "/" } else { rest });
+        request.set_path(&format!("/{}", rest.strip_prefix('/').unwrap_or(rest)));
         exchange.state.prefix = prefix.to_owned();
         Decision::Proceed
     }
@@ -53,7 +53,12 @@ mod tests {
 
     #[test]
     fn the_upstream_sees_paths_without_versions() {
-        for (path, seen) in [("/v2/orders?at=/v1/", "/orders?at=/v1/"), ("/v10", "/"), ("/v2/", "/")] {
+        for (path, seen) in [
+            ("/v2/orders?at=/v1/", "/orders?at=/v1/"),
+            ("/v10", "/"),
+            ("/v10?a=/b", "/?a=/b"),
+            ("/v2//a", "//a"),
+        ] {
             let exchange = run(path, Response::new(200));
             assert_eq!(exchange.request().unwrap().path(), seen);
         }

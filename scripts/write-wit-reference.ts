@@ -147,7 +147,7 @@ function kindOf({ head }: Item): string {
 /** `store` of `interface store`, `get` of `get: func()`, `field` of `type field = …`. */
 function nameOf({ head }: Item): string {
   const [, name = head] =
-    /^(?:interface|world|type|enum|variant|record|flags|resource)? ?([\w-]+)/.exec(head) ?? [];
+    /^(?:(?:interface|world|type|enum|variant|record|flags|resource) )?([\w-]+)/.exec(head) ?? [];
   return name;
 }
 

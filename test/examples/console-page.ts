@@ -47,7 +47,7 @@ const VARYING: readonly (readonly [what: RegExp, instead: string])[] = [
   [/ +[\d.]+ (?:KiB|B) +[\d.]+ % +\d+$/gm, " (size)"],
   [/\b\d+(?:\.\d+)? (?:KiB|B)\b/g, "(size)"],
   [/\b\d+(?:\.\d+)? (?:ms|s)\b/g, "(time)"],
-  [/\b\d+(?:\.\d+)?(?=s$| variations)/gm, "(number)"],
+  [/\b\d+(?:\.\d+)?(?=s$| variations| of WASI)/gm, "(number)"],
 ];
 
 /** Whether this was printed, as a page shows it: a line `…` stands for any lines, and what varies for anything of its kind. */

@@ -35,7 +35,7 @@ function editOf(block: string): Step {
  * A text without what differs from machine to machine and from run to run, so that two of them can be compared: each of these stands for
  * anything of its kind.
  */
-export function steady(text: string): string {
+function steady(text: string): string {
   return VARYING.reduce((rest, [what, instead]) => rest.replaceAll(what, instead), text);
 }
 

@@ -3,10 +3,15 @@ import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLog, Host, parseConfig } from "../../host/index.ts";
 import { readCases } from "../../host/kit/case-file.ts";
+import { runSuite } from "../../host/kit/case-suite.ts";
+import { Kit } from "../../host/kit/engine.ts";
+import { witReference } from "../../scripts/write-wit-reference.ts";
+import { COMPILED, component } from "../kit/kit.ts";
 import { curl, npxSluice, ROOT, RunningQuickstart, words } from "./running-quickstart.ts";
 
 const README = read("README.md");
 const WRITING = read("docs/filters/writing.md");
+const COOKBOOK = read("docs/filters/cookbook.md");
 
 test("the README's first filter is the one in examples/first-filter, which cargo test runs", () => {
   expect(blocks(README, "toml")).toEqual([read("examples/first-filter/Cargo.toml")]);
@@ -20,6 +25,47 @@ test("the code of writing.md stands in the tests of examples/first-filter", () =
   const blocksThere = blocks(WRITING, "rust");
   expect(blocksThere.length).toBeGreaterThan(0);
   expect(blocksThere.filter((block) => !sources.some((source) => source.includes(block)))).toEqual([]);
+});
+
+test("the filters of cookbook.md are those in examples/cookbook, which cargo test runs", () => {
+  const folder = "examples/cookbook/src";
+  const others = ["lib.rs", "proxy_wasm.rs"];
+  const sources = readdirSync(join(ROOT, folder)).filter((file) => !others.includes(file));
+
+  expect(blocks(COOKBOOK, "rust").sort()).toEqual(sources.map((file) => read(`${folder}/${file}`)).sort());
+});
+
+test("the cookbook's component passes the case that the page has, in whatever way it is run", async () => {
+  const file = "examples/cookbook/cases/keys.yaml";
+  expect(blocks(COOKBOOK, "yaml")).toEqual([read(file)]);
+  const kit = new Kit(COMPILED);
+  try {
+    const options = { component: component("cookbook"), update: false, invariance: true };
+    const report = await runSuite(kit, readCases(read(file), join(ROOT, file)), options, () => {});
+
+    expect(report.results.map(({ differences, violations }) => ({ differences, violations }))).toEqual([
+      { differences: [], violations: [] },
+    ]);
+    expect(report.runs).toBeGreaterThan(100);
+  } finally {
+    await kit.close();
+  }
+});
+
+test("the code of proxy-wasm.md that is Sluice's is in examples/cookbook", () => {
+  const [theirs, ours = "", ...others] = blocks(read("docs/filters/proxy-wasm.md"), "rust");
+  expect([theirs?.split("\n")[0], others]).toEqual(["// proxy-wasm", []]);
+  expect(read("examples/cookbook/src/proxy_wasm.rs")).toContain(ours);
+});
+
+test("wit.md is what the comments in wit/ say, and its links lead somewhere", () => {
+  const page = read("docs/filters/wit.md");
+  expect(page, "npx node scripts/write-wit-reference.ts writes it anew").toBe(witReference());
+
+  const anchors = Array.from(page.matchAll(/<a id="([^"]+)">/g), ([, id]) => id);
+  const targets = Array.from(page.matchAll(/\]\(#([^)]+)\)/g), ([, id]) => id);
+  expect(targets.filter((id) => !anchors.includes(id))).toEqual([]);
+  expect(new Set(anchors).size, "an anchor is there twice").toBe(anchors.length);
 });
 
 test("the README's commands put the first filter into the quickstart, and do what it says", {

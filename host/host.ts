@@ -133,7 +133,7 @@ export class Host implements Control {
     const host = new Host(config, log, history, file, resumed?.config ?? config);
     const asked: Asked = { by: "start" };
     try {
-      if (resumed === undefined) await host.#changes.make({ config, asked, inherited, last });
+      if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
       else await host.#resume(config, resumed, inherited);
       void host.#watch.look();
       return host;
@@ -345,7 +345,7 @@ export class Host implements Control {
     } catch (error) {
       const { message } = refusalOf(error);
       this.#log.logger.warn({ generation: resumed.number }, `not resumed, the file counts: ${message}`);
-      await this.#changes.make({ config, asked, inherited, last: resumed });
+      await this.#changes.make({ config, asked, inherited });
     }
   }
 

@@ -13,7 +13,7 @@ import type { Fleet } from "./fleet.ts";
 import { type GenerationRecord, type History, HistoryFailed, RECORD_FORM } from "./history.ts";
 import { InheritedSockets } from "./inherited-sockets.ts";
 import { candidateOf } from "../trial/trial.ts";
-import type { Kept, LastKnown, Loaded, Loader } from "./loader.ts";
+import type { Earlier, Kept, Loaded, Loader } from "./loader.ts";
 import type { PreparedFilter } from "./messages.ts";
 import { OrderFailed } from "./worker-link.ts";
 
@@ -43,8 +43,6 @@ export interface Change {
   readonly inherited?: InheritedSockets;
   /** Of a start: a generation that was live in an earlier process and is so again, under its own number. */
   readonly resumed?: GenerationRecord;
-  /** Of a start: the last generation of an earlier process. What a registry does not give now is taken from it. */
-  readonly last?: GenerationRecord | undefined;
 }
 
 export interface ChangesOwner {
@@ -148,12 +146,9 @@ export class Changes {
   async #make(change: Change, live: Live | undefined): Promise<readonly string[]> {
     const { config, resumed } = change;
     const kept = live && keptOf(change, live);
-    const loaded = await this.#loader.load(
-      config,
-      kept,
-      change.digests,
-      change.last && this.#lastKnown(change.last),
-    );
+    // What runs is changed by nobody's word but a registry's; a start has to do with what there is.
+    const earlier = live === undefined ? this.#earlier : undefined;
+    const loaded = await this.#loader.load(config, kept, change.digests, earlier);
     if (live !== undefined) refuseUngranted(config, loaded, live);
     if (live !== undefined && change.fresh === undefined && isSame(live, config, loaded)) return [];
     const number = resumed?.number ?? (this.#history.live?.number ?? 0) + 1;
@@ -205,9 +200,16 @@ export class Changes {
     });
   }
 
-  #lastKnown({ config, digests }: GenerationRecord): LastKnown {
-    const used = (filter: string, sentence: string): void => this.#owner.logger.warn({ filter }, sentence);
-    return { config, digests, used };
+  get #earlier(): Earlier {
+    return {
+      digestOf: ({ name, component, sha256 }) =>
+        this.#history.records.findLast(({ config }) =>
+          config.filters.some(
+            (filter) => filter.name === name && filter.component === component && filter.sha256 === sha256,
+          ),
+        )?.digests[name],
+      used: (filter, sentence) => this.#owner.logger.warn({ filter }, sentence),
+    };
   }
 
   #order(generation: number, config: Config, { artifacts, materials, secrets }: Loaded) {

@@ -33,11 +33,11 @@ export interface Kept {
   readonly reread: boolean;
 }
 
-/** The generation that was live last, in an earlier process: what runs does not depend on a registry, and a restart does not either. */
-export interface LastKnown {
-  readonly config: Config;
-  readonly digests: Readonly<Record<string, string>>;
-  /** A component comes from it, as its registry does not give it; the sentence says why. */
+/** The generations of earlier processes: what runs does not depend on a registry, and neither does a restart. */
+export interface Earlier {
+  /** Of the component that last ran for a filter, as it is configured now. */
+  digestOf(filter: FilterConfig): string | undefined;
+  /** A component comes from them, as its registry does not give it; the sentence says why. */
   used(filter: string, sentence: string): void;
 }
 
@@ -59,7 +59,7 @@ export class Loader {
     config: Config,
     kept: Kept | undefined,
     digests: Readonly<Record<string, string>> = {},
-    last?: LastKnown,
+    earlier?: Earlier,
   ): Promise<Loaded> {
     const artifacts: Record<string, Artifact> = {};
     const secrets: Record<string, Readonly<Record<string, Uint8Array>>> = {};
@@ -70,7 +70,7 @@ export class Loader {
       const same = isFresh || before === undefined || !isSameSource(before, filter) ? undefined : before;
       Object.assign(
         artifacts,
-        await this.#versions(filter, config, { same, kept, digest: digests[name], last }),
+        await this.#versions(filter, config, { same, kept, digest: digests[name], earlier }),
       );
       const known =
         isFresh || kept.reread || !isSameGrant(before, filter) ? undefined : kept.loaded.secrets[name];
@@ -108,7 +108,7 @@ export class Loader {
   async #versions(
     filter: FilterConfig,
     config: Config,
-    { same, kept, digest, last }: Source,
+    { same, kept, digest, earlier }: Source,
   ): Promise<Record<string, Artifact>> {
     const { name, candidate } = filter;
     const artifacts: Record<string, Artifact> = {};
@@ -128,7 +128,7 @@ export class Loader {
     artifacts[name] =
       runs !== undefined && runs.digest === known
         ? runs
-        : await open(filter, known ?? (await this.#find(filter, config, last)));
+        : await open(filter, known ?? (await this.#find(filter, config, earlier)));
     if (candidate === null) return artifacts;
     const tried = running(candidateOf(name));
     artifacts[candidateOf(name)] =
@@ -138,17 +138,14 @@ export class Loader {
     return artifacts;
   }
 
-  async #find(filter: FilterConfig, config: Config, last: LastKnown | undefined): Promise<string> {
+  async #find(filter: FilterConfig, config: Config, earlier: Earlier | undefined): Promise<string> {
     try {
       return await this.take(filter, config);
     } catch (error) {
       if (!(error instanceof ArtifactRefused && error.cause instanceof RegistryFault)) throw error;
-      const before = last?.config.filters.find(({ name }) => name === filter.name);
-      const digest = last?.digests[filter.name];
-      const isSame = before?.component === filter.component && before.sha256 === filter.sha256;
-      if (!isSame || digest === undefined || (await this.#store.components.read(digest)) === undefined)
-        throw error;
-      last?.used(filter.name, `${error.message}; the component that ran last is taken from the store`);
+      const digest = earlier?.digestOf(filter);
+      if (digest === undefined || (await this.#store.components.read(digest)) === undefined) throw error;
+      earlier?.used(filter.name, `${error.message}; the component that ran last is taken from the store`);
       return digest;
     }
   }
@@ -177,7 +174,7 @@ interface Source {
   readonly same: FilterConfig | undefined;
   readonly kept: Kept | undefined;
   readonly digest: string | undefined;
-  readonly last: LastKnown | undefined;
+  readonly earlier: Earlier | undefined;
 }
 
 /** What the configuration asks for, when it does. */

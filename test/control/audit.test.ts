@@ -76,7 +76,7 @@ test("a change that was refused is told with its code, whatever was wrong with i
   const fields = [bearer(WORDS.admin)];
   const swap = "POST /v1/filters/keys/swap";
 
-  await ask(admin, swap, { body: {}, fields });
+  await ask(admin, swap, { body: { component: 1 }, fields });
   await ask(admin, swap, { body: { config: 1 }, fields: [...fields, 'If-Match: "7"'] });
   await ask(admin, "POST /v1/filters/nokeys/swap", { body: { config: 1 }, fields });
   await ask(admin, swap, { fields });

@@ -1,6 +1,6 @@
 /** Hosts whose filters are in a registry: which is down, or lies, or has something else by now. */
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -121,11 +121,15 @@ describe("a registry that is down", () => {
   test("keeps no host from coming back with another file either: what ran last is in the store", async () => {
     putArtifact(registry, { component: FILTER });
     const first = await start();
+    // Also where something else was swapped in since, which the file does not say.
+    const other = join(place.folder, "other.wasm");
+    writeFileSync(other, NEXT);
+    await first.host.swap("mark", { component: other });
     await first.host.drain();
     stopRegistry();
 
     const second = await start({ mark: "two" });
-    expect([digest(second), second.host.status().generation]).toEqual([digestOf(FILTER), 2]);
+    expect([digest(second), second.host.status().generation]).toEqual([digestOf(FILTER), 3]);
     expect(await markOf(second)).toBe("two");
     const [line] = await second.lines("the reason", ({ msg }) => msg.startsWith(reference));
     expect(line).toMatchObject({

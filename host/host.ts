@@ -62,26 +62,37 @@ export class Host implements Control {
   /** Generations that were live in this process, and of which nothing is left. */
   readonly #drained = new Set<number>();
 
-  private constructor(config: Config, log: Log, history: History, file: string | undefined, live: Config) {
+  private constructor(
+    config: Config,
+    log: Log,
+    history: History,
+    file: string | undefined,
+    live: Config,
+    observer?: string,
+  ) {
     this.#log = log;
     const own = new ConfigFile(file, config);
     this.#file = own;
     this.#history = history;
     this.#artifacts = new ArtifactStore(config.artifacts);
     this.#loader = new Loader(this.#artifacts);
-    this.#fleet = new Fleet(live, {
-      lines: (lines) => log.writeBatch(lines),
-      fault: (line, digest, frames) =>
-        void this.#symbols
-          .complete(line, servedBy(this.#changes.live, digest, this.#artifacts.components), frames)
-          .then((it) => log.writeBatch(it)),
-      lost: (sentence) => log.logger.error(sentence),
-      retired: (snapshot) => this.#exposition.retire(snapshot),
-      drained: (generation) => {
-        this.#drained.add(generation);
-        log.logger.info({ generation }, "generation drained");
+    this.#fleet = new Fleet(
+      live,
+      {
+        lines: (lines) => log.writeBatch(lines),
+        fault: (line, digest, frames) =>
+          void this.#symbols
+            .complete(line, servedBy(this.#changes.live, digest, this.#artifacts.components), frames)
+            .then((it) => log.writeBatch(it)),
+        lost: (sentence) => log.logger.error(sentence),
+        retired: (snapshot) => this.#exposition.retire(snapshot),
+        drained: (generation) => {
+          this.#drained.add(generation);
+          log.logger.info({ generation }, "generation drained");
+        },
       },
-    });
+      observer,
+    );
     this.#changes = new Changes(this.#fleet, this.#loader, history, {
       logger: log.logger,
       get base() {
@@ -118,17 +129,19 @@ export class Host implements Control {
    * `Refusal`, and leaves nothing behind.
    *
    * `file`: the configuration's; it is read again when it changes, and the generations that come of it outlive the process.
+   * `observer`: the URL of a module whose observer looks on (`observer.ts`), where somebody writes a filter.
    */
   static async start(
     config: Config,
     log: Log,
     inherited: InheritedSockets = new InheritedSockets(),
     file?: string,
+    observer?: string,
   ): Promise<Host> {
     const history = await History.open(file === undefined ? undefined : stateFolder(config.artifacts, file));
     const last = history.live;
     const resumed = last?.base === baseOf(config) ? last : undefined;
-    const host = new Host(config, log, history, file, resumed?.config ?? config);
+    const host = new Host(config, log, history, file, resumed?.config ?? config, observer);
     const asked: Asked = { by: "start" };
     try {
       if (resumed === undefined) await host.#changes.make({ config, asked, inherited });

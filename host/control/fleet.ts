@@ -51,6 +51,7 @@ type Prepare = Extract<Order, { kind: "prepare" }>;
 export class Fleet {
   #config: Config;
   readonly #owner: FleetOwner;
+  readonly #observer: string | undefined;
   readonly members: Members = new Members();
   /** Outlives every worker. */
   readonly #memory: SharedArrayBuffer;
@@ -78,8 +79,10 @@ export class Fleet {
   /** Unlike that of any other process: a request that comes with it has been here before (RFC 9110 §7.6.3). */
   readonly #viaName = `sluice-${randomBytes(4).toString("hex")}`;
 
-  constructor(config: Config, owner: FleetOwner) {
+  /** `observer`: the URL of a module whose observer looks on in the workers. */
+  constructor(config: Config, owner: FleetOwner, observer?: string) {
     this.#config = config;
+    this.#observer = observer;
     this.#owner = owner;
     this.#memory = SharedStore.memory(config.store.sizeBytes);
     this.#store = new SharedStore(this.#memory, MAIN_THREAD);
@@ -240,6 +243,7 @@ export class Fleet {
         viaName: this.#viaName,
         store: this.#memory,
         instances: this.#instances,
+        observer: this.#observer,
       },
       {
         lines: (lines) => this.#owner.lines(lines),

@@ -1,3 +1,4 @@
+import { sep } from "node:path";
 import type { Observation, ObservedCall, ObservedStep } from "../kit/dev-observer.ts";
 import { printable } from "./complaint.ts";
 import { paint, type Style } from "./table.ts";
@@ -29,7 +30,11 @@ export function exchangeLines(seen: Observation, failures: readonly LogLine[]): 
   const lines = steps.flatMap((step) => stepLines(step, widths));
   if (more > 0) lines.push(`and ${count(more, "more step")}`);
   lines.push(...failures.flatMap(failureLines));
-  if (failure !== null) lines.push(paint("red", safe(`${failure.code}: ${failure.detail}`)));
+  if (failure !== null) {
+    // What a filter has died of stands above.
+    const detail = failures.length === 0 ? `: ${failure.detail}` : "";
+    lines.push(paint("red", safe(`${failure.code}${detail}`)));
+  }
   return [head, ...lines.map((line) => `  ${line}`)];
 }
 
@@ -51,8 +56,19 @@ function failureLines({ filter = "", attributes = {}, stack = [] }: LogLine): st
   const [first = "", ...rest] = detail.split("\n");
   return [
     paint("red", safe(`${filter} failed (${reason}): ${first}`)),
-    ...[...rest, ...stack.map((place) => `at ${place}`)].map((text) => `    ${safe(text)}`),
+    ...[...rest, ...framesOf(stack)].map((text) => `    ${safe(text)}`),
   ];
+}
+
+/**
+ * The frames of a stack that its author wants to see: those of libraries up to where the project has called them, and then the project's own,
+ * by their paths within it.
+ */
+function framesOf(stack: readonly string[]): string[] {
+  const here = ` at ${process.cwd()}${sep}`;
+  const first = stack.findIndex((place) => place.includes(here));
+  const shown = stack.filter((place, at) => at <= first || first < 0 || place.includes(here));
+  return shown.map((place) => `at ${place.replace(here, " at ")}`);
 }
 
 interface Widths {

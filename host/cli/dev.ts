@@ -70,7 +70,7 @@ export async function dev(options: DevOptions): Promise<number> {
   const keys = new Keys((key) => {
     if (key === "q") ending.resolve();
     else if (key === "r") session.rebuild();
-    else if (key === "p") void session.profile();
+    else if (key === "p") session.profile();
     // The whole terminal, and what was scrolled out of it.
     else if (key === "c") process.stdout.write("\u001B[H\u001B[2J\u001B[3J");
   });

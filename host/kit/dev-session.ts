@@ -53,7 +53,8 @@ export class DevSession {
   /** Of a minimal configuration. */
   #grants: readonly NeededGrant[] = [];
   #watch: (() => Promise<void>) | undefined;
-  #profile: PromiseWithResolvers<void> | undefined;
+  /** Of the profile under way: what ends it, and when it is written. */
+  #profile: { readonly end: () => void; readonly written: Promise<void> } | undefined;
 
   constructor(options: DevOptions, owner: DevOwner) {
     this.#options = options;
@@ -71,26 +72,21 @@ export class DevSession {
   }
 
   /** Records a profile of the worker for a while, or ends the one under way. */
-  async profile(): Promise<void> {
-    if (this.#profile !== undefined) return this.#profile.resolve();
-    if (this.#live === undefined) return this.#owner.tells("Nothing serves yet that could be profiled.");
-    this.#profile = Promise.withResolvers();
-    const timer = setTimeout(this.#profile.resolve, PROFILE_MS);
+  profile(): void {
+    if (this.#profile !== undefined) return this.#profile.end();
+    const live = this.#live;
+    if (live === undefined) return this.#owner.tells("nothing serves yet that could be profiled");
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    this.#profile = { end, written: this.#profiled(live, over) };
+    setTimeout(end, PROFILE_MS).unref();
     this.#owner.tells(`profiling the worker for ${PROFILE_MS / 1000} s; p ends it sooner`);
-    try {
-      this.#owner.tells(await this.#record(this.#live, this.#profile.promise));
-    } catch (error) {
-      this.#owner.complains(error);
-    } finally {
-      clearTimeout(timer);
-      this.#profile = undefined;
-    }
   }
 
   /** Ends a build that is under way, and all exchanges. */
   async close(): Promise<void> {
     this.#ending.abort();
-    this.#profile?.resolve();
+    this.#profile?.end();
+    await this.#profile?.written;
     await this.#watch?.();
     await this.#queue.close();
     await this.#host?.force();
@@ -162,6 +158,17 @@ export class DevSession {
       return neededGrants((await store.load(component, undefined)).imports);
     } finally {
       await store.close();
+    }
+  }
+
+  /** Never rejects. */
+  async #profiled(live: DevConfig, over: Promise<void>): Promise<void> {
+    try {
+      this.#owner.tells(await this.#record(live, over));
+    } catch (error) {
+      this.#owner.complains(error);
+    } finally {
+      this.#profile = undefined;
     }
   }
 

@@ -20,13 +20,13 @@ import { Succession, type Successor } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { settingsOf } from "./filter/settings.ts";
-import { type ChainMaker, Generation, type Route } from "./generation.ts";
+import { Generation, type Route } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { MetricScope } from "./ops/custom-metrics.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
 import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
-import type { Observer } from "./observer.ts";
+import { observed, type Observer } from "./observer.ts";
 import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
@@ -265,7 +265,6 @@ export class Assembly {
     predecessor: Filter | undefined,
   ): Promise<Filter> {
     const { name } = settings;
-    const { observer } = this.#owner;
     const place: FilterPlace = {
       meter: this.#meter.filter(name),
       budget: this.#owner.budget,
@@ -274,7 +273,7 @@ export class Assembly {
         released: () => this.#owner.released(name),
       },
       line: (level, message, attributes) => this.#log.line(level, name, undefined, message, attributes),
-      ...(observer && { watched: (instance) => observer.watched(instance, settings.limits.fuel) }),
+      watched: this.#owner.observer?.watching(settings.limits.fuel),
     };
     const loading = Filter.load(artifact, settings, host, place, predecessor);
     // What a version has declared that comes to nothing must not stand in the way of the next one.
@@ -335,7 +334,7 @@ export class Assembly {
             name: route.name,
             filters: chain,
             bodies: bodiesOf(chain),
-            chains: trials.length > 0 ? new RouteTrial(chain, trials) : this.#observed(chain),
+            chains: trials.length > 0 ? new RouteTrial(chain, trials) : observed(chain, this.#owner.observer),
             upstream: named(upstreams, route.upstream),
             preserveHost: route.preserveHost,
             serverTiming: route.serverTiming,
@@ -344,11 +343,5 @@ export class Assembly {
         };
       }),
     );
-  }
-
-  #observed(filters: readonly Filter[]): ChainMaker | undefined {
-    const { observer } = this.#owner;
-    const bodies = bodiesOf(filters);
-    return observer && { begin: (_fields, _address, owner) => observer.chain(filters, bodies, owner) };
   }
 }

@@ -62,37 +62,26 @@ export class Host implements Control {
   /** Generations that were live in this process, and of which nothing is left. */
   readonly #drained = new Set<number>();
 
-  private constructor(
-    config: Config,
-    log: Log,
-    history: History,
-    file: string | undefined,
-    live: Config,
-    observer?: string,
-  ) {
+  private constructor(log: Log, history: History, own: ConfigFile, live: Config, observer?: string) {
     this.#log = log;
-    const own = new ConfigFile(file, config);
     this.#file = own;
     this.#history = history;
-    this.#artifacts = new ArtifactStore(config.artifacts);
+    this.#artifacts = new ArtifactStore(live.artifacts);
     this.#loader = new Loader(this.#artifacts);
-    this.#fleet = new Fleet(
-      live,
-      {
-        lines: (lines) => log.writeBatch(lines),
-        fault: (line, digest, frames) =>
-          void this.#symbols
-            .complete(line, servedBy(this.#changes.live, digest, this.#artifacts.components), frames)
-            .then((it) => log.writeBatch(it)),
-        lost: (sentence) => log.logger.error(sentence),
-        retired: (snapshot) => this.#exposition.retire(snapshot),
-        drained: (generation) => {
-          this.#drained.add(generation);
-          log.logger.info({ generation }, "generation drained");
-        },
-      },
+    this.#fleet = new Fleet(live, {
       observer,
-    );
+      lines: (lines) => log.writeBatch(lines),
+      fault: (line, digest, frames) =>
+        void this.#symbols
+          .complete(line, servedBy(this.#changes.live, digest, this.#artifacts.components), frames)
+          .then((it) => log.writeBatch(it)),
+      lost: (sentence) => log.logger.error(sentence),
+      retired: (snapshot) => this.#exposition.retire(snapshot),
+      drained: (generation) => {
+        this.#drained.add(generation);
+        log.logger.info({ generation }, "generation drained");
+      },
+    });
     this.#changes = new Changes(this.#fleet, this.#loader, history, {
       logger: log.logger,
       get base() {
@@ -116,7 +105,7 @@ export class Host implements Control {
       rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
     });
-    this.#watch = new FileWatch(file, {
+    this.#watch = new FileWatch(own.path, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
       componentChanged: (name, digest) => this.#componentChanged(name, digest),
       blind: (sentence) => log.logger.warn(sentence),
@@ -141,7 +130,7 @@ export class Host implements Control {
     const history = await History.open(file === undefined ? undefined : stateFolder(config.artifacts, file));
     const last = history.live;
     const resumed = last?.base === baseOf(config) ? last : undefined;
-    const host = new Host(config, log, history, file, resumed?.config ?? config, observer);
+    const host = new Host(log, history, new ConfigFile(file, config), resumed?.config ?? config, observer);
     const asked: Asked = { by: "start" };
     try {
       if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
@@ -157,7 +146,7 @@ export class Host implements Control {
   /** Loads and configures everything on one worker, and listens nowhere. Rejects with a `Refusal`. */
   static async check(config: Config, log: Log): Promise<readonly PreparedFilter[]> {
     const alone = { ...config, workers: 1, listen: [] };
-    const host = new Host(alone, log, await History.open(undefined), undefined, alone);
+    const host = new Host(log, await History.open(undefined), new ConfigFile(undefined, alone), alone);
     try {
       await host.#changes.make({ config: alone, asked: { by: "start" } });
       return host.#live.prepared;

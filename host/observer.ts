@@ -1,6 +1,7 @@
-import type { ChainBodies, ChainOwner, ChainRun } from "./chain.ts";
+import { bodiesOf, type ChainBodies, type ChainOwner, type ChainRun } from "./chain.ts";
 import type { Instance } from "./filter/contract.ts";
 import type { Filter } from "./filter/filter.ts";
+import type { ChainMaker } from "./generation.ts";
 import type { ExchangeEntry } from "./ops/exchange-log.ts";
 
 /**
@@ -8,8 +9,8 @@ import type { ExchangeEntry } from "./ops/exchange-log.ts";
  * for that; a proxy that serves has none, and makes nothing for it.
  */
 export interface Observer {
-  /** Puts itself around an instance, which may consume so much fuel in a call. */
-  watched(instance: Instance, fuelMax: number): Instance;
+  /** What is put around each instance that may consume so much fuel in a call. */
+  watching(fuelMax: number): (instance: Instance) => Instance;
   /** A route's filters in one exchange. */
   chain(filters: readonly Filter[], bodies: ChainBodies, owner: ChainOwner): ChainRun;
   /** What the log gets of an exchange that has ended, in the place of its usual line. */
@@ -19,4 +20,10 @@ export interface Observer {
 /** What a module has to export that is an observer. */
 export interface ObserverModule {
   readonly createObserver: () => Observer;
+}
+
+/** The chains of a route with these filters, where somebody looks on. */
+export function observed(filters: readonly Filter[], observer: Observer | undefined): ChainMaker | undefined {
+  const bodies = bodiesOf(filters);
+  return observer && { begin: (_fields, _address, owner) => observer.chain(filters, bodies, owner) };
 }

@@ -22,6 +22,8 @@ import { WorkerLink } from "./worker-link.ts";
 
 /** What the fleet tells the host. */
 export interface FleetOwner {
+  /** The URL of a module whose observer looks on in the workers. */
+  readonly observer?: string | undefined;
   lines(lines: string): void;
   /** A log line about a filter's failure, which has a stack. */
   fault(line: string, digest: string, frames: readonly Frame[]): void;
@@ -51,7 +53,6 @@ type Prepare = Extract<Order, { kind: "prepare" }>;
 export class Fleet {
   #config: Config;
   readonly #owner: FleetOwner;
-  readonly #observer: string | undefined;
   readonly members: Members = new Members();
   /** Outlives every worker. */
   readonly #memory: SharedArrayBuffer;
@@ -79,10 +80,8 @@ export class Fleet {
   /** Unlike that of any other process: a request that comes with it has been here before (RFC 9110 §7.6.3). */
   readonly #viaName = `sluice-${randomBytes(4).toString("hex")}`;
 
-  /** `observer`: the URL of a module whose observer looks on in the workers. */
-  constructor(config: Config, owner: FleetOwner, observer?: string) {
+  constructor(config: Config, owner: FleetOwner) {
     this.#config = config;
-    this.#observer = observer;
     this.#owner = owner;
     this.#memory = SharedStore.memory(config.store.sizeBytes);
     this.#store = new SharedStore(this.#memory, MAIN_THREAD);
@@ -243,7 +242,7 @@ export class Fleet {
         viaName: this.#viaName,
         store: this.#memory,
         instances: this.#instances,
-        observer: this.#observer,
+        observer: this.#owner.observer,
       },
       {
         lines: (lines) => this.#owner.lines(lines),

@@ -65,8 +65,8 @@ class DevObserver implements Observer {
   /** By the exchange. */
   readonly #runs = new WeakMap<object, ObservedRun>();
 
-  watched(instance: Instance, fuelMax: number): Instance {
-    return new WatchedInstance(instance, fuelMax);
+  watching(fuelMax: number): (instance: Instance) => Instance {
+    return (instance) => new WatchedInstance(instance, fuelMax);
   }
 
   chain(filters: readonly Filter[], bodies: ChainBodies, owner: ChainOwner): ChainRun {

@@ -25,5 +25,5 @@ export async function watchSources(folder: string, changed: () => void): Promise
 /** What editors lay beside a file while they save it. */
 const LEFTOVER = /^\.|~$|^4913$|\.(swp|tmp)$/;
 
-/** An editor that saves all its files does so within this time. */
-const GATHER_MS = 50;
+/** An editor that saves all its files does so within this time. So long a file may be gone, too, that is replaced by another one. */
+const GATHER_MS = 150;

@@ -200,7 +200,6 @@ describe.concurrent("refused with a sentence", () => {
       ["--upstream", "localhost:1"],
       "sluice: --upstream takes the URL of a server, like http://127.0.0.1:9000, and got localhost:1.\n",
     ],
-    [["--config", "{"], expect.stringMatching(/^sluice: --config is no JSON: /)],
   ])("%j", async (words, stderr) => {
     expect(await sluice(["dev", "--port", "0", ...words], { cwd: project.folder })).toMatchObject({
       code: 1,

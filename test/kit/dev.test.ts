@@ -5,7 +5,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dev } from "../../host/cli/dev.ts";
 import { BuildQueue } from "../../host/kit/build-queue.ts";
+import { KitError } from "../../host/kit/kit-error.ts";
 import { MAIN, sluice } from "../cli/command.ts";
 import { Terminal } from "../cli/terminal.ts";
 import { waitFor } from "../support/waiting.ts";
@@ -28,41 +30,45 @@ beforeAll(async () => {
 test("what filters make of each exchange is shown, and what is saved serves as soon as it is built", {
   timeout: BUILDS_MS_MAX,
 }, async () => {
-  await using dev = await RunningDev.serving(project.folder);
-  const first = await dev.get("/?of=http://internal.example");
+  await using running = await RunningDev.serving(project.folder);
+  const first = await running.get("/?of=http://internal.example");
 
   expect(await first.text(), "the filter of sluice.yaml's config was not in the way").toContain(
     '"path": "/?of=https://www.example.com"',
   );
-  await dev.says(/^GET \/\?of=http:\/\/internal\.example → 200 in [\d.]+ ms, request 0 B, response \d+ B$/m);
-  await dev.says(
+  await running.says(
+    /^GET \/\?of=http:\/\/internal\.example → 200 in [\d.]+ ms, request 0 B, response \d+ B$/m,
+  );
+  await running.says(
     /^ {2}dev-body {2}request {2,}proceed +[\d.]+ ms {2}\d+ fuel\n {6}[~+] accept-encoding: .*identity$/m,
   );
-  await dev.says(/^ {2}upstream answers 200, \d+ B$/m);
-  await dev.says(
+  await running.says(/^ {2}upstream answers 200, \d+ B$/m);
+  await running.says(
     /^ {2}dev-body {2}response-body \d+ B(?: in \d+ pieces)? +replace \d+ +[\d.]+ ms {2}\d+ fuel$/m,
   );
 
   project.save(project.source.replace(REMOVAL, `${REMOVAL} ${SECOND}`));
-  await dev.says("generation 2 serves it");
-  const second = await dev.get("/second");
+  await running.says("generation 2 serves it");
+  const second = await running.get("/second");
   expect(await second.text()).toContain('"x-second": "yes"');
-  await dev.says(/^info dev-body: second path=\/second$/m);
-  await dev.says(/^ {6}\+ x-second: yes$/m);
+  await running.says(/^info dev-body: second path=\/second$/m);
+  await running.says(/^ {6}\+ x-second: yes$/m);
 
   const line = project.source.slice(0, project.source.indexOf(REMOVAL)).split("\n").length;
-  const broken = await dev.get("/boom");
+  const broken = await running.get("/boom");
   expect(broken.status).toBe(500);
-  await dev.says(new RegExp(`^ {2}dev-body failed \\(trap\\): .*panicked at src/lib.rs:${line}:\\d+:$`, "m"));
-  await dev.says(new RegExp(`^ {6}at .*on_request at src/lib.rs:${line}:\\d+$`, "m"));
-  await dev.says(/^ {2}FILTER_TRAPPED$/m);
+  await running.says(
+    new RegExp(`^ {2}dev-body failed \\(trap\\): .*panicked at src/lib.rs:${line}:\\d+:$`, "m"),
+  );
+  await running.says(new RegExp(`^ {6}at .*on_request at src/lib.rs:${line}:\\d+$`, "m"));
+  await running.says(/^ {2}FILTER_TRAPPED$/m);
 
   project.save("this is no Rust");
-  await dev.says("the version before serves on");
-  expect(dev.text, "cargo's own words are missing").toMatch(/error.*\n *--> src\/lib\.rs:1/);
-  expect(await (await dev.get("/second")).text()).toContain('"x-second": "yes"');
+  await running.says("the version before serves on");
+  expect(running.text, "cargo's own words are missing").toMatch(/error.*\n *--> src\/lib\.rs:1/);
+  expect(await (await running.get("/second")).text()).toContain('"x-second": "yes"');
 
-  expect(await dev.end("SIGINT")).toBe(0);
+  expect(await running.end("SIGINT")).toBe(0);
   expect(project.processes).toEqual([]);
 });
 
@@ -77,21 +83,21 @@ test("after a build that has failed a save is another one, saves during it are o
   timeout: BUILDS_MS_MAX,
 }, async () => {
   project.save("this is no Rust");
-  await using dev = new RunningDev(project.folder);
-  await dev.says("nothing serves yet; save to try again");
+  await using running = new RunningDev(project.folder);
+  await running.says("nothing serves yet; save to try again");
   for (let round = 1; round <= 5; round++) {
     project.save(`${project.source}\n// ${round}\n`);
     // The first one begins a build, and the others come during it.
-    if (round === 1) await waitFor("a build begins", () => dev.count("· building") === 2);
+    if (round === 1) await waitFor("a build begins", () => running.count("· building") === 2);
   }
-  await waitFor("the last build is over", () => dev.count("· built in") === 2, 25_000);
-  expect(dev.count("· building"), "more than one build came after the one under way").toBe(3);
+  await waitFor("the last build is over", () => running.count("· built in") === 2, 25_000);
+  expect(running.count("· building"), "more than one build came after the one under way").toBe(3);
 
-  const from = dev.text.length;
+  const from = running.text.length;
   project.save(`${project.source}\n// at the end\n`);
-  await dev.says("Compiling", from);
+  await running.says("Compiling", from);
   expect(project.processes).toContain("cargo");
-  expect(await dev.end("SIGTERM")).toBe(0);
+  expect(await running.end("SIGTERM")).toBe(0);
   await waitFor("nothing is left", () => project.processes.length === 0);
 });
 
@@ -112,7 +118,7 @@ test("what is asked for during a build is one more after it, and none after the 
   expect(begun.length).toBe(2);
 });
 
-describe("without a build", () => {
+describe("options and keys", () => {
   let upstream: ReturnType<typeof createServer>;
   let url: string;
 
@@ -130,15 +136,15 @@ describe("without a build", () => {
     const config = { find: "one", replace: "another", types: [""] };
     renameSync(join(project.folder, "sluice.yaml"), join(project.folder, "other.yaml"));
     try {
-      await using dev = await RunningDev.serving(
+      await using running = await RunningDev.serving(
         project.folder,
         "--upstream",
         url,
         "--config",
         JSON.stringify(config),
       );
-      expect(dev.text).toContain("a minimal configuration, as there is no sluice.yaml");
-      expect(await (await dev.get("/")).text()).toBe("another.example");
+      expect(running.text).toContain("a minimal configuration, as there is no sluice.yaml");
+      expect(await (await running.get("/")).text()).toBe("another.example");
     } finally {
       renameSync(join(project.folder, "other.yaml"), join(project.folder, "sluice.yaml"));
     }
@@ -195,29 +201,23 @@ describe.concurrent("refused with a sentence", () => {
   });
 
   test.each([
-    [["--port", "x"], "sluice: --port takes a port from 0 to 65535, and x is none.\n"],
+    [{ port: "x" }, "--port takes a port from 0 to 65535, and x is none."],
     [
-      ["--upstream", "localhost:1"],
-      "sluice: --upstream takes the URL of a server, like http://127.0.0.1:9000, and got localhost:1.\n",
+      { port: "0", upstream: "localhost:1" },
+      "--upstream takes the URL of a server, like http://127.0.0.1:9000, and got localhost:1.",
     ],
-  ])("%j", async (words, stderr) => {
-    expect(await sluice(["dev", "--port", "0", ...words], { cwd: project.folder })).toMatchObject({
-      code: 1,
-      stderr,
-    });
+  ])("%j", async (options, sentence) => {
+    await expect(dev(options)).rejects.toThrow(new KitError(sentence));
   });
 
   test("a port that another program has", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
-    const { port } = other.address() as AddressInfo;
-    const outcome = await sluice(["dev", "--port", String(port)], { cwd: project.folder });
+    const port = String((other.address() as AddressInfo).port);
+    await expect(dev({ port })).rejects.toThrow(
+      `Port ${port} on 127.0.0.1 cannot be used: another program listens there.`,
+    );
     other.close();
-
-    expect(outcome).toMatchObject({
-      code: 1,
-      stderr: `sluice: Port ${port} on 127.0.0.1 cannot be used: another program listens there. End it, or choose another one with --port.\n`,
-    });
   });
 
   test("a configuration without the project's filter is said, and waited for", async () => {
@@ -226,11 +226,11 @@ describe.concurrent("refused with a sentence", () => {
       file,
       'listen: ["127.0.0.1:0"]\nupstreams: { main: { servers: ["http://127.0.0.1:9"] } }\nroutes: [{ upstream: main }]\n',
     );
-    await using dev = new RunningDev(project.folder, "-c", "without.yaml");
-    await dev.says("has no filter of this project");
-    await dev.says("nothing serves yet; save to try again");
+    await using running = new RunningDev(project.folder, "-c", "without.yaml");
+    await running.says("has no filter of this project");
+    await running.says("nothing serves yet; save to try again");
     expect(existsSync(file)).toBe(true);
     rmSync(file);
-    expect(await dev.end("SIGINT")).toBe(0);
+    expect(await running.end("SIGINT")).toBe(0);
   });
 });

@@ -29,11 +29,11 @@ export interface DevOptions extends DevPlace {
   readonly file: string | undefined;
 }
 
-/** Who wrote `sluice dev`, and watches. */
+/** Who has typed `sluice dev`, and reads along. */
 export interface DevOwner {
   readonly log: Log;
   /** It serves at this address, for the first time. */
-  serves(address: string, config: Config, filters: readonly string[]): void;
+  serves(address: string, config: Config): void;
   /** A sentence about how it goes. */
   tells(sentence: string): void;
   /** What went wrong; what serves serves on. */
@@ -127,7 +127,7 @@ export class DevSession {
     const host = await Host.start(live.config, this.#owner.log, new InheritedSockets(), undefined, OBSERVER);
     this.#host = host;
     this.#live = live;
-    this.#owner.serves(host.status().listen[0] ?? "", live.config, live.filters);
+    this.#owner.serves(host.status().listen[0] ?? "", live.config);
     if (file === undefined && this.#grants.length > 0) this.#tellGrants();
   }
 

@@ -108,9 +108,9 @@ function exchange(route: Route): void {
   const head = new RequestHead("GET", "https", "shop.example.com", "/cart?full=1", [...BROWSER_FIELDS]);
   const owner = new Owner();
   const run =
-    route.trial === undefined
+    route.chains === undefined
       ? new ChainRun(route.filters, route.bodies, owner)
-      : route.trial.begin(head.fields, "192.0.2.1", owner);
+      : route.chains.begin(head.fields, "192.0.2.1", owner);
   run.request(head, 0);
   run.response(new ResponseHead(200, ["Server", "test", "Content-Type", "text/plain"]), 0);
   run.end(OUTCOME);

@@ -25,6 +25,7 @@ import type { MetricScope } from "./ops/custom-metrics.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
 import type { UpstreamLog } from "./ops/upstream-log.ts";
 import { HeadParser } from "./http1/head-parser.ts";
+import type { Observer } from "./observer.ts";
 import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
 import { routerOf } from "./routes.ts";
@@ -48,6 +49,8 @@ export interface AssemblyOwner {
   readonly viaName: string;
   /** Where copies of exchanges go that candidates see in the shadow. */
   readonly shadows: ShadowQueue;
+  /** Who looks on, where somebody writes a filter. */
+  readonly observer?: Observer | undefined;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
 }
@@ -141,7 +144,7 @@ export class Assembly {
       return {
         generation: new Generation(
           number,
-          routerOf(config, filters, tried, upstreams, this.#meter),
+          routerOf(config, filters, tried, upstreams, this.#meter, this.#owner.observer),
           new OwnRequests(upstreams, this.#owner.viaName),
           [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
           adopt,
@@ -288,6 +291,7 @@ export class Assembly {
         released: () => this.#owner.released(name),
       },
       line: (level, message, attributes) => this.#log.line(level, name, undefined, message, attributes),
+      watched: this.#owner.observer?.watching(settings.limits.fuel),
     };
     const loading = Filter.load(artifact, settings, host, place, predecessor);
     // What a version has declared that comes to nothing must not stand in the way of the next one.

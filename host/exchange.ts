@@ -89,9 +89,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
       this.#run =
-        route.trial === undefined
+        route.chains === undefined
           ? new ChainRun(route.filters, route.bodies, this)
-          : route.trial.begin(head.fields, this.#client.address, this);
+          : route.chains.begin(head.fields, this.#client.address, this);
       this.#run.request(head, facts.hasBody ? facts.contentLength : 0);
     } catch (error) {
       this.#fail(Failure.from(error));

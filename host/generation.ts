@@ -1,9 +1,9 @@
-import type { ChainBodies } from "./chain.ts";
+import type { ChainBodies, ChainOwner, ChainRun } from "./chain.ts";
 import type { Filter } from "./filter/filter.ts";
+import type { FieldList } from "./message.ts";
 import type { RouteMeter } from "./ops/meter.ts";
 import type { OwnRequests } from "./own-request.ts";
 import type { Router } from "./router.ts";
-import type { RouteTrial } from "./trial/route-trial.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A route as one worker runs it. */
@@ -11,13 +11,18 @@ export interface Route {
   readonly name: string;
   readonly filters: readonly Filter[];
   readonly bodies: ChainBodies;
-  /** Where a version of one of the filters is tried. */
-  readonly trial: RouteTrial | undefined;
+  /** Where a version of one of the filters is tried, or somebody looks on. */
+  readonly chains: ChainMaker | undefined;
   readonly upstream: Upstream;
   readonly preserveHost: boolean;
   /** Whether clients are told where the time went. */
   readonly serverTiming: boolean;
   readonly meter: RouteMeter;
+}
+
+/** Gives the exchanges of a route their filters, in the place of a plain chain. */
+export interface ChainMaker {
+  begin(fields: FieldList, address: string, owner: ChainOwner): ChainRun;
 }
 
 /** One config made live in one worker: kept alive while an exchange holds it. */

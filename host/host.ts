@@ -62,14 +62,14 @@ export class Host implements Control {
   /** Generations that were live in this process, and of which nothing is left. */
   readonly #drained = new Set<number>();
 
-  private constructor(config: Config, log: Log, history: History, file: string | undefined, live: Config) {
+  private constructor(log: Log, history: History, own: ConfigFile, live: Config, observer?: string) {
     this.#log = log;
-    const own = new ConfigFile(file, config);
     this.#file = own;
     this.#history = history;
-    this.#artifacts = new ArtifactStore(config.artifacts);
+    this.#artifacts = new ArtifactStore(live.artifacts);
     this.#loader = new Loader(this.#artifacts);
     this.#fleet = new Fleet(live, {
+      observer,
       lines: (lines) => log.writeBatch(lines),
       fault: (line, digest, frames) =>
         void this.#symbols
@@ -105,7 +105,7 @@ export class Host implements Control {
       rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
     });
-    this.#watch = new FileWatch(file, {
+    this.#watch = new FileWatch(own.path, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
       // Every filter that uses a component gets what it is now, without being asked.
       componentChanged: (name, path, digest) =>
@@ -120,17 +120,19 @@ export class Host implements Control {
    * `Refusal`, and leaves nothing behind.
    *
    * `file`: the configuration's; it is read again when it changes, and the generations that come of it outlive the process.
+   * `observer`: the URL of a module whose observer looks on (`observer.ts`), where somebody writes a filter.
    */
   static async start(
     config: Config,
     log: Log,
     inherited: InheritedSockets = new InheritedSockets(),
     file?: string,
+    observer?: string,
   ): Promise<Host> {
     const history = await History.open(file === undefined ? undefined : stateFolder(config.artifacts, file));
     const last = history.live;
     const resumed = last?.base === baseOf(config) ? last : undefined;
-    const host = new Host(config, log, history, file, resumed?.config ?? config);
+    const host = new Host(log, history, new ConfigFile(file, config), resumed?.config ?? config, observer);
     const asked: Asked = { by: "start" };
     try {
       if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
@@ -146,7 +148,7 @@ export class Host implements Control {
   /** Loads and configures everything on one worker, and listens nowhere. Rejects with a `Refusal`. */
   static async check(config: Config, log: Log): Promise<readonly PreparedFilter[]> {
     const alone = { ...config, workers: 1, listen: [] };
-    const host = new Host(alone, log, await History.open(undefined), undefined, alone);
+    const host = new Host(log, await History.open(undefined), new ConfigFile(undefined, alone), alone);
     try {
       await host.#changes.make({ config: alone, asked: { by: "start" } });
       return host.#live.prepared;

@@ -3,6 +3,7 @@ import type { Config } from "./config/config.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { Route } from "./generation.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
+import { observed, type Observer } from "./observer.ts";
 import { Router } from "./router.ts";
 import { RouteTrial, type Tried } from "./trial/route-trial.ts";
 import type { Upstream } from "./upstream.ts";
@@ -14,6 +15,7 @@ export function routerOf(
   tried: readonly Tried[],
   upstreams: ReadonlyMap<string, Upstream>,
   meter: WorkerMeter,
+  observer: Observer | undefined,
 ): Router<Route> {
   return new Router(
     routes.map((route) => {
@@ -25,7 +27,7 @@ export function routerOf(
           name: route.name,
           filters: chain,
           bodies: bodiesOf(chain),
-          trial: trials.length === 0 ? undefined : new RouteTrial(chain, trials),
+          chains: trials.length > 0 ? new RouteTrial(chain, trials) : observed(chain, observer),
           upstream: named(upstreams, route.upstream),
           preserveHost: route.preserveHost,
           serverTiming: route.serverTiming,

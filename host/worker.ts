@@ -30,6 +30,7 @@ import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
 import { Generations } from "./generations.ts";
 import type { ListenerOwner } from "./listener.ts";
+import type { Observer, ObserverModule } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -52,6 +53,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #upstreamLog: UpstreamLog;
   readonly #assembly: Assembly;
   readonly budget: InstanceBudget;
+  readonly observer: Observer | undefined;
   readonly shadows: ShadowQueue = new ShadowQueue();
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
@@ -68,10 +70,11 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #idPrefix = randomBytes(9).toString("base64url");
   #ids = 0;
 
-  private constructor(port: MessagePort, data: WorkerData) {
+  private constructor(port: MessagePort, data: WorkerData, observer: Observer | undefined) {
     const { config, id } = data;
     this.#port = port;
     this.#data = data;
+    this.observer = observer;
     this.#config = config;
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
@@ -100,8 +103,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 
-  static serve(port: MessagePort, data: WorkerData): void {
-    const worker = new DataWorker(port, data);
+  static serve(port: MessagePort, data: WorkerData, observer: Observer | undefined): void {
+    const worker = new DataWorker(port, data, observer);
     port.on("message", (message: OrderMessage | HandedConnection | HandedShadows) => {
       if ("socket" in message) worker.#adopt(message);
       else if ("shadows" in message) worker.shadows.connect(message.shadows);
@@ -159,7 +162,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#meter.exchangesInFlight -= 1;
     (route?.meter ?? this.#unrouted).record(exchange.status, exchange.durationMs / 1000);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
-    this.#exchangeLog.write(exchange);
+    if (this.observer === undefined) this.#exchangeLog.write(exchange);
+    else this.#lines.add(this.observer.line(exchange));
   }
 
   filterFailed({ name, digest }: Filter, requestId: string, { reason, detail, error }: FilterFailure): void {
@@ -322,4 +326,12 @@ const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
 // A panic's own machinery is about ten frames, and a filter's code comes below it.
 Error.stackTraceLimit = 50;
 
-if (parentPort !== null) DataWorker.serve(parentPort, workerData as WorkerData);
+/** Orders wait until there is somebody who listens for them. */
+async function observerOf({ observer }: WorkerData): Promise<Observer | undefined> {
+  return observer === undefined ? undefined : ((await import(observer)) as ObserverModule).createObserver();
+}
+
+if (parentPort !== null) {
+  const data = workerData as WorkerData;
+  DataWorker.serve(parentPort, data, await observerOf(data));
+}

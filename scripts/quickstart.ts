@@ -6,12 +6,9 @@
  *
  * Ctrl-C lets the requests in flight end; a second one does not wait for them.
  */
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { Echo } from "../examples/quickstart/echo.ts";
 import {
   type Admin,
   AdminError,
@@ -24,12 +21,13 @@ import {
   Refusal,
   startAdmin,
 } from "../host/index.ts";
+import { Echo } from "../host/kit/echo.ts";
+import { LOOPBACK, whyTaken } from "../host/kit/loopback.ts";
 import { buildFilters, FILTERS_DIRECTORY } from "./build-filters.ts";
 import { BuildError } from "./build-step.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG = join(ROOT, "examples", "quickstart", "sluice.yaml");
-const LOOPBACK = "127.0.0.1";
 const ADMIN_PORT = 9901;
 const STANDARD_ERROR = 2;
 
@@ -96,25 +94,12 @@ function readPort(text: string, option: string): number {
   return port;
 }
 
-/**
- * The proxy's listeners share their port with any other that allows it, such as a second quickstart's, and would get every
- * other connection: so somebody who shares nothing asks first.
- */
 async function mustBeFree(port: number, option: string): Promise<void> {
-  const probe = createServer();
-  try {
-    probe.listen(port, LOOPBACK);
-    await once(probe, "listening");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === "EADDRINUSE" ? "another program listens there" : String(code);
-    throw new QuickstartError(
-      `Port ${port} on ${LOOPBACK} cannot be used: ${why}. End it, or choose another port: npm start -- ${option} ${port + 1}`,
-      { cause: error },
-    );
-  } finally {
-    probe.close();
-  }
+  const why = await whyTaken(port);
+  if (why === undefined) return;
+  throw new QuickstartError(
+    `Port ${port} on ${LOOPBACK} cannot be used: ${why}. End it, or choose another port: npm start -- ${option} ${port + 1}`,
+  );
 }
 
 function readConfig({ port, adminPort }: Ports, echo: Echo): Config {

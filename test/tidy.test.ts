@@ -19,6 +19,7 @@ describe("imports point one way", () => {
     ["generation.ts", "listener.ts", "own-request.ts"],
     ["admission.ts", "exchange.ts"],
     ["outgoing.ts", "own-reply.ts"],
+    ["observer.ts"],
     ["router.ts", "chain.ts", "upstream.ts"],
     ["passage.ts"],
     ["borrowing.ts", "outlet.ts", "stage.ts"],

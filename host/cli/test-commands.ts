@@ -1,9 +1,28 @@
 import { type Command, Option } from "commander";
 import type { BenchOptions } from "./bench.ts";
+import type { DevOptions } from "./dev.ts";
+import { configFile } from "./shared-options.ts";
 import type { TestOptions } from "./test.ts";
 
-/** The commands that run a filter without a proxy. */
+/** The commands that run a filter: by itself, or in a proxy of its own. */
 export function addTestCommands(program: Command, end: (code: number) => void): void {
+  program
+    .command("dev")
+    .description(
+      "runs a proxy with this folder's filter in it, builds and swaps it when it is saved, and shows what it makes of each exchange",
+    )
+    .option(
+      "--upstream <url>",
+      "the server that requests go to, instead of one that answers with what it saw",
+    )
+    .option("--port <port>", "where it listens on 127.0.0.1; 0 lets the system choose", "8080")
+    .option("--config <json>", "the filter's config, instead of the one in the configuration")
+    .addOption(configFile())
+    .action(async (options: DevOptions) => {
+      const { dev } = await import("./dev.ts");
+      end(await dev(options));
+    });
+
   program
     .command("test")
     .description("runs the cases of a filter, each also in all the ways that must make no difference")

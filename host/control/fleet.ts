@@ -22,6 +22,8 @@ import { WorkerLink } from "./worker-link.ts";
 
 /** What the fleet tells the host. */
 export interface FleetOwner {
+  /** The URL of a module whose observer looks on in the workers. */
+  readonly observer?: string | undefined;
   lines(lines: string): void;
   /** A log line about a filter's failure, which has a stack. */
   fault(line: string, digest: string, frames: readonly Frame[]): void;
@@ -240,6 +242,7 @@ export class Fleet {
         viaName: this.#viaName,
         store: this.#memory,
         instances: this.#instances,
+        observer: this.#owner.observer,
       },
       {
         lines: (lines) => this.#owner.lines(lines),

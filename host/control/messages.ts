@@ -22,6 +22,8 @@ export interface WorkerData {
   readonly config: Config;
   /** How many instances all workers have, in its only cell. */
   readonly instances: Int32Array<SharedArrayBuffer>;
+  /** The URL of a module whose observer looks on, where somebody writes a filter. */
+  readonly observer?: string | undefined;
 }
 
 /** Grows while the worker's event loop turns. */

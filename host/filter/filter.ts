@@ -42,7 +42,7 @@ export interface FilterPlace {
   /** Writes a line about it. */
   readonly line: HandoverOwner["line"];
   /** Puts another instance around each that is made: to watch its calls. */
-  readonly watched?: (instance: Instance) => Instance;
+  readonly watched?: ((instance: Instance) => Instance) | undefined;
 }
 
 /** A named use of an artifact with its config, in one worker. */

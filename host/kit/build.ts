@@ -12,6 +12,8 @@ export interface BuildRequest {
   readonly package?: string | undefined;
   /** Where the component is put; `sluice` in cargo's target folder when it is not given. */
   readonly out?: string | undefined;
+  /** Ends the build, and all that cargo has begun for it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Built {
@@ -29,15 +31,20 @@ export interface Built {
  * `KitError`.
  */
 export async function build(request: BuildRequest): Promise<Built> {
-  const { crates, targetDirectory } = workspaceOf(request.folder);
-  const crate = chosen(crates, request);
-  const whole = await readFile(await buildComponent(request.folder, crate));
-  const file = join(outOf(request, targetDirectory), `${crate.name}.wasm`);
+  const { crate, file } = projectOf(request);
+  const whole = await readFile(await buildComponent(request.folder, crate, request.signal));
   const debug = debugFileOf(file);
   await mkdir(dirname(file), { recursive: true });
   // First what is known of the code, then the code: a proxy that watches finds both.
   await refresh(debug, whole);
   return { crate, file, debug, changed: await refresh(file, stripped(whole)) };
+}
+
+/** The crate that is built, and where its component is put. Throws a `KitError` when there is none, or cargo refuses the project. */
+export function projectOf(request: BuildRequest): Pick<Built, "crate" | "file"> {
+  const { crates, targetDirectory } = workspaceOf(request.folder);
+  const crate = chosen(crates, request);
+  return { crate, file: join(outOf(request, targetDirectory), `${crate.name}.wasm`) };
 }
 
 function outOf({ folder, out }: BuildRequest, targetDirectory: string): string {

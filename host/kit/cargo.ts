@@ -46,9 +46,9 @@ export function workspaceOf(folder: string): Workspace {
 
 /**
  * Builds a crate's component with names and lines in it, cargo's own progress on the terminal, and gives its path. Rejects with a `KitError`
- * after cargo has said why it does not build.
+ * after cargo has said why it does not build. `signal` ends cargo and what it has begun.
  */
-export function buildComponent(folder: string, crate: FilterCrate): Promise<string> {
+export function buildComponent(folder: string, crate: FilterCrate, signal?: AbortSignal): Promise<string> {
   // Names and lines are taken out of what is served, so that the code is built once, and is the same by nature.
   const profile = [
     "--config",
@@ -63,8 +63,12 @@ export function buildComponent(folder: string, crate: FilterCrate): Promise<stri
     {
       cwd: folder,
       stdio: ["inherit", "pipe", "inherit"],
+      // In a group of its own, cargo can be ended together with its compilers.
+      detached: signal !== undefined,
     },
   );
+  const end = (): void => endGroup(child.pid);
+  signal?.addEventListener("abort", end);
   return new Promise((resolve, reject) => {
     let messages = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -72,6 +76,7 @@ export function buildComponent(folder: string, crate: FilterCrate): Promise<stri
     });
     child.on("error", (error) => reject(noCargo(error)));
     child.on("close", (status) => {
+      signal?.removeEventListener("abort", end);
       const file = status === 0 ? componentIn(messages, crate) : undefined;
       if (file !== undefined) return resolve(file);
       reject(
@@ -81,6 +86,15 @@ export function buildComponent(folder: string, crate: FilterCrate): Promise<stri
       );
     });
   });
+}
+
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, "SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 interface Metadata {

@@ -1,4 +1,5 @@
 import { type Profiler, Session } from "node:inspector/promises";
+import type { Frame } from "../filter/fault.ts";
 import type { KitFilter } from "./kit-filter.ts";
 
 /** Records where the time goes while `work` is done, as a `.cpuprofile`, with the functions of `filter` by the names of their sources. */
@@ -11,17 +12,24 @@ export async function profiled(filter: KitFilter, work: () => Promise<void>): Pr
     await session.post("Profiler.start");
     await work();
     const { profile } = await session.post("Profiler.stop");
-    await nameFunctions(profile, filter);
+    await nameFunctions(profile, (frames) => filter.functionsAt(frames));
     return profile;
   } finally {
     session.disconnect();
   }
 }
 
-const SAMPLE_US = 100;
+/** How often it is looked, in microseconds. */
+export const SAMPLE_US = 100;
 
-/** Chrome shows `functionName`, and goes by url and line: what the engine calls `wasm-function[7]` becomes a function of a file. */
-async function nameFunctions(profile: Profiler.Profile, filter: KitFilter): Promise<void> {
+/**
+ * Chrome shows `functionName`, and goes by url and line: what the engine calls `wasm-function[7]` becomes a function of a file, as
+ * `functionsAt` knows them.
+ */
+export async function nameFunctions(
+  profile: Profiler.Profile,
+  functionsAt: (frames: readonly Frame[]) => Promise<readonly string[]>,
+): Promise<void> {
   const nodes = profile.nodes.flatMap(({ callFrame }) => {
     const { functionName, url, columnNumber: offset } = callFrame;
     if (!url.startsWith("wasm://") || functionName.startsWith("js-to-wasm")) return [];
@@ -29,9 +37,7 @@ async function nameFunctions(profile: Profiler.Profile, filter: KitFilter): Prom
     if (index === undefined) callFrame.functionName = demangled(functionName);
     return [{ callFrame, function: index === undefined ? UNKNOWN_FUNCTION : Number(index), offset }];
   });
-  const places = await filter.functionsAt(
-    nodes.map(({ function: index, offset }) => ({ function: index, offset })),
-  );
+  const places = await functionsAt(nodes.map(({ function: index, offset }) => ({ function: index, offset })));
   for (const [at, { callFrame }] of nodes.entries()) {
     const place = places[at] ?? "";
     const [, name = place, file, line] = /^(.*?) at (.*?):(\d+)(?::\d+)?$/s.exec(place) ?? [];

@@ -1,5 +1,6 @@
 import { bodiesOf, type ChainOwner, type ChainRun } from "../chain.ts";
 import type { Filter } from "../filter/filter.ts";
+import type { ChainMaker } from "../generation.ts";
 import type { FieldList } from "../message.ts";
 import type { TrialMeter } from "../ops/trial-meter.ts";
 import type { Choice } from "./choice.ts";
@@ -22,7 +23,7 @@ export interface Canary {
 }
 
 /** The trials on a route: which of its filters' versions an exchange passes, all of it through the same ones. */
-export class RouteTrial {
+export class RouteTrial implements ChainMaker {
   readonly #filters: readonly Filter[];
   readonly #trials: readonly Tried[];
   /** By the set of the candidates that serve, a bit for each trial: as many as have come up, of 16 at most. */

@@ -279,7 +279,7 @@ export class Tap {
 }
 
 /** The exchange's facts; the filter's own requests are seen on their way. */
-class TappedFacts implements ExchangeFacts {
+export class TappedFacts implements ExchangeFacts {
   readonly http: HttpSender;
   readonly #owner: ExchangeFacts;
 

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { soakBodies } from "./soak/bodies.ts";
 import { soakFaults } from "./soak/faults.ts";
 import { soakInstances } from "./soak/instances.ts";
+import { soakSwaps } from "./soak/swaps.ts";
 import { soakTakeover } from "./soak/takeover.ts";
 
 /** What a part has found; `missed` says which aim it has not met. */
@@ -25,6 +26,7 @@ const PARTS: Readonly<Record<string, (quick: boolean, progress: Progress) => Pro
   takeover: soakTakeover,
   faults: soakFaults,
   instances: soakInstances,
+  swaps: soakSwaps,
 };
 
 const { values, positionals } = parseArgs({

@@ -161,6 +161,8 @@ export class Operations {
     const apply = async (): Promise<ChangeResult> => {
       const next = this.#file.read(text);
       return this.#changed("configuration applied", {}, asked, (live) => {
+        // Who has written the file may have had it applied before it was noticed: what was changed since then stays.
+        if (asked.by === "file" && this.#file.isKnown(next)) return { config: live.config, reread: true };
         const config = carriedOver(next, live.config);
         this.#file.refuseRestart(live.config, config, isFile);
         if (isFile) this.#file.says(next);

@@ -107,7 +107,7 @@ export class Host implements Control {
     });
     this.#watch = new FileWatch(file, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
-      componentChanged: (name, digest) => this.#componentChanged(name, digest),
+      componentChanged: (...change) => this.#componentChanged(...change),
       blind: (sentence) => log.logger.warn(sentence),
     });
     this.#collecting = setInterval(() => void this.collectArtifacts().catch(() => {}), COLLECT_MS).unref();
@@ -344,9 +344,9 @@ export class Host implements Control {
   }
 
   /** Every filter that uses a component gets what it is now, without being asked. */
-  async #componentChanged(name: string, digest: string | undefined): Promise<void> {
+  async #componentChanged(name: string, path: string, digest: string | undefined): Promise<void> {
     if (digest !== undefined)
-      await this.#ignoring(this.#operations.componentChanged(name, digest, { by: "file" }));
+      await this.#ignoring(this.#operations.componentChanged(name, path, digest, { by: "file" }));
   }
 
   /** The refusal has been counted and logged; what ran before still runs. */

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { soakBodies } from "./soak/bodies.ts";
 import { soakFaults } from "./soak/faults.ts";
 import { soakInstances } from "./soak/instances.ts";
+import { soakKills } from "./soak/kills.ts";
 import { soakSwaps } from "./soak/swaps.ts";
 import { soakTakeover } from "./soak/takeover.ts";
 
@@ -27,6 +28,7 @@ const PARTS: Readonly<Record<string, (quick: boolean, progress: Progress) => Pro
   faults: soakFaults,
   instances: soakInstances,
   swaps: soakSwaps,
+  kills: soakKills,
 };
 
 const { values, positionals } = parseArgs({

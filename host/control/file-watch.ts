@@ -8,8 +8,8 @@ import { type ArtifactWatch, watchArtifacts } from "./watch.ts";
 export interface FileWatchOwner {
   /** The configuration's file is another one now. */
   configChanged(): Promise<void>;
-  /** A filter's component is another one now; `digest` is undefined when it cannot be read. */
-  componentChanged(filter: string, digest: string | undefined): Promise<void>;
+  /** A filter's component at `path` is another one now; `digest` is undefined when it cannot be read. */
+  componentChanged(filter: string, path: string, digest: string | undefined): Promise<void>;
   /** A sentence for the log. */
   blind(sentence: string): void;
 }
@@ -62,11 +62,11 @@ export class FileWatch {
   async #componentChanged(path: string): Promise<void> {
     const bytes = await readFile(path).catch(() => undefined);
     const names = new Set(this.#filters.filter((filter) => fileOf(filter) === path).map(({ name }) => name));
-    for (const name of names) await this.#owner.componentChanged(name, bytes && digestOf(bytes));
+    for (const name of names) await this.#owner.componentChanged(name, path, bytes && digestOf(bytes));
   }
 }
 
 /** The file whose changes are a filter's; undefined for one that is in a registry. */
-function fileOf({ name, component }: FilterConfig): string | undefined {
+export function fileOf({ name, component }: FilterConfig): string | undefined {
   return isReference(component) ? undefined : componentFile(component, name);
 }

@@ -13,6 +13,7 @@ import {
   type SwapResult,
 } from "./control.ts";
 import { carriedOver, filterOf, withFilter, withServer } from "./edits.ts";
+import { fileOf } from "./file-watch.ts";
 import type { History } from "./history.ts";
 import type { Loader } from "./loader.ts";
 import { whyTooMany } from "../trial/trial.ts";
@@ -58,9 +59,14 @@ export class Operations {
     );
   }
 
-  /** A filter's component has another digest now. A swap may have come first, and a build may have written the same bytes again. */
-  async componentChanged(name: string, digest: string, asked: Asked): Promise<void> {
+  /**
+   * The component at `path`, a filter's, has another digest now. A swap may have come first, or taken the filter elsewhere, and a build
+   * may have written the same bytes again.
+   */
+  async componentChanged(name: string, path: string, digest: string, asked: Asked): Promise<void> {
     await this.#changes.inTurn(asked, async (live) => {
+      const filter = live.config.filters.find((other) => other.name === name);
+      if (filter === undefined || fileOf(filter) !== path) return;
       if (live.loaded.artifacts[name]?.digest === digest) return;
       await this.#counted(this.swaps, { filter: name }, "swap", () => this.#swap(live, name, {}, asked));
     });

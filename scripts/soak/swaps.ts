@@ -5,7 +5,10 @@ import { waitFor } from "../../test/support/waiting.ts";
 import type { Finding, Progress } from "../soak.ts";
 import { metricOf, residentMiB } from "./host-process.ts";
 
-/** By how much the process may have grown at the end, from its end of the first fifth on. */
+/**
+ * By how much the process may have grown in the last fifth, from the second one on, at the smallest that it was in each: between two
+ * collections there is what they have left to do.
+ */
 const GROWTH_MIB_MAX = 48;
 
 /** What takes longer is ended, and is a finding. */
@@ -20,21 +23,24 @@ export async function soakSwaps(quick: boolean, progress: Progress): Promise<Fin
   const shape = { keeping: 4, fresh: 3, streaming: 3, upgraded: 3 };
   await using traffic = new MixedTraffic(storm.endpoint, storm.versions, shape);
   const began = performance.now();
-  const memory: number[] = [];
+  const memory: number[][] = [];
   let made = 0;
   for (; made < changes && traffic.failures.length === 0; made++) {
     if (performance.now() - began > MS_MAX) break;
     await storm.next(() => traffic.more(4));
     await traffic.more(4);
-    if ((made + 1) % (changes / 5) !== 0) continue;
-    memory.push(residentMiB(storm.host.pid));
-    progress(`${made + 1} changes, ${traffic.total} exchanges, ${memory.at(-1)?.toFixed(0)} MiB`);
+    const fifth = Math.floor((made * 5) / changes);
+    const mib = residentMiB(storm.host.pid);
+    (memory[fifth] ??= []).push(mib);
+    if ((made + 1) % (changes / 5) === 0)
+      progress(`${made + 1} changes, ${traffic.total} exchanges, ${mib.toFixed(0)} MiB`);
   }
   const seconds = (performance.now() - began) / 1000;
   await traffic.stop();
   const left = await undrained(storm);
   const inFlight = await metricOf(storm.host, "sluice_exchanges_in_flight");
-  const growth = (memory.at(-1) ?? Number.NaN) - (memory[0] ?? Number.NaN);
+  const least = memory.map((all) => Math.min(...all));
+  const growth = (least[4] ?? Number.NaN) - (least[1] ?? Number.NaN);
   const { served } = traffic;
   return {
     figures: {
@@ -46,7 +52,9 @@ export async function soakSwaps(quick: boolean, progress: Progress): Promise<Fin
         .join(", ")}`,
       "failed or of a version that was over": traffic.failures.length,
       "generations that are not drained": left.length,
-      "memory after each fifth": memory.map((mib) => `${mib.toFixed(0)} MiB`).join(", "),
+      "memory in each fifth": memory
+        .map((all) => `${Math.min(...all).toFixed(0)}–${Math.max(...all).toFixed(0)} MiB`)
+        .join(", "),
     },
     missed: [
       ...traffic.failures,
@@ -63,13 +71,17 @@ export async function soakSwaps(quick: boolean, progress: Progress): Promise<Fin
 async function undrained(storm: SwapStorm): Promise<number[]> {
   const look = async (): Promise<number[]> => {
     const [live, ...older] = await storm.generations();
-    const drained = new Set(storm.host.lines.map(({ msg, generation }) => msg === "generation drained" && generation));
+    const drained = new Set(
+      storm.host.lines.map(({ msg, generation }) => msg === "generation drained" && generation),
+    );
     const all = Array.from({ length: (live?.number ?? 1) - 1 }, (_, at) => at + 1);
     const listed = older.filter(({ state }) => state !== "drained").map(({ number }) => number);
     return [...new Set([...listed, ...all.filter((number) => !drained.has(number))])];
   };
-  await waitFor("the end of all generations but the live one", async () => (await look()).length === 0, 20_000).catch(
-    () => time(0),
-  );
+  await waitFor(
+    "the end of all generations but the live one",
+    async () => (await look()).length === 0,
+    20_000,
+  ).catch(() => time(0));
   return look();
 }

@@ -59,7 +59,9 @@ export class SwapStorm implements AsyncDisposable {
   /** One change of a random kind; of a trial it is two. `between`: while a trial runs. */
   async next(between: () => Promise<void>): Promise<void> {
     const kind =
-      this.#random.below(10) === 0 ? "broken" : (CHANGES[this.#random.below(CHANGES.length - 1)] as ChangeKind);
+      this.#random.below(10) === 0
+        ? "broken"
+        : (CHANGES[this.#random.below(CHANGES.length - 1)] as ChangeKind);
     this.counts[kind] += 1;
     if (kind === "artifact") await this.#swap({ component: this.#artifact(), config: this.#nextMark() });
     else if (kind === "config") await this.#swap({ config: this.#nextMark() });
@@ -104,7 +106,7 @@ export class SwapStorm implements AsyncDisposable {
     const target = kept[this.#random.below(Math.max(1, kept.length))];
     if (target === undefined) return this.#reload();
     const version = this.#known.get(target.number);
-    assert.ok(version !== undefined, `generation ${target.number} is nobody's`);
+    assert.ok(version !== undefined, `generation ${target.number} is nobody's: ${JSON.stringify(target)}`);
     await this.#changed([version], version, () => this.#client.rollback(target.number));
   }
 

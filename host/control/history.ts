@@ -30,8 +30,8 @@ export class HistoryFailed extends Error {
 }
 
 /**
- * The generations that were live, on disk: a file for each, and one that says which one is. All are written aside, forced to the disk
- * and renamed into place, so that a process that is killed at any moment leaves the old generation or the new one.
+ * The generations that were live, on disk: a file for each. The newest one is the live one, so that one renaming makes the change: a
+ * process that is killed at any moment leaves the old generation or the new one. Each is written aside and forced to the disk before.
  */
 export class History {
   readonly #folder: string | undefined;
@@ -46,10 +46,10 @@ export class History {
   static async open(folder: string | undefined): Promise<History> {
     if (folder === undefined) return new History(undefined, []);
     const records = await readRecords(folder);
-    const live = await readLive(folder);
-    // What is newer than the live one was prepared by a process that did not live to see it.
-    const known = live === undefined ? [] : records.filter(({ number }) => number <= live);
-    return new History(folder, known.some(({ number }) => number === live) ? known : []);
+    // Where the one that was live is damaged, no earlier one is to take its place as if nothing had been.
+    const newest = (await recordNames(folder)).at(-1);
+    const isWhole = newest === undefined || newest === fileOf(records.at(-1)?.number ?? 0);
+    return new History(folder, isWhole ? records : []);
   }
 
   /** Oldest first. */
@@ -73,17 +73,20 @@ export class History {
       try {
         await mkdir(this.#folder, { recursive: true, mode: 0o700 });
         await write(this.#folder, fileOf(record.number), JSON.stringify(record));
-        await write(this.#folder, LIVE, JSON.stringify({ generation: record.number }));
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? String(error);
         throw new HistoryFailed(`the state in ${this.#folder} cannot be written (${code})`, { cause: error });
       }
     }
-    const gone = this.#records.filter((old) => !kept.includes(old));
     this.#records = kept;
-    if (this.#folder === undefined) return;
-    for (const { number } of gone)
-      await rm(join(this.#folder, fileOf(number)), { force: true }).catch(() => {});
+    if (this.#folder !== undefined) await this.#tidy(this.#folder);
+  }
+
+  /** Those that are too old go, and those that were damaged and stand for newer ones. */
+  async #tidy(folder: string): Promise<void> {
+    const kept = new Set(this.#records.map(({ number }) => fileOf(number)));
+    for (const name of await recordNames(folder))
+      if (!kept.has(name)) await rm(join(folder, name), { force: true }).catch(() => {});
   }
 }
 
@@ -106,10 +109,8 @@ export async function namedDigests(artifacts: string): Promise<Set<string>> {
 }
 
 async function readRecords(folder: string): Promise<GenerationRecord[]> {
-  const names = await readdir(folder).catch(() => []);
-  const texts = names
-    .filter((name) => RECORD.test(name))
-    .map((name) => readFile(join(folder, name), "utf8").catch(() => ""));
+  const names = await recordNames(folder);
+  const texts = names.map((name) => readFile(join(folder, name), "utf8").catch(() => ""));
   const records = (await Promise.all(texts)).flatMap((text) => {
     const record = parse(text) as GenerationRecord | undefined;
     return record?.form === RECORD_FORM ? [record] : [];
@@ -117,9 +118,10 @@ async function readRecords(folder: string): Promise<GenerationRecord[]> {
   return records.toSorted((one, other) => one.number - other.number);
 }
 
-async function readLive(folder: string): Promise<number | undefined> {
-  const text = await readFile(join(folder, LIVE), "utf8").catch(() => "");
-  return (parse(text) as { generation: number } | undefined)?.generation;
+/** Oldest first. */
+async function recordNames(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => RECORD.test(name)).toSorted();
 }
 
 /** What somebody has damaged counts as not there. */
@@ -145,6 +147,10 @@ async function write(folder: string, name: string, content: string): Promise<voi
   const directory = await open(folder, "r");
   try {
     await directory.sync();
+  } catch (error) {
+    // It would be live after the next start, and is refused now.
+    await rm(join(folder, name), { force: true });
+    throw error;
   } finally {
     await directory.close();
   }
@@ -155,7 +161,6 @@ function fileOf(number: number): string {
 }
 
 const RECORD = /^\d{10}\.json$/;
-const LIVE = "live.json";
 
 /** As many generations as can be returned to. */
 const KEPT = 50;

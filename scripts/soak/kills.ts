@@ -1,9 +1,12 @@
 import { KILLED, type Killed, Killing, type Moment } from "../../test/generations/killing.ts";
 import type { Finding, Progress } from "../soak.ts";
 
-/** Kills the process in the middle of changes, by turns before each step and after each time, and starts it again. */
-export async function soakKills(quick: boolean, progress: Progress): Promise<Finding> {
-  const rounds = quick ? 20 : 200;
+export function soakKills(quick: boolean, progress: Progress): Promise<Finding> {
+  return killAgain(quick ? 20 : 200, progress);
+}
+
+/** Kills the process in the middle of changes, by turns before a step and after a time, and starts it again. */
+export async function killAgain(rounds: number, progress: Progress): Promise<Finding> {
   await using killing = await Killing.start();
   const plans = new Map<Killed, Plan>(KILLED.map((what) => [what, new Plan()]));
   const hit = new Map<string, number>();
@@ -14,7 +17,7 @@ export async function soakKills(quick: boolean, progress: Progress): Promise<Fin
   for (; round < rounds && wrong.length === 0; round++) {
     const what = KILLED[round % KILLED.length] as Killed;
     const plan = plans.get(what) as Plan;
-    const moment = plan.next(quick ? STRIDE : 1);
+    const moment = plan.next(rounds < 100 ? STRIDE : 1);
     try {
       const outcome = await killing.kill(what, moment);
       plan.learn(moment, outcome.step, outcome.answeredMs);

@@ -136,17 +136,22 @@ class Place {
       ports: { plain: this.#port, tls: 0, upstream: this.#upstream.port },
       prefix: "",
     } as const;
-    let done = false;
-    const loaded = pacedLoad(contender, row, seconds).finally(() => (done = true));
+    const over = new AbortController();
+    const loaded = pacedLoad(contender, row, seconds).finally(() => over.abort());
     // Rejects below; without this it would be an unhandled one before.
     loaded.catch(() => {});
+    const swaps = everyMs === 0 ? 0 : await this.#swapEvery(everyMs, next, over.signal);
+    return { waits: await loaded, swaps };
+  }
+
+  async #swapEvery(everyMs: number, next: () => string, over: AbortSignal): Promise<number> {
     let swaps = 0;
-    for (let due = performance.now(); everyMs > 0 && !done; swaps++) {
+    for (let due = performance.now(); !over.aborted; swaps++) {
       await this.swap(next());
       due += everyMs;
       await time(Math.max(0, due - performance.now()));
     }
-    return { waits: await loaded, swaps };
+    return swaps;
   }
 
   /** Gives which version has answered. */

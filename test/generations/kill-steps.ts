@@ -19,14 +19,21 @@ function step(name: string): void {
 
 type Call = (...values: unknown[]) => unknown;
 
-/** Has a step before each call of a method. `named` gives none for calls that are none. */
-function watch(of: object, method: string, named: (values: readonly unknown[]) => string | undefined): void {
+/** Has a step before each call of a method, or after it. `named` gives none for calls that are none. */
+function watch(
+  of: object,
+  method: string,
+  named: (values: readonly unknown[]) => string | undefined,
+  when: "before" | "after" = "before",
+): void {
   const methods = of as Record<string, Call>;
   const original = methods[method] as Call;
   methods[method] = function (this: unknown, ...values) {
     const name = named(values);
-    if (name !== undefined) step(name);
-    return original.apply(this, values);
+    if (name !== undefined && when === "before") step(name);
+    const result = original.apply(this, values);
+    if (name !== undefined && when === "after") step(name);
+    return result;
   };
 }
 
@@ -49,9 +56,4 @@ watch(Worker.prototype, "postMessage", ([message]) => {
 
 watch(ServerResponse.prototype, "writeHead", () => "answer");
 
-const end = ServerResponse.prototype.end as Call;
-ServerResponse.prototype.end = function (this: ServerResponse, ...values: unknown[]) {
-  const result = end.apply(this, values);
-  step("answered");
-  return result;
-} as typeof ServerResponse.prototype.end;
+watch(ServerResponse.prototype, "end", () => "what comes after the answer", "after");

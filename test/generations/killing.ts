@@ -33,7 +33,7 @@ export interface KillOutcome {
 
 interface Undertaking {
   readonly next: Served;
-  ask(client: AdminClient): Promise<unknown>;
+  readonly ask: (client: AdminClient) => Promise<unknown>;
 }
 
 /** One host, which is killed and started again and again. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as time } from "node:timers/promises";
-import { type RawData, WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { type Endpoint, RawClient, request } from "../support/raw-client.ts";
 import { waitFor, within } from "../support/waiting.ts";
 import type { Versions } from "./versions.ts";
@@ -27,7 +27,7 @@ export class MixedUpstream implements AsyncDisposable {
       else response.end("hello");
     });
     const sockets = new WebSocketServer({ server });
-    sockets.on("headers", (fields, asked) => fields.push(`x-seen: ${asked.headers["x-mark"]}`));
+    sockets.on("headers", (fields, asked) => fields.push(`x-seen: ${String(asked.headers["x-mark"])}`));
     sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
     await once(server.listen(0, "127.0.0.1"), "listening");
     return new MixedUpstream(server, sockets);
@@ -140,16 +140,16 @@ export class MixedTraffic implements AsyncDisposable {
   async #upgrade(): Promise<void> {
     const since = this.#versions.now;
     const socket = new WebSocket(`ws://${this.#endpoint.host}:${this.#endpoint.port}/socket`);
-    let fields: Record<string, unknown> = {};
-    socket.on("upgrade", ({ headers }) => (fields = headers));
+    let seen: string | undefined;
+    socket.on("upgrade", ({ headers }) => (seen = String(headers["x-seen"])));
     await within("a WebSocket", once(socket, "open"));
     // A 101 passes no filter: what is left of the version is the mark that the request had.
-    this.#versions.check(since, { mark: fields["x-seen"] });
+    this.#versions.check(since, { mark: seen });
     for (let left = MESSAGES; left > 0 && !this.#stopping; left--) {
-      const echo = once(socket, "message") as Promise<[RawData]>;
+      const echo = once(socket, "message") as Promise<[Buffer]>;
       socket.send(`message ${left}`);
       const [data] = await within("an echo", echo);
-      if (String(data) !== `message ${left}`) throw new Error(`another message: ${String(data)}`);
+      if (data.toString() !== `message ${left}`) throw new Error(`another message: ${data.toString()}`);
       await time(PIECE_MS);
     }
     const closed = once(socket, "close");

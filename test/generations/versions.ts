@@ -37,7 +37,10 @@ export class Versions {
   }
 
   /** Throws when an exchange that began at `since` may not have had this answer. Without a tag any one will do. */
-  check(since: number, answer: { readonly mark: unknown; readonly tag?: unknown }): void {
+  check(
+    since: number,
+    answer: { readonly mark: string | undefined; readonly tag?: string | undefined },
+  ): void {
     const fits = ({ mark, tag }: Version): boolean =>
       mark === answer.mark && (!("tag" in answer) || tag === answer.tag);
     if (this.#entries.slice(since).flat().some(fits)) return;

@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { setPriority } from "node:os";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
@@ -40,12 +39,6 @@ export interface ArtifactRecord {
   /** All core modules, by the names that the component's JavaScript asks for. */
   readonly modules: readonly string[];
 }
-
-/** It still gets a fifth of a processor that it has to share with one busy worker. */
-const TRANSPILING_NICE = 7;
-
-// A nice value of the calling thread alone, on Linux: traffic goes first where there are fewer processors than threads.
-if (parentPort !== null && process.platform === "linux") setPriority(TRANSPILING_NICE);
 
 parentPort?.on("message", (request: TranspileRequest) => {
   void answer(request).then((message) => parentPort?.postMessage(message));

@@ -5,7 +5,7 @@
 import { appendFileSync, existsSync, promises, readFileSync } from "node:fs";
 import { ServerResponse } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 
 const WRITING = ["open", "rename", "readFile", "writeFile", "mkdtemp", "mkdir", "rm", "utimes"] as const;
@@ -41,7 +41,8 @@ for (const method of WRITING) {
   watch(promises, method, (values) => {
     // Of a renaming what counts is where it leads.
     const path = String(method === "rename" ? values[1] : values[0]);
-    return `${method} ${basename(path).replaceAll(/[0-9a-f]{16,}|\d+/g, "N")}`;
+    const place = `${basename(dirname(path))}/${basename(path)}`;
+    return `${method} ${place.replaceAll(/[0-9a-f]{8,}|\d+/g, "N")}`;
   });
 }
 syncBuiltinESMExports();

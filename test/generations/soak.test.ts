@@ -12,5 +12,5 @@ test("changes of every kind, some of them broken, cost no exchange and leave not
 test("a host that is killed at any step of a change comes back with the old generation or the new one, and never loses one that was answered", {
   timeout: 120_000,
 }, async () => {
-  expect((await killAgain(7, () => {})).missed).toEqual([]);
+  expect((await killAgain(8, () => {})).missed).toEqual([]);
 });

@@ -36,20 +36,29 @@ export class HistoryFailed extends Error {
 export class History {
   readonly #folder: string | undefined;
   #records: GenerationRecord[];
+  /** Files that go with the next change. */
+  #forgotten: readonly string[];
 
-  private constructor(folder: string | undefined, records: GenerationRecord[]) {
+  private constructor(
+    folder: string | undefined,
+    records: GenerationRecord[],
+    forgotten: readonly string[] = [],
+  ) {
     this.#folder = folder;
     this.#records = records;
+    this.#forgotten = forgotten;
   }
 
   /** Without a folder it lasts as long as the process. */
   static async open(folder: string | undefined): Promise<History> {
     if (folder === undefined) return new History(undefined, []);
     const records = await readRecords(folder);
-    // Where the one that was live is damaged, no earlier one is to take its place as if nothing had been.
-    const newest = (await recordNames(folder)).at(-1);
-    const isWhole = newest === undefined || newest === fileOf(records.at(-1)?.number ?? 0);
-    return new History(folder, isWhole ? records : []);
+    const names = await recordNames(folder);
+    const newest = records.at(-1);
+    if (names.length === 0 || (newest !== undefined && names.at(-1) === fileOf(newest.number)))
+      return new History(folder, records);
+    // The one that was live is damaged: no earlier one is to take its place as if nothing had been.
+    return new History(folder, [], names);
   }
 
   /** Oldest first. */
@@ -78,15 +87,12 @@ export class History {
         throw new HistoryFailed(`the state in ${this.#folder} cannot be written (${code})`, { cause: error });
       }
     }
+    const old = this.#records.filter((other) => !kept.includes(other)).map(({ number }) => fileOf(number));
+    const gone = [...old, ...this.#forgotten.filter((name) => name !== fileOf(record.number))];
     this.#records = kept;
-    if (this.#folder !== undefined) await this.#tidy(this.#folder);
-  }
-
-  /** Those that are too old go, and those that were damaged and stand for newer ones. */
-  async #tidy(folder: string): Promise<void> {
-    const kept = new Set(this.#records.map(({ number }) => fileOf(number)));
-    for (const name of await recordNames(folder))
-      if (!kept.has(name)) await rm(join(folder, name), { force: true }).catch(() => {});
+    this.#forgotten = [];
+    if (this.#folder === undefined) return;
+    for (const name of gone) await rm(join(this.#folder, name), { force: true }).catch(() => {});
   }
 }
 
@@ -144,13 +150,19 @@ async function write(folder: string, name: string, content: string): Promise<voi
     await file.close();
   }
   await rename(staged, join(folder, name));
-  const directory = await open(folder, "r");
   try {
-    await directory.sync();
+    await syncFolder(folder);
   } catch (error) {
     // It would be live after the next start, and is refused now.
     await rm(join(folder, name), { force: true });
     throw error;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const directory = await open(folder, "r");
+  try {
+    await directory.sync();
   } finally {
     await directory.close();
   }

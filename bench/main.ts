@@ -2,6 +2,7 @@
  * All measurements, one after the other:
  *
  *   npm run bench
+ *   npm run bench -- swap trial  some of them
  *   npm run bench -- --quick     fewer and shorter rounds: whether it works, not how fast
  *   npm run --silent bench -- --json
  */
@@ -13,41 +14,59 @@ import { measureHostFunctions, printHostFunctions } from "./host-functions.ts";
 import { measureHttpClient, printHttpClient } from "./http-client.ts";
 import { measurePhases, printPhases } from "./phases.ts";
 import { measureProxies, printProxies } from "./proxy.ts";
+import { measureSwaps, printSwaps } from "./swap.ts";
 import { measureTrials, printTrials } from "./trial.ts";
 import { cleanUpAtExit } from "./support/child.ts";
 import { buildProbe } from "./support/filters.ts";
 import { keepReport } from "./support/report.ts";
 
-const { values } = parseArgs({
+/** Measures, and keeps and prints the report. Gives none where what it takes is not there. */
+type Measurement = (quick: boolean, print: boolean) => Promise<object | undefined>;
+
+function measurement<Report extends object>(
+  name: string,
+  measure: (quick: boolean) => Promise<Report | undefined>,
+  printReport: (report: Report) => void,
+): Measurement {
+  return async (quick, print) => {
+    const report = await measure(quick);
+    if (report === undefined) return undefined;
+    keepReport(name, report);
+    if (print) printReport(report);
+    return report;
+  };
+}
+
+const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
+  call: measurement("call", measureCalls, printCalls),
+  body: measurement("body", measureBodies, printBodies),
+  phases: measurement("phases", measurePhases, printPhases),
+  fuel: measurement("fuel", measureFuel, printFuel),
+  "host-functions": measurement("host-functions", measureHostFunctions, printHostFunctions),
+  "http-client": measurement("http-client", measureHttpClient, printHttpClient),
+  trial: measurement("trial", measureTrials, printTrials),
+  swap: measurement("swap", measureSwaps, printSwaps),
+  proxy: measurement(
+    "proxy",
+    (quick) => measureProxies({ quick, rows: [], proxies: [], rounds: 0 }),
+    printProxies,
+  ),
+};
+
+const { values, positionals } = parseArgs({
   options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  allowPositionals: true,
 });
+const unknown = positionals.filter((name) => !(name in MEASUREMENTS));
+if (unknown.length > 0) {
+  console.error(
+    `bench: no measurement ${unknown.join(", ")}; there are ${Object.keys(MEASUREMENTS).join(", ")}`,
+  );
+  process.exit(1);
+}
 cleanUpAtExit();
 buildProbe();
-const call = await measureCalls(values.quick);
-keepReport("call", call);
-if (!values.json) printCalls(call);
-const body = await measureBodies(values.quick);
-keepReport("body", body);
-if (!values.json) printBodies(body);
-const phases = await measurePhases(values.quick);
-keepReport("phases", phases);
-if (!values.json) printPhases(phases);
-const fuel = await measureFuel(values.quick);
-keepReport("fuel", fuel);
-if (!values.json) printFuel(fuel);
-const hostFunctions = await measureHostFunctions(values.quick);
-keepReport("host-functions", hostFunctions);
-if (!values.json) printHostFunctions(hostFunctions);
-const httpClient = await measureHttpClient(values.quick);
-keepReport("http-client", httpClient);
-if (!values.json) printHttpClient(httpClient);
-const trial = await measureTrials(values.quick);
-keepReport("trial", trial);
-if (!values.json) printTrials(trial);
-const proxy = await measureProxies({ quick: values.quick, rows: [], proxies: [], rounds: 0 });
-if (proxy !== undefined) {
-  keepReport("proxy", proxy);
-  if (!values.json) printProxies(proxy);
-}
-if (values.json)
-  console.log(JSON.stringify({ call, body, phases, hostFunctions, httpClient, trial, fuel, proxy }, null, 2));
+const reports: Record<string, object | undefined> = {};
+for (const name of positionals.length > 0 ? positionals : Object.keys(MEASUREMENTS))
+  reports[name] = await MEASUREMENTS[name]?.(values.quick, !values.json);
+if (values.json) console.log(JSON.stringify(reports, null, 2));

@@ -10,6 +10,8 @@ import { parseArgs } from "node:util";
 import { soakBodies } from "./soak/bodies.ts";
 import { soakFaults } from "./soak/faults.ts";
 import { soakInstances } from "./soak/instances.ts";
+import { soakKills } from "./soak/kills.ts";
+import { soakSwaps } from "./soak/swaps.ts";
 import { soakTakeover } from "./soak/takeover.ts";
 
 /** What a part has found; `missed` says which aim it has not met. */
@@ -25,6 +27,8 @@ const PARTS: Readonly<Record<string, (quick: boolean, progress: Progress) => Pro
   takeover: soakTakeover,
   faults: soakFaults,
   instances: soakInstances,
+  swaps: soakSwaps,
+  kills: soakKills,
 };
 
 const { values, positionals } = parseArgs({

@@ -38,6 +38,11 @@ export class ConfigFile {
     return this.#problems.length === 0 && this.#refusal === null;
   }
 
+  /** Whether this is what the file said when it was last read, and it was in order. */
+  isKnown(config: Config): boolean {
+    return this.isInOrder && isDeepStrictEqual(config, this.#config);
+  }
+
   /** A configuration's text, or the file as it is now. Throws a `Refusal` with all that is wrong with it. */
   read(text: string | undefined): Config {
     if (text === undefined && this.path === undefined)

@@ -30,26 +30,35 @@ export class HistoryFailed extends Error {
 }
 
 /**
- * The generations that were live, on disk: a file for each, and one that says which one is. All are written aside, forced to the disk
- * and renamed into place, so that a process that is killed at any moment leaves the old generation or the new one.
+ * The generations that were live, on disk: a file for each. The newest one is the live one, so that one renaming makes the change: a
+ * process that is killed at any moment leaves the old generation or the new one. Each is written aside and forced to the disk before.
  */
 export class History {
   readonly #folder: string | undefined;
   #records: GenerationRecord[];
+  /** Files that go with the next change. */
+  #forgotten: readonly string[];
 
-  private constructor(folder: string | undefined, records: GenerationRecord[]) {
+  private constructor(
+    folder: string | undefined,
+    records: GenerationRecord[],
+    forgotten: readonly string[] = [],
+  ) {
     this.#folder = folder;
     this.#records = records;
+    this.#forgotten = forgotten;
   }
 
   /** Without a folder it lasts as long as the process. */
   static async open(folder: string | undefined): Promise<History> {
     if (folder === undefined) return new History(undefined, []);
     const records = await readRecords(folder);
-    const live = await readLive(folder);
-    // What is newer than the live one was prepared by a process that did not live to see it.
-    const known = live === undefined ? [] : records.filter(({ number }) => number <= live);
-    return new History(folder, known.some(({ number }) => number === live) ? known : []);
+    const names = await recordNames(folder);
+    const newest = records.at(-1);
+    if (names.length === 0 || (newest !== undefined && names.at(-1) === fileOf(newest.number)))
+      return new History(folder, records);
+    // The one that was live is damaged: no earlier one is to take its place as if nothing had been.
+    return new History(folder, [], names);
   }
 
   /** Oldest first. */
@@ -73,17 +82,17 @@ export class History {
       try {
         await mkdir(this.#folder, { recursive: true, mode: 0o700 });
         await write(this.#folder, fileOf(record.number), JSON.stringify(record));
-        await write(this.#folder, LIVE, JSON.stringify({ generation: record.number }));
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? String(error);
         throw new HistoryFailed(`the state in ${this.#folder} cannot be written (${code})`, { cause: error });
       }
     }
-    const gone = this.#records.filter((old) => !kept.includes(old));
+    const old = this.#records.filter((other) => !kept.includes(other)).map(({ number }) => fileOf(number));
+    const gone = [...old, ...this.#forgotten.filter((name) => name !== fileOf(record.number))];
     this.#records = kept;
+    this.#forgotten = [];
     if (this.#folder === undefined) return;
-    for (const { number } of gone)
-      await rm(join(this.#folder, fileOf(number)), { force: true }).catch(() => {});
+    for (const name of gone) await rm(join(this.#folder, name), { force: true }).catch(() => {});
   }
 }
 
@@ -106,10 +115,8 @@ export async function namedDigests(artifacts: string): Promise<Set<string>> {
 }
 
 async function readRecords(folder: string): Promise<GenerationRecord[]> {
-  const names = await readdir(folder).catch(() => []);
-  const texts = names
-    .filter((name) => RECORD.test(name))
-    .map((name) => readFile(join(folder, name), "utf8").catch(() => ""));
+  const names = await recordNames(folder);
+  const texts = names.map((name) => readFile(join(folder, name), "utf8").catch(() => ""));
   const records = (await Promise.all(texts)).flatMap((text) => {
     const record = parse(text) as GenerationRecord | undefined;
     return record?.form === RECORD_FORM ? [record] : [];
@@ -117,9 +124,10 @@ async function readRecords(folder: string): Promise<GenerationRecord[]> {
   return records.toSorted((one, other) => one.number - other.number);
 }
 
-async function readLive(folder: string): Promise<number | undefined> {
-  const text = await readFile(join(folder, LIVE), "utf8").catch(() => "");
-  return (parse(text) as { generation: number } | undefined)?.generation;
+/** Oldest first. */
+async function recordNames(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => RECORD.test(name)).toSorted();
 }
 
 /** What somebody has damaged counts as not there. */
@@ -142,6 +150,16 @@ async function write(folder: string, name: string, content: string): Promise<voi
     await file.close();
   }
   await rename(staged, join(folder, name));
+  try {
+    await syncFolder(folder);
+  } catch (error) {
+    // It would be live after the next start, and is refused now.
+    await rm(join(folder, name), { force: true });
+    throw error;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
   const directory = await open(folder, "r");
   try {
     await directory.sync();
@@ -155,7 +173,6 @@ function fileOf(number: number): string {
 }
 
 const RECORD = /^\d{10}\.json$/;
-const LIVE = "live.json";
 
 /** As many generations as can be returned to. */
 const KEPT = 50;

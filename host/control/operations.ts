@@ -152,6 +152,11 @@ export class Operations {
     const apply = async (): Promise<ChangeResult> => {
       const next = this.#file.read(text);
       return this.#changes.inTurn(asked, (live) => {
+        // Who has written the file may have had it applied before it was noticed: what was changed since then stays.
+        if (asked.by === "file" && this.#file.isKnown(next)) {
+          const same = { config: live.config, reread: true };
+          return this.#make("configuration applied", {}, asked, same);
+        }
         const config = carriedOver(next, live.config);
         this.#file.refuseRestart(live.config, config, isFile);
         if (isFile) this.#file.says(next);

@@ -61,6 +61,20 @@ describe("a configuration that is applied", () => {
     expect(await markOf(host)).toBe("three");
   });
 
+  test("and was applied before its file was noticed does not take back what has been changed since", async () => {
+    const host = await place.start();
+    place.write({ mark: "two" });
+    await host.host.apply(undefined);
+    await host.host.swap("mark", { config: { mark: "three" } });
+    await host.lines("the notice", ({ msg, by }) => msg === "configuration applied" && by === "file");
+    expect(await markOf(host)).toBe("three");
+    expect(host.host.status().file.differs).toBe(true);
+
+    place.write({ mark: "four" });
+    await host.lines("the next", ({ msg, by }) => msg === "configuration applied" && by === "file", 2);
+    expect(await markOf(host), "a file that says something new counts").toBe("four");
+  });
+
   test.each([
     ["admin", { admin: "127.0.0.1:0" }],
     ["workers", { workers: 3 }],

@@ -67,6 +67,26 @@ test("state that somebody has damaged is as good as none: the file counts", asyn
   expect((await host.status()).filters[0]?.component).toBe(join(host.folder, "marks.wasm"));
 });
 
+test("a generation that somebody has damaged is followed by no earlier one, and is forgotten with the next change", async () => {
+  await using host = await RunningHost.start((_, response) => response.end("hello"));
+  const file = join(host.folder, "next.wasm");
+  for (const version of ["two", "three"]) {
+    writeFileSync(file, component(version));
+    await swap(host, file);
+  }
+  await host.stop();
+  const [state = ""] = readdirSync(join(host.folder, ".sluice", "state"));
+  const folder = join(host.folder, ".sluice", "state", state);
+  const newest = readdirSync(folder).toSorted().at(-1) as string;
+  writeFileSync(join(folder, newest), "{");
+  await host.again();
+  expect((await host.status()).filters[0]?.component).toBe(join(host.folder, "marks.wasm"));
+  const { to } = await swap(host, file);
+  await host.stop();
+  await host.again();
+  expect((await host.status()).filters[0]?.digest, "the damaged one still stands in the way").toBe(to);
+});
+
 test("a change that cannot be written down is refused, and what ran before serves on", async () => {
   await using host = await RunningHost.start((_, response) => response.end("hello"));
   const file = join(host.folder, "next.wasm");

@@ -46,8 +46,7 @@ export class SwapStorm implements AsyncDisposable {
   }
 
   static async start({ origin }: MixedUpstream, seed: number): Promise<SwapStorm> {
-    const parts = { ...configOf(origin, { mark: "0", tag: "0" }) };
-    const host = await RunningHost.start(() => {}, parts);
+    const host = await RunningHost.start(() => {}, configOf(origin, { mark: "0", tag: "0" }));
     return new SwapStorm(host, origin, seed);
   }
 
@@ -162,7 +161,7 @@ export class SwapStorm implements AsyncDisposable {
   #artifact(): string {
     const name = this.#random.below(4) === 0 ? `fresh-${this.#serial}` : `known-${this.#random.below(8)}`;
     const path = join(this.host.folder, `${name}.wasm`);
-    writeFileSync(path, variant(MARK, name), { flag: "w" });
+    writeFileSync(path, variant(MARK, name));
     return path;
   }
 

@@ -177,6 +177,7 @@ async function routeWith(
     viaName: "sluice-bench",
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 1_000),
     shadows,
+    capsule: () => {},
     quarantined: () => {},
     released: () => {},
   };

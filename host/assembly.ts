@@ -1,14 +1,7 @@
 import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { bodiesOf } from "./chain.ts";
-import type {
-  Config,
-  FilterConfig,
-  GrantConfig,
-  HostTimeouts,
-  Limits,
-  UpstreamConfig,
-} from "./config/config.ts";
+import type { Config, FilterConfig, GrantConfig, MatchConfig, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
@@ -35,9 +28,14 @@ import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
+import { CapsuleTaker, type CapsuleMessage } from "./record/capsule-taker.ts";
+import { NotedInputs } from "./record/noted-inputs.ts";
+import { Recordable, type Recorded } from "./record/recordable.ts";
 import { Choice } from "./trial/choice.ts";
-import { RouteTrial, type Tried } from "./trial/route-trial.ts";
+import { RouteTrial, type Taken, type Tried } from "./trial/route-trial.ts";
 import type { ShadowQueue } from "./trial/shadow-queue.ts";
+import { ShadowTaker } from "./trial/taker.ts";
+import type { Tapped } from "./trial/tap.ts";
 import { asFilter, candidateOf, type Candidate, whyTooMany } from "./trial/trial.ts";
 import { Upstream } from "./upstream.ts";
 import { limitsOf, RESPONSE_FIELDS_MAX } from "./upstream/limits.ts";
@@ -49,6 +47,8 @@ export interface AssemblyOwner {
   readonly viaName: string;
   /** Where copies of exchanges go that candidates see in the shadow. */
   readonly shadows: ShadowQueue;
+  /** A filter has failed, and is to be kept with what it was given. */
+  capsule(message: CapsuleMessage): void;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
 }
@@ -65,6 +65,11 @@ export class Assembly {
   #remote: RemoteStore | undefined;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
+  readonly #recordables = new WeakMap<Generation, Recordable>();
+  /** What is noted of clocks and randomness, where something is. */
+  readonly #inputs = new WeakMap<Filter, NotedInputs>();
+  /** Of filters whose failures are kept: one for each, or each generation would begin to count anew. */
+  readonly #capsules = new WeakMap<Filter, CapsuleTaker>();
   readonly #scopes = new WeakMap<Filter, MetricScope>();
   readonly #filters = new Registry<Filter>((filter) => {
     const { pool } = filter;
@@ -113,6 +118,8 @@ export class Assembly {
     try {
       const filters = new Map<string, Filter>();
       const tried: Tried[] = [];
+      const taken: Taken[] = [];
+      const recorded = new Map<string, Recorded>();
       const load = async (entry: FilterConfig, ofName: string): Promise<Filter> => {
         const artifact = artifacts[entry.name];
         if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
@@ -123,10 +130,13 @@ export class Assembly {
           secrets[ofName] ?? {},
           // What was tried goes on as what it was: it knows more than the version beside which it was.
           { generation: number, present: tried?.digest === artifact.digest ? tried : live?.filter(ofName) },
-          config.limits,
-          config.timeouts,
+          config,
           undo,
         );
+        const own = this.#recorded(filter, entry, secrets[ofName] ?? {});
+        recorded.set(entry.name, own);
+        if (config.capsules)
+          taken.push({ tapped: own.tapped, taker: this.#capsuleTaker(own, config.capsules) });
         prepared.push({
           name: entry.name,
           path: artifact.direct ? "direct" : "reference",
@@ -141,7 +151,8 @@ export class Assembly {
         const { candidate, name } = entry;
         if (candidate === null) continue;
         const again = (): Promise<Filter> => load(asFilter(entry, candidate), name);
-        tried.push(await this.#trial(present, { ...entry, candidate }, again, undo));
+        const { tapped } = recorded.get(name) as Recorded;
+        tried.push(await this.#trial(present, candidate, { again, tapped }, taken, undo));
       }
       const upstreams = new Map<string, Upstream>();
       for (const entry of config.upstreams)
@@ -149,21 +160,56 @@ export class Assembly {
       const adopt = (): void => {
         for (const { name, servers } of config.upstreams) upstreams.get(name)?.use(servers);
       };
-      return {
-        generation: new Generation(
-          number,
-          this.#router(config, filters, tried, upstreams),
-          new OwnRequests(upstreams, this.#owner.viaName),
-          [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
-          adopt,
-          releaseAll,
+      const routes = this.#routes(config, filters, tried, taken, upstreams);
+      const generation = new Generation(
+        number,
+        new Router(routes),
+        new OwnRequests(upstreams, this.#owner.viaName),
+        [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
+        adopt,
+        releaseAll,
+      );
+      this.#recordables.set(
+        generation,
+        new Recordable(
+          routes.map(({ route }) => route),
+          recorded,
         ),
-        filters: prepared,
-      };
+      );
+      return { generation, filters: prepared };
     } catch (error) {
       void releaseAll();
       throw error;
     }
+  }
+
+  /** What can be recorded of the exchanges of a generation. */
+  recordable(generation: Generation): Recordable {
+    return this.#recordables.get(generation) as Recordable;
+  }
+
+  #recorded(
+    filter: Filter,
+    { config, grant }: FilterConfig,
+    secrets: Readonly<Record<string, Uint8Array>>,
+  ): Recorded {
+    const own = new Secrets(secrets);
+    const tapped = {
+      filter,
+      configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
+      clientAddressGranted: grant.clientAddress,
+      inputs: this.#inputs.get(filter),
+    };
+    return { tapped, clean: (text) => own.redacted(text) };
+  }
+
+  #capsuleTaker(recorded: Recorded, capsules: NonNullable<Config["capsules"]>): CapsuleTaker {
+    const { filter } = recorded.tapped;
+    const taker =
+      this.#capsules.get(filter) ??
+      new CapsuleTaker(recorded, capsules, (message) => this.#owner.capsule(message));
+    this.#capsules.set(filter, taker);
+    return taker;
   }
 
   /** Ends what no generation has of its own. */
@@ -179,25 +225,19 @@ export class Assembly {
   /** A version beside the present one. Its counters are those of the trial, which other generations may have, too. */
   async #trial(
     present: Filter,
-    { config, grant, candidate }: FilterConfig & { readonly candidate: Candidate },
-    load: () => Promise<Filter>,
+    { trial, startedAt, salt }: Candidate,
+    { again, tapped }: { readonly again: () => Promise<Filter>; readonly tapped: Tapped },
+    taken: Taken[],
     undo: (() => Promise<void>)[],
   ): Promise<Tried> {
-    const { trial, startedAt, salt } = candidate;
     const meter = this.#meter.trial(present.name, startedAt, trial.kind === "shadow");
     undo.push(() => Promise.resolve(this.#meter.endTrial(meter)));
     if (trial.kind === "canary") {
       const choice = new Choice(trial.key, trial.percent, salt);
-      return { present, meter, canary: { filter: await load(), choice }, shadow: undefined };
+      return { present, meter, canary: { filter: await again(), choice } };
     }
-    const shadow = {
-      filter: present,
-      configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
-      clientAddressGranted: grant.clientAddress,
-      meter,
-      queue: this.#owner.shadows,
-    };
-    return { present, meter, canary: undefined, shadow };
+    taken.push({ tapped, taker: new ShadowTaker(meter, this.#owner.shadows) });
+    return { present, meter, canary: undefined };
   }
 
   async #filter(
@@ -205,13 +245,14 @@ export class Assembly {
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
     successor: Successor,
-    limits: Limits,
-    timeouts: HostTimeouts,
+    { limits, timeouts, capsules }: Config,
     undo: (() => Promise<void>)[],
   ): Promise<Filter> {
     const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
+    const inputs = capsules ? new NotedInputs() : undefined;
     const host = {
+      ...(inputs !== undefined && { time: inputs, random: inputs }),
       filterName: entry.name,
       secrets: own,
       store: {
@@ -247,10 +288,14 @@ export class Assembly {
       store,
       rateLimit,
       own.mark,
+      // Only where it is so, for versions without it are what they were.
+      ...(capsules ? [capsules.bytesMax, capsules.bodies] : []),
     ]);
-    const { filter, key } = await this.#succession.use(version, artifact, successor, (predecessor) =>
-      this.#load(artifact, settings, host, predecessor),
-    );
+    const { filter, key } = await this.#succession.use(version, artifact, successor, async (predecessor) => {
+      const loaded = await this.#load(artifact, settings, host, predecessor);
+      if (inputs !== undefined) this.#inputs.set(loaded, inputs);
+      return loaded;
+    });
     undo.push(() => this.#filters.release(key));
     return filter;
   }
@@ -309,35 +354,33 @@ export class Assembly {
     return upstream;
   }
 
-  #router(
+  #routes(
     config: Config,
     filters: ReadonlyMap<string, Filter>,
     tried: readonly Tried[],
+    taken: readonly Taken[],
     upstreams: ReadonlyMap<string, Upstream>,
-  ): Router<Route> {
+  ): { match: MatchConfig; route: Route }[] {
     const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
       const value = of.get(name);
       if (value === undefined) throw new Error(`${name} is not in the config`);
       return value;
     };
-    return new Router(
-      config.routes.map((route) => {
-        const chain = route.filters.map((name) => named(filters, name));
-        const trials = tried.filter(({ present }) => chain.includes(present));
-        return {
-          match: route.match,
-          route: {
-            name: route.name,
-            filters: chain,
-            bodies: bodiesOf(chain),
-            trial: trials.length === 0 ? undefined : new RouteTrial(chain, trials),
-            upstream: named(upstreams, route.upstream),
-            preserveHost: route.preserveHost,
-            serverTiming: route.serverTiming,
-            meter: this.#meter.route(route.name),
-          },
-        };
-      }),
-    );
+    return config.routes.map((route) => {
+      const chain = route.filters.map((name) => named(filters, name));
+      return {
+        match: route.match,
+        route: {
+          name: route.name,
+          filters: chain,
+          bodies: bodiesOf(chain),
+          trial: RouteTrial.of(chain, tried, taken),
+          upstream: named(upstreams, route.upstream),
+          preserveHost: route.preserveHost,
+          serverTiming: route.serverTiming,
+          meter: this.#meter.route(route.name),
+        },
+      };
+    });
   }
 }

@@ -11,8 +11,8 @@ export interface Route {
   readonly name: string;
   readonly filters: readonly Filter[];
   readonly bodies: ChainBodies;
-  /** Where a version of one of the filters is tried. */
-  readonly trial: RouteTrial | undefined;
+  /** Where a version of one of the filters is tried, or somebody records what they do: for exchanges that begin from now on. */
+  trial: RouteTrial | undefined;
   readonly upstream: Upstream;
   readonly preserveHost: boolean;
   /** Whether clients are told where the time went. */

@@ -29,6 +29,9 @@ import { type InheritedSocket, InheritedSockets } from "./control/inherited-sock
 import { Loader } from "./control/loader.ts";
 import type { PreparedFilter } from "./control/messages.ts";
 import { Operations } from "./control/operations.ts";
+import { Capsules } from "./control/capsules.ts";
+import { headerOf, type Recording, Recordings } from "./control/recordings.ts";
+import type { RecordRequest } from "./record/record-request.ts";
 import { servedBy } from "./control/served.ts";
 import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
@@ -55,6 +58,8 @@ export class Host implements Control {
   readonly #symbols = new SymbolReader();
   readonly #watch: FileWatch;
   readonly #trials: Trials;
+  readonly #recordings: Recordings;
+  readonly #capsules: Capsules;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
   readonly #file: ConfigFile;
@@ -77,12 +82,16 @@ export class Host implements Control {
           .then((it) => log.writeBatch(it)),
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
+      recorded: (message) => {
+        if (message.kind === "recorded") this.#recordings.heard(message);
+        else void this.#capsules.keep(message);
+      },
       drained: (generation) => {
         this.#drained.add(generation);
         log.logger.info({ generation }, "generation drained");
       },
     });
-    this.#changes = new Changes(this.#fleet, this.#loader, history, {
+    const changes = new Changes(this.#fleet, this.#loader, history, {
       logger: log.logger,
       get base() {
         return own.base;
@@ -92,8 +101,19 @@ export class Host implements Control {
       },
       watch: (...configs) => this.#watch.set(...configs),
       changed: ({ config: { log: lines, filters } }) => {
+        this.#recordings.end("generation");
         log.logger.level = lines.level;
         this.#trials.watch(candidatesOf(filters));
+      },
+    });
+    this.#changes = changes;
+    this.#recordings = new Recordings(this.#fleet.members);
+    this.#capsules = new Capsules(this.#symbols, this.#artifacts.components, log.logger, VERSION, {
+      get live() {
+        return changes.live;
+      },
+      get hidden() {
+        return own.hidden;
       },
     });
     this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
@@ -271,6 +291,17 @@ export class Host implements Control {
     return this.#trials.view(name);
   }
 
+  record(name: string, request: RecordRequest): Promise<Recording> {
+    const live = this.#live;
+    const entry = filterOf(live.config, name);
+    const digest = live.loaded.artifacts[name]?.digest ?? "";
+    const { hidden } = this.#file;
+    return this.#recordings.begin(
+      headerOf(live, entry, digest, request, { version: VERSION, hidden }),
+      request,
+    );
+  }
+
   generations(): Promise<readonly GenerationView[]> {
     return generationViews(this.#live, this.#history.records, this.#fleet, this.#drained);
   }
@@ -357,6 +388,8 @@ export class Host implements Control {
   async #close(): Promise<void> {
     clearInterval(this.#collecting);
     this.#trials.close();
+    this.#recordings.end("stopped");
+    await this.#capsules.close();
     await Promise.all([
       this.#watch.close(),
       this.#changes.close(),

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { BenchOptions } from "./bench.ts";
+import type { ReplayOptions } from "./replay.ts";
 import type { TestOptions } from "./test.ts";
 
 /** The commands that run a filter without a proxy. */
@@ -15,10 +16,29 @@ export function addTestCommands(program: Command, end: (code: number) => void): 
     .option("--junit <file>", "writes the results as JUnit's XML, too")
     .option("--json", "prints the results as JSON")
     .option("--no-invariance", "runs each case once, as it is written")
+    .option("--from <capsule>", "runs nothing, and makes a case of a failure in production")
+    .option("-o <file>", "writes that case there, instead of to standard output")
     .addOption(compiledFilters())
     .action(async (target: string, options: TestOptions) => {
       const { test } = await import("./test.ts");
       end(await test(target, options));
+    });
+
+  program
+    .command("replay")
+    .description(
+      "plays recorded exchanges to a filter, and shows what it does otherwise; or a failure, again",
+    )
+    .argument("<file>", "what sluice record has written, or a capsule")
+    .addOption(new Option("--filter <component>", "the component; otherwise that of this folder's crate"))
+    .addOption(new Option("--against <component>", "the same, of another version").conflicts("filter"))
+    .option("--config <json>", "another config than the recorded one; @file reads it from a file")
+    .option("--diff", "tells every difference in full, and not the first ones alone")
+    .option("--json", "prints what came of it as JSON")
+    .addOption(compiledFilters())
+    .action(async (file: string, options: ReplayOptions) => {
+      const { replay } = await import("./replay.ts");
+      end(await replay(file, options));
     });
 
   program

@@ -30,6 +30,7 @@ export function viewOf(config: Config): Json {
     workers: config.workers,
     artifacts: config.artifacts,
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
+    capsules: capsulesView(config),
     log: plain(config.log),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
@@ -74,6 +75,12 @@ function isSecret(path: readonly string[]): boolean {
 
 const SECRET_NAME =
   /secret|token|passw|credential|authori[sz]ation|cookie|sha-?\d|hash|salt|signature|private|keys?$|^key/i;
+
+function capsulesView({ capsules }: Config): Json {
+  if (!capsules) return null;
+  const { folder, filesMax, bytesMax, bodies } = capsules;
+  return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies };
+}
 
 function upstreamView(upstream: UpstreamConfig): Json {
   const { connectMs, headMs, pendingMs, totalMs, connectionsMax, pendingMax, inFlightMax } = upstream;

@@ -26,6 +26,7 @@ POST /v1/filters/{name}/swap swap
 POST /v1/filters/{name}/diff swap
 POST /v1/filters/{name}/promote swap
 POST /v1/filters/{name}/rollback swap
+POST /v1/filters/{name}/record swap
 GET /v1/filters/{name}/trial read
 GET /v1/generations read
 GET /v1/generations/{n} read

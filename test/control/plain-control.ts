@@ -18,6 +18,7 @@ import {
   type SwapResult,
   type WorkerView,
 } from "../../host/control/control.ts";
+import type { RecordRequest } from "../../host/record/record-request.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
 import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
@@ -51,6 +52,11 @@ export class PlainControl implements Control {
   failure: Error | undefined;
   /** Called by each change, which waits for it, when it is set. */
   gate: (() => Promise<void>) | undefined;
+
+  /** What a recording says; to be replaced. */
+  recorded: (name: string, request: RecordRequest) => AsyncIterable<string> = async function* () {
+    yield '{"end":{}}\n';
+  };
 
   #state: State = {
     filters: new Map(),
@@ -180,6 +186,12 @@ export class PlainControl implements Control {
 
   endTrial(name: string, asked: Asked): Promise<ChangeResult> {
     return this.#endTrial(name, asked, "rolled-back");
+  }
+
+  async record(name: string, request: RecordRequest): Promise<AsyncIterable<string>> {
+    if (this.failure !== undefined) throw this.failure;
+    findFilter(this.#state, name);
+    return this.recorded(name, request);
   }
 
   async trial(name: string): Promise<TrialView | undefined> {

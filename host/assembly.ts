@@ -289,7 +289,7 @@ export class Assembly {
       rateLimit,
       own.mark,
       // Only where it is so, for versions without it are what they were.
-      ...(capsules ? [capsules.bytesMax, capsules.bodies] : []),
+      ...(capsules ? [capsules.bytesMax, capsules.bodies, capsules.headers] : []),
     ]);
     const { filter, key } = await this.#succession.use(version, artifact, successor, async (predecessor) => {
       const loaded = await this.#load(artifact, settings, host, predecessor);

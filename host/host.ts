@@ -291,7 +291,7 @@ export class Host implements Control {
     return this.#trials.view(name);
   }
 
-  record(name: string, request: RecordRequest): Promise<Recording> {
+  async record(name: string, request: RecordRequest): Promise<Recording> {
     const live = this.#live;
     const entry = filterOf(live.config, name);
     const digest = live.loaded.artifacts[name]?.digest ?? "";

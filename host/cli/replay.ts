@@ -122,12 +122,13 @@ function differenceLines({ exchange, request, message, kind, detail, lines }: Re
 }
 
 async function reproduce(
-  { header, record }: RecordFile,
+  file: RecordFile,
   recorded: NonNullable<RecordFile["failure"]>,
   played: Replay,
   component: string,
   { json }: ReplayOptions,
 ): Promise<number> {
+  const { header } = file;
   const failure = await played.failure();
   const reproduced = failure?.reason === recorded.reason;
   if (json === true) {
@@ -141,7 +142,7 @@ async function reproduce(
     });
   } else {
     const lines = [
-      `${header.filter} (${short(header.digest)}) has failed (${recorded.reason}) in generation ${header.generation}: ${requestOf(record(0))}`,
+      `${header.filter} (${short(header.digest)}) has failed (${recorded.reason}) in generation ${header.generation}: ${requestOf(file.record(0))}`,
       ...recorded.stack.map((place) => `    ${place}`),
       failure === undefined
         ? `${short(played.digest)} does not fail`

@@ -46,7 +46,13 @@ async function caseFrom(capsule: string, file: string | undefined): Promise<numb
   if (file === undefined) process.stdout.write(printable(text));
   else {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text, { flag: "wx" });
+    try {
+      writeFileSync(file, text, { flag: "wx" });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      say(`sluice: ${file} ${code === "EEXIST" ? "is there already" : `cannot be written: ${code}`}`);
+      return FAILED;
+    }
     say(`${file} written`);
   }
   return DONE;

@@ -1,7 +1,9 @@
 import * as z from "zod";
+import { RECORD_HEADERS_MAX } from "../record/record-request.ts";
+import { isNeverKept } from "../record/redaction.ts";
 import type { CapsuleConfig } from "./config.ts";
 import type { Bound } from "./limits.ts";
-import { bounded, flag, mapping, text } from "./shape.ts";
+import { bounded, flag, list, mapping, text } from "./shape.ts";
 
 /** What `capsules` has to be. */
 export function capsules(): z.ZodType<CapsuleConfig, Record<string, unknown>> {
@@ -18,7 +20,23 @@ export function capsules(): z.ZodType<CapsuleConfig, Record<string, unknown>> {
     bodies: flag()
       .default(false)
       .describe("Whether bodies are in it as they were, and not only how long they were."),
-  }).transform(({ folder, max, bytes, bodies }) => ({ folder, filesMax: max, bytesMax: bytes, bodies }));
+    headers: list("a list of header fields", fieldName(), RECORD_HEADERS_MAX)
+      .prefault([])
+      .describe("Header fields whose values are in it as they were."),
+  }).transform(({ folder, max, bytes, bodies, headers }) => ({
+    folder,
+    filesMax: max,
+    bytesMax: bytes,
+    bodies,
+    headers,
+  }));
+}
+
+function fieldName(): z.ZodType<string, string> {
+  const expected = "the name of a header field that says neither who nor where somebody is";
+  return text(expected, /^[\w!#$%&'*+.^`|~-]{1,256}$/, (name) =>
+    isNeverKept(name) ? undefined : name.toLowerCase(),
+  );
 }
 
 const CAPSULE_FILES: Bound = {

@@ -58,6 +58,8 @@ export interface CapsuleConfig {
   readonly bytesMax: number;
   /** Whether bodies are in them. */
   readonly bodies: boolean;
+  /** Names of header fields, in lower case, whose values are in them. */
+  readonly headers: readonly string[];
 }
 
 /** Where filters keep what they share. */

@@ -107,7 +107,7 @@ function addRecording(app: AdminApp, control: Control): void {
     c.set("outcome", {
       changes: [`recorded: ${samplePercent} % for ${forMs} ms, ${exchangesMax} at the most`],
     });
-    const stream = ReadableStream.from(encoded(lines)) as ReadableStream<Uint8Array>;
+    const stream = ReadableStream.from<Uint8Array>(encoded(lines));
     return c.body(stream, 200, { "content-type": RECORDING_TYPE }) as never;
   });
 }

@@ -65,7 +65,8 @@ export class Capsules {
     if (!this.#folder.admits({ filter, reason })) return;
     const line = await this.#symbols.complete("{}", servedBy(live, digest, this.#components), frames);
     const { stack } = JSON.parse(line) as { stack: string[] };
-    const rules = { headers: [], bodies: capsules.bodies };
+    const { headers, bodies } = capsules;
+    const rules = { headers, bodies };
     const header = headerOf(live, entry, digest, rules, { version: this.#version, hidden });
     const text = encodeCapsule(header, { reason, stack }, exchange);
     const file = await this.#folder.write(capsules, { filter, reason }, text);

@@ -78,8 +78,8 @@ const SECRET_NAME =
 
 function capsulesView({ capsules }: Config): Json {
   if (!capsules) return null;
-  const { folder, filesMax, bytesMax, bodies } = capsules;
-  return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies };
+  const { folder, filesMax, bytesMax, bodies, headers } = capsules;
+  return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies, headers: [...headers] };
 }
 
 function upstreamView(upstream: UpstreamConfig): Json {

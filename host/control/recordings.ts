@@ -1,5 +1,4 @@
 import type { Config, FilterConfig, Json } from "../config/config.ts";
-import type { GrantName } from "../filter/grants.ts";
 import { settingsOf } from "../filter/settings.ts";
 import type { RedactionRules } from "../record/redaction.ts";
 import {
@@ -64,7 +63,6 @@ class Running implements AsyncIterable<string> {
   #waiting: string[];
   #wake: (() => void) | undefined;
   #recorded = 0;
-  #dropped = 0;
   #bytes = 0;
   #ended: RecordingReason | undefined;
   #whole = false;
@@ -95,13 +93,15 @@ class Running implements AsyncIterable<string> {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
     clearTimeout(this.#timer);
-    void this.#stop().then((dropped) => {
-      this.#dropped += dropped;
-      const end = { recorded: this.#recorded, dropped: this.#dropped, reason };
-      this.#waiting.push(`${encodeEnd(end)}\n`);
-      this.#whole = true;
-      this.#wake?.();
-    });
+    void this.#finish(reason);
+  }
+
+  async #finish(reason: RecordingReason): Promise<void> {
+    const dropped = await this.#stop();
+    const end = { recorded: this.#recorded, dropped, reason };
+    this.#waiting.push(`${encodeEnd(end)}\n`);
+    this.#whole = true;
+    this.#wake?.();
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<string> {
@@ -130,7 +130,7 @@ export function headerOf(
 ): RecordHeader {
   const { grant, onFailure } = entry;
   const { granted, limits } = settingsOf(entry, config.limits, config.timeouts);
-  const shown = redacted({ filters: { it: { config: entry.config as Json } } }, hidden) as {
+  const shown = redacted({ filters: { it: { config: entry.config } } }, hidden) as {
     filters: { it: { config: Json } };
   };
   return {
@@ -144,9 +144,9 @@ export function headerOf(
     onFailure,
     limits: { fuel: limits.fuel, memoryBytesMax: entry.limits.memoryBytesMax },
     grant: {
-      names: granted as GrantName[],
+      names: granted,
       clientAddress: grant.clientAddress,
-      secrets: Object.keys(grant.secrets ?? {}),
+      secrets: grant.secrets ?? [],
       http: grant.http ?? [],
     },
     headers: rules.headers,

@@ -2,20 +2,15 @@ import { stringify } from "yaml";
 import { formatSize } from "../config/units.ts";
 import type { FieldList } from "../message.ts";
 import type { RecordFile } from "../record/record-reader.ts";
-import type {
-  ExchangeRecord,
-  RecordedHead,
-  RecordedRequest,
-  RecordedRequestHead,
-  RecordedStep,
-} from "../trial/record.ts";
+import type { ExchangeRecord, RecordedHead, RecordedRequest, RecordedStep } from "../trial/record.ts";
 import { KitError } from "./kit-error.ts";
 import { grantOf } from "./replay-host.ts";
 
 /** A capsule as a case: what the filter was given, with the failure that it came to as what is expected. */
-export function capsuleCase({ header, failure, record }: RecordFile): string {
+export function capsuleCase(file: RecordFile): string {
+  const { header, failure } = file;
   if (failure === undefined) throw new KitError("it is a recording: a case is made of a capsule");
-  const exchange = record(0);
+  const exchange = file.record(0);
   const { filter, config, onFailure, limits } = header;
   const { requestId, route, protocol, tlsVersion } = exchange.facts;
   const request = messageOf(exchange, 0) ?? {};
@@ -79,7 +74,7 @@ function messageOf({ steps }: ExchangeRecord, message: number): object | undefin
 
 function startOf(head: RecordedHead): object {
   if ("status" in head) return { status: head.status };
-  const { method, path } = head as RecordedRequestHead;
+  const { method, path } = head;
   return { method, path };
 }
 

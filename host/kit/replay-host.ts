@@ -107,5 +107,5 @@ class ReplayedRandom extends SeededRandom {
   }
 }
 
-/** What a secret is was never recorded. */
-const UNKNOWN_SECRET = "redacted";
+/** What a secret is was never recorded; where a filter says it, this is what stands in the record. */
+const UNKNOWN_SECRET = "[secret]";

@@ -1,3 +1,4 @@
+import type { CapsuleConfig } from "../config/config.ts";
 import type { Outcome } from "../filter/contract.ts";
 import { type Frame, framesOf } from "../filter/fault.ts";
 import type { FilterFailureReason } from "../ops/meter.ts";
@@ -30,11 +31,11 @@ export class CapsuleTaker implements Taker {
 
   constructor(
     recorded: Recorded,
-    { bodies, bytesMax }: { readonly bodies: boolean; readonly bytesMax: number },
+    { bodies, bytesMax, headers }: CapsuleConfig,
     post: (message: CapsuleMessage) => void,
   ) {
     this.#recorded = recorded;
-    this.#redaction = new Redaction({ headers: [], bodies }, recorded.clean);
+    this.#redaction = new Redaction({ headers, bodies }, recorded.clean);
     this.#bodies = bodies;
     this.#bytesMax = bytesMax;
     this.#post = post;

@@ -96,9 +96,7 @@ export class Redaction {
         if (edited === null) return made;
         return {
           ...made,
-          edited: Array.isArray(edited)
-            ? this.fields(edited, clean)
-            : this.head(edited as RecordedHead, clean),
+          edited: Array.isArray(edited) ? this.fields(edited, clean) : this.head(edited, clean),
         };
       }
       case "replace":

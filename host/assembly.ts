@@ -1,7 +1,5 @@
-import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { bodiesOf } from "./chain.ts";
-import type { Config, FilterConfig, GrantConfig, MatchConfig, UpstreamConfig } from "./config/config.ts";
+import type { Config, FilterConfig, GrantConfig, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
@@ -13,7 +11,7 @@ import { Succession, type Successor } from "./filter/succession.ts";
 import type { RemoteGrant } from "./filter/store-access.ts";
 import { describe } from "./filter/plan.ts";
 import { settingsOf } from "./filter/settings.ts";
-import { Generation, type Route } from "./generation.ts";
+import { Generation } from "./generation.ts";
 import type { FilterLog } from "./ops/filter-log.ts";
 import type { MetricScope } from "./ops/custom-metrics.ts";
 import type { WorkerMeter } from "./ops/meter.ts";
@@ -22,17 +20,19 @@ import { HeadParser } from "./http1/head-parser.ts";
 import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
 import { Router } from "./router.ts";
+import { routesOf } from "./routes.ts";
 import { openRemote } from "./store/opening.ts";
 import type { RemoteStore } from "./store/remote-store.ts";
 import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
-import { CapsuleTaker, type CapsuleMessage } from "./record/capsule-taker.ts";
+import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { NotedInputs } from "./record/noted-inputs.ts";
-import { Recordable, type Recorded } from "./record/recordable.ts";
+import type { Recordable, Recorded } from "./record/recordable.ts";
+import { Recorders } from "./record/recorders.ts";
 import { Choice } from "./trial/choice.ts";
-import { RouteTrial, type Taken, type Tried } from "./trial/route-trial.ts";
+import type { Taken, Tried } from "./trial/route-trial.ts";
 import type { ShadowQueue } from "./trial/shadow-queue.ts";
 import { ShadowTaker } from "./trial/taker.ts";
 import type { Tapped } from "./trial/tap.ts";
@@ -65,11 +65,7 @@ export class Assembly {
   #remote: RemoteStore | undefined;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
-  readonly #recordables = new WeakMap<Generation, Recordable>();
-  /** What is noted of clocks and randomness, where something is. */
-  readonly #inputs = new WeakMap<Filter, NotedInputs>();
-  /** Of filters whose failures are kept: one for each, or each generation would begin to count anew. */
-  readonly #capsules = new WeakMap<Filter, CapsuleTaker>();
+  readonly #recorders: Recorders;
   readonly #scopes = new WeakMap<Filter, MetricScope>();
   readonly #filters = new Registry<Filter>((filter) => {
     const { pool } = filter;
@@ -89,6 +85,7 @@ export class Assembly {
     store: Store,
   ) {
     this.#owner = owner;
+    this.#recorders = new Recorders((message) => owner.capsule(message));
     this.#meter = meter;
     this.#log = log;
     this.#upstreamLog = upstreamLog;
@@ -133,10 +130,9 @@ export class Assembly {
           config,
           undo,
         );
-        const own = this.#recorded(filter, entry, secrets[ofName] ?? {});
+        const own = this.#recorders.recorded(filter, entry, secrets[ofName] ?? {});
         recorded.set(entry.name, own);
-        if (config.capsules)
-          taken.push({ tapped: own.tapped, taker: this.#capsuleTaker(own, config.capsules) });
+        taken.push(...this.#recorders.capsules(own, config.capsules));
         prepared.push({
           name: entry.name,
           path: artifact.direct ? "direct" : "reference",
@@ -160,7 +156,7 @@ export class Assembly {
       const adopt = (): void => {
         for (const { name, servers } of config.upstreams) upstreams.get(name)?.use(servers);
       };
-      const routes = this.#routes(config, filters, tried, taken, upstreams);
+      const routes = routesOf(config, { filters, tried, taken, upstreams }, this.#meter);
       const generation = new Generation(
         number,
         new Router(routes),
@@ -169,13 +165,7 @@ export class Assembly {
         adopt,
         releaseAll,
       );
-      this.#recordables.set(
-        generation,
-        new Recordable(
-          routes.map(({ route }) => route),
-          recorded,
-        ),
-      );
+      this.#recorders.keep(generation, routes, recorded);
       return { generation, filters: prepared };
     } catch (error) {
       void releaseAll();
@@ -185,31 +175,7 @@ export class Assembly {
 
   /** What can be recorded of the exchanges of a generation. */
   recordable(generation: Generation): Recordable {
-    return this.#recordables.get(generation) as Recordable;
-  }
-
-  #recorded(
-    filter: Filter,
-    { config, grant }: FilterConfig,
-    secrets: Readonly<Record<string, Uint8Array>>,
-  ): Recorded {
-    const own = new Secrets(secrets);
-    const tapped = {
-      filter,
-      configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
-      clientAddressGranted: grant.clientAddress,
-      inputs: this.#inputs.get(filter),
-    };
-    return { tapped, clean: (text) => own.redacted(text) };
-  }
-
-  #capsuleTaker(recorded: Recorded, capsules: NonNullable<Config["capsules"]>): CapsuleTaker {
-    const { filter } = recorded.tapped;
-    const taker =
-      this.#capsules.get(filter) ??
-      new CapsuleTaker(recorded, capsules, (message) => this.#owner.capsule(message));
-    this.#capsules.set(filter, taker);
-    return taker;
+    return this.#recorders.recordable(generation);
   }
 
   /** Ends what no generation has of its own. */
@@ -293,7 +259,7 @@ export class Assembly {
     ]);
     const { filter, key } = await this.#succession.use(version, artifact, successor, async (predecessor) => {
       const loaded = await this.#load(artifact, settings, host, predecessor);
-      if (inputs !== undefined) this.#inputs.set(loaded, inputs);
+      if (inputs !== undefined) this.#recorders.notes(loaded, inputs);
       return loaded;
     });
     undo.push(() => this.#filters.release(key));
@@ -352,35 +318,5 @@ export class Assembly {
     );
     undo.push(() => this.#upstreams.release(key));
     return upstream;
-  }
-
-  #routes(
-    config: Config,
-    filters: ReadonlyMap<string, Filter>,
-    tried: readonly Tried[],
-    taken: readonly Taken[],
-    upstreams: ReadonlyMap<string, Upstream>,
-  ): { match: MatchConfig; route: Route }[] {
-    const named = <Value>(of: ReadonlyMap<string, Value>, name: string): Value => {
-      const value = of.get(name);
-      if (value === undefined) throw new Error(`${name} is not in the config`);
-      return value;
-    };
-    return config.routes.map((route) => {
-      const chain = route.filters.map((name) => named(filters, name));
-      return {
-        match: route.match,
-        route: {
-          name: route.name,
-          filters: chain,
-          bodies: bodiesOf(chain),
-          trial: RouteTrial.of(chain, tried, taken),
-          upstream: named(upstreams, route.upstream),
-          preserveHost: route.preserveHost,
-          serverTiming: route.serverTiming,
-          meter: this.#meter.route(route.name),
-        },
-      };
-    });
   }
 }

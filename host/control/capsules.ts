@@ -6,38 +6,33 @@ import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import { encodeCapsule } from "../record/record-file.ts";
 import { asFilter, candidateOf } from "../trial/trial.ts";
 import type { FilterConfig } from "../config/config.ts";
-import type { Live } from "./changes.ts";
+import type { Changes, Live } from "./changes.ts";
+import type { ConfigFile } from "./config-file.ts";
 import { headerOf } from "./recordings.ts";
 import { servedBy } from "./served.ts";
-
-/** Where it is known what runs, and what of it may be a secret. */
-export interface CapsulesOwner {
-  readonly live: Live | undefined;
-  readonly hidden: ReadonlySet<string>;
-}
 
 /** Keeps failures that workers tell of. No exchange waits for it, and what goes wrong with it is a line of the log. */
 export class Capsules {
   readonly #folder = new CapsuleFolder();
+  readonly #changes: Changes;
+  readonly #file: ConfigFile;
   readonly #symbols: SymbolReader;
   readonly #components: ComponentStore;
   readonly #logger: Logger;
-  readonly #version: string;
-  readonly #owner: CapsulesOwner;
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(
+    changes: Changes,
+    file: ConfigFile,
     symbols: SymbolReader,
     components: ComponentStore,
     logger: Logger,
-    version: string,
-    owner: CapsulesOwner,
   ) {
+    this.#changes = changes;
+    this.#file = file;
     this.#symbols = symbols;
     this.#components = components;
     this.#logger = logger;
-    this.#version = version;
-    this.#owner = owner;
   }
 
   /** Never rejects. */
@@ -57,7 +52,7 @@ export class Capsules {
   }
 
   async #keep({ filter, digest, reason, frames, exchange }: CapsuleMessage): Promise<void> {
-    const { live, hidden } = this.#owner;
+    const { live } = this.#changes;
     const capsules = live?.config.capsules;
     const entry = live && entryOf(live, filter);
     // Of a version that was swapped a moment ago the config is known no more.
@@ -67,7 +62,7 @@ export class Capsules {
     const { stack } = JSON.parse(line) as { stack: string[] };
     const { headers, bodies } = capsules;
     const rules = { headers, bodies };
-    const header = headerOf(live, entry, digest, rules, { version: this.#version, hidden });
+    const header = headerOf(live, entry, digest, rules, this.#file.hidden);
     const text = encodeCapsule(header, { reason, stack }, exchange);
     const file = await this.#folder.write(capsules, { filter, reason }, text);
     if (file === undefined) this.#logger.warn({ filter, reason }, "capsule not written: it is too long");

@@ -13,6 +13,7 @@ import type { RecordedLines } from "../record/worker-recordings.ts";
 import { redacted } from "./config-view.ts";
 import { Refusal } from "./control.ts";
 import type { Members } from "./members.ts";
+import { VERSION } from "./version.ts";
 
 /** The lines of a recording, while it is made; who stops to ask for them ends it. */
 export type Recording = AsyncIterable<string>;
@@ -126,7 +127,7 @@ export function headerOf(
   entry: FilterConfig,
   digest: string,
   rules: RedactionRules,
-  { version, hidden }: { readonly version: string; readonly hidden: ReadonlySet<string> },
+  hidden: ReadonlySet<string>,
 ): RecordHeader {
   const { grant, onFailure } = entry;
   const { granted, limits } = settingsOf(entry, config.limits, config.timeouts);
@@ -135,7 +136,7 @@ export function headerOf(
   };
   return {
     form: RECORD_FILE_FORM,
-    version,
+    version: VERSION,
     filter: entry.name,
     digest,
     config: shown.filters.it.config,

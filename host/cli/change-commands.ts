@@ -57,7 +57,7 @@ function addRecord(program: Command, end: (code: number) => void): void {
       .description("records what a filter is given and decides, redacted, for sluice replay"),
   )
     .argument("<filter>", "its name")
-    .option("--for <time>", "ends after so long, 4min at the most", parseTime)
+    .option("--for <time>", "ends after so long, 4m at the most", parseTime)
     .option("--max <number>", "ends after so many exchanges", parseCount)
     .option("--sample <share>", "the share of exchanges that are recorded, like 10%", parsePercent)
     .option("--headers <names>", "header fields whose values are kept, with commas between them")

@@ -70,7 +70,7 @@ function readRequest(options: RecordOptions): RecordRequest {
     );
   const forMs = options.for ?? RECORD_DEFAULTS.forMs;
   if (forMs < 1 || forMs > RECORD_MS_MAX)
-    throw new AdminError(`--for takes from 1ms to ${RECORD_MS_MAX / 60_000}min.`);
+    throw new AdminError(`--for takes from 1ms to ${RECORD_MS_MAX / 60_000}m.`);
   return {
     forMs,
     exchangesMax: options.max ?? RECORD_DEFAULTS.exchangesMax,

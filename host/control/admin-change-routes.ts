@@ -149,7 +149,7 @@ function addConfigChanges(app: AdminApp, control: Control): void {
 }
 
 function addServerChanges(app: AdminApp, control: Control): void {
-  const change = changes(control, "admin", "SERVER_UNKNOWN");
+  const change = changes(control, "admin", "SERVER_UNKNOWN", "SERVER_NEEDED");
   const changing = {
     ...change,
     method: "post",

@@ -139,14 +139,16 @@ export class Replay {
   }
 
   /** Undefined: there is nothing that it could be compared with. */
-  async #differences(record: ExchangeRecord, exchange: number): Promise<ReplayDifference[] | undefined> {
+  async #differences(
+    record: ExchangeRecord,
+    exchange: number,
+  ): Promise<readonly ReplayDifference[] | undefined> {
     const { rehearsal, fault } = await this.#play(record);
     const flows = recordedFlows(record);
     if (flows.size === 0) return undefined;
     if (fault !== undefined && rehearsal.present !== undefined)
       rehearsal.present.flow.end = { kind: "failed", reason: fault.reason };
-    const of = { exchange, requestId: record.facts.requestId, request: requestOf(record) };
-    const found: ReplayDifference[] = [];
+    const found: Omit<ReplayDifference, "exchange" | "requestId" | "request">[] = [];
     for (const [number, { flow, inward, unfed }] of rehearsal.messages) {
       const known = flows.get(number);
       if (known === undefined) continue;
@@ -154,14 +156,16 @@ export class Replay {
       const message = inward ? "request" : "response";
       for (const { kind, detail } of compared(known, now))
         if (kind !== "body" || this.#file.header.bodies)
-          found.push({ ...of, message, kind, detail, lines: linesOf(known, now) });
-      if (unfed) found.push({ ...of, message, kind: "decision", detail: UNFED, lines: [] });
+          found.push({ message, kind, detail, lines: linesOf(known, now) });
+      if (unfed) found.push({ message, kind: "decision", detail: UNFED, lines: [] });
     }
     if (fault !== undefined && rehearsal.present === undefined && !hasFailed(record)) {
       const detail = `the candidate failed (${fault.reason})`;
-      found.push({ ...of, message: "end", kind: "failure", detail, lines: [] });
+      found.push({ message: "end", kind: "failure", detail, lines: [] });
     }
-    return found;
+    if (found.length === 0) return NONE;
+    const of = { exchange, requestId: record.facts.requestId, request: requestOf(record) };
+    return found.map((difference) => ({ ...of, ...difference }));
   }
 
   async #play(record: ExchangeRecord): Promise<{ rehearsal: Rehearsal; fault: Fault | undefined }> {
@@ -242,5 +246,7 @@ const UNFED = "the candidate takes the body, which was not recorded: the filter 
 
 /** Whoever it was: it is in no file. From a range that is nobody's (RFC 5737). */
 const CLIENT_ADDRESS = "192.0.2.1";
+
+const NONE: readonly never[] = [];
 
 const PROGRESS_EVERY = 128;

@@ -30,26 +30,18 @@ export function record(filter: string, options: RecordOptions): Promise<number> 
     const sink = new Sink(file);
     const line = new LiveLine();
     const began = performance.now();
-    const lines = client.record(filter, request);
     const interrupt = new AbortController();
     const stop = (): void => interrupt.abort();
     process.once("SIGINT", stop).once("SIGTERM", stop);
     try {
-      const over = new Promise<undefined>((resolve) =>
-        interrupt.signal.addEventListener("abort", () => resolve(undefined)),
-      );
-      for (;;) {
-        const next = await Promise.race([lines.next(), over]);
-        if (next === undefined || next.done === true) break;
-        sink.write(next.value);
+      for await (const bytes of client.record(filter, request, interrupt.signal)) {
+        sink.write(bytes);
         line.show(`${filter}: ${count(sink.exchanges, "exchange")}, ${duration(performance.now() - began)}`);
       }
     } finally {
       process.off("SIGINT", stop).off("SIGTERM", stop);
       line.clear();
       sink.close();
-      // What is still under way is not waited for.
-      void lines.return(undefined).catch(() => {});
     }
     const end = sink.end ?? { recorded: sink.exchanges, dropped: 0, reason: "stopped" };
     if (json) printJson({ file, ...end });

@@ -125,20 +125,14 @@ export class AdminClient {
     return ((await this.#change("/v1/artifacts/collect", {}, "removed")) as { removed: string[] }).removed;
   }
 
-  /** Gives the recording piece by piece, while it is made; who stops to ask for more ends it. */
-  async *record(filter: string, question: RecordRequest): AsyncGenerator<Buffer> {
+  /** Gives the recording piece by piece, while it is made; who stops to ask for more, or aborts, ends it. */
+  async *record(filter: string, question: RecordRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
     const path = `${filterPath(filter)}/record`;
     const waitMs = question.forMs + READ_MS_MAX;
     const dispatcher = this.#newAgent(2 * RECORDING_BYTES_MAX);
     try {
-      const answer = await this.#request(
-        dispatcher,
-        "POST",
-        path,
-        question,
-        waitMs,
-        this.#terms.ifGeneration,
-      );
+      const { ifGeneration } = this.#terms;
+      const answer = await this.#request(dispatcher, "POST", path, question, waitMs, ifGeneration, signal);
       const type = typeOf(answer);
       if (answer.statusCode !== 200 || !type.startsWith("application/x-ndjson")) {
         const text = await answer.body.text();
@@ -146,6 +140,7 @@ export class AdminClient {
       }
       yield* answer.body as AsyncIterable<Buffer>;
     } catch (error) {
+      if (signal.aborted) return;
       if (error instanceof AdminError) throw error;
       throw new AdminError(sentenceFor(error, this.#address, waitMs), undefined, { cause: error });
     } finally {
@@ -234,6 +229,7 @@ export class AdminClient {
     question: object | undefined,
     waitMs: number,
     ifGeneration: number | undefined,
+    signal?: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
     const { token } = this.#terms;
     // Over a unix socket the name means nothing, but HTTP demands one.
@@ -241,6 +237,7 @@ export class AdminClient {
     return request(`${origin}${path}`, {
       dispatcher,
       method,
+      ...(signal !== undefined && { signal }),
       headersTimeout: waitMs,
       bodyTimeout: waitMs,
       headers: {

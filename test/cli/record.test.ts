@@ -1,9 +1,11 @@
 /** `sluice record`, against a host that is a process of its own. */
-import { readFileSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readRecordFile } from "../../host/record/record-reader.ts";
-import { sluice } from "./command.ts";
+import { waitFor } from "../support/waiting.ts";
+import { sluice, startSluice } from "./command.ts";
 import { RunningHost } from "./running-host.ts";
 
 test("a recording is written as it comes, for its owner alone, and can be played again", async () => {
@@ -33,6 +35,12 @@ test("a recording is written as it comes, for its owner alone, and can be played
 
   const replayed = await sluice(["replay", "marks.jsonl", "--filter", "marks.wasm"], { cwd: host.folder });
   expect([replayed.code, replayed.stdout]).toEqual([0, expect.stringContaining("3 the same, 0 different")]);
+
+  const child = startSluice(["record", "marks", "-o", "cut.jsonl"], { cwd: host.folder });
+  await waitFor("the first line", () => existsSync(join(host.folder, "cut.jsonl")));
+  child.kill("SIGINT");
+  expect(await once(child, "close")).toEqual([0, null]);
+  expect(readRecordFile(readFileSync(join(host.folder, "cut.jsonl"), "utf8"))).toMatchObject({ count: 0 });
 
   const refused = await sluice(["record", "marks", "--headers", "x-a, Cookie"], { cwd: host.folder });
   expect(refused).toEqual({

@@ -128,6 +128,7 @@ async function generationWith(store: ArtifactStore, sweeper: Sweeper, port: numb
     viaName: "sluice-bench",
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 1_000),
     shadows: new ShadowQueue(),
+    capsule: () => {},
     quarantined: () => {},
     released: () => {},
   };

@@ -1,5 +1,5 @@
 /**
- * What trying a version costs an exchange: the CPU time of the worker's thread for the calls of one filter and all around them.
+ * What trying a version, or keeping failures with what led to them, costs an exchange: the CPU time of the worker's thread for the calls of one filter and all around them.
  *
  *   node bench/trial.ts [--quick] [--json]
  */
@@ -57,8 +57,11 @@ export async function measureTrials(quick: boolean): Promise<TrialReport> {
     const canary = (key: object): TrialRequest =>
       ({ kind: "canary", percent: 5, key, ...TRIAL_DEFAULTS }) as TrialRequest;
     const shadow: TrialRequest = { kind: "shadow", ...TRIAL_DEFAULTS };
-    const routeOf = (trial: TrialRequest | null, shadows: ShadowQueue): Promise<Route> =>
-      routeWith(store, sweeper, trial, shadows);
+    const routeOf = (
+      trial: TrialRequest | null,
+      shadows: ShadowQueue,
+      capsules: string | null = null,
+    ): Promise<Route> => routeWith(store, sweeper, trial, shadows, capsules);
     const ways: Way[] = [
       { name: "no trial", route: await routeOf(null, queue), queue: undefined },
       {
@@ -72,6 +75,7 @@ export async function measureTrials(quick: boolean): Promise<TrialReport> {
         queue: undefined,
       },
       { name: "shadow", route: await routeOf(shadow, queue), queue },
+      { name: "capsules", route: await routeOf(null, queue, runFolder()), queue: undefined },
       { name: "shadow that is behind", route: await routeOf(shadow, new ShadowQueue()), queue: undefined },
     ];
     const samples = new Map(ways.map(({ name }) => [name, [] as number[]]));
@@ -153,11 +157,13 @@ async function routeWith(
   sweeper: Sweeper,
   trial: TrialRequest | null,
   shadows: ShadowQueue,
+  capsules: string | null,
 ): Promise<Route> {
   const component = join(FILTERS_DIRECTORY, "mark.wasm");
   const artifact = await store.load(component, undefined);
   const text = {
     listen: ["127.0.0.1:0"],
+    ...(capsules !== null && { capsules: { folder: capsules } }),
     upstreams: { service: { servers: ["http://127.0.0.1:9"] } },
     filters: { mark: { component, config: { mark: "old" } } },
     routes: [{ upstream: "service", filters: ["mark"] }],
@@ -177,6 +183,7 @@ async function routeWith(
     viaName: "sluice-bench",
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 1_000),
     shadows,
+    capsule: () => {},
     quarantined: () => {},
     released: () => {},
   };

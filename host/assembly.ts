@@ -1,13 +1,5 @@
-import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import type {
-  Config,
-  FilterConfig,
-  GrantConfig,
-  HostTimeouts,
-  Limits,
-  UpstreamConfig,
-} from "./config/config.ts";
+import type { Config, FilterConfig, GrantConfig, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
 import type { InstanceBudget } from "./filter/budget.ts";
@@ -28,16 +20,22 @@ import { HeadParser } from "./http1/head-parser.ts";
 import type { Observer } from "./observer.ts";
 import { OwnRequests } from "./own-request.ts";
 import { Registry } from "./registry.ts";
-import { routerOf } from "./routes.ts";
+import { Router } from "./router.ts";
+import { routesOf } from "./routes.ts";
 import { openRemote } from "./store/opening.ts";
 import type { RemoteStore } from "./store/remote-store.ts";
 import { spaceOf } from "./store/shared-store.ts";
 import type { Store } from "./store/store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { UpstreamMaterial } from "./tls/material.ts";
+import type { CapsuleMessage } from "./record/capsule-taker.ts";
+import { NotedInputs } from "./record/noted-inputs.ts";
+import type { Recordable, Recorded } from "./record/recordable.ts";
+import { Recorders } from "./record/recorders.ts";
 import { Choice } from "./trial/choice.ts";
-import type { Tried } from "./trial/route-trial.ts";
+import type { Taken, Tried } from "./trial/route-trial.ts";
 import type { ShadowQueue } from "./trial/shadow-queue.ts";
+import { ShadowTaker } from "./trial/taker.ts";
 import { asFilter, candidateOf, type Candidate, whyTooMany } from "./trial/trial.ts";
 import { Upstream } from "./upstream.ts";
 import { limitsOf, RESPONSE_FIELDS_MAX } from "./upstream/limits.ts";
@@ -51,6 +49,8 @@ export interface AssemblyOwner {
   readonly shadows: ShadowQueue;
   /** Who looks on, where somebody writes a filter. */
   readonly observer?: Observer | undefined;
+  /** A filter has failed, and is to be kept with what it was given. */
+  capsule(message: CapsuleMessage): void;
   quarantined(filter: string, forMs: number, failures: number, of: number): void;
   released(filter: string): void;
 }
@@ -64,6 +64,8 @@ interface Means {
   readonly live: Generation | undefined;
   readonly undo: (() => Promise<void>)[];
   readonly prepared: PreparedFilter[];
+  readonly taken: Taken[];
+  readonly recorded: Map<string, Recorded>;
 }
 
 /** Builds the generations of one worker. Filters and upstreams that did not change are shared between them. */
@@ -78,6 +80,7 @@ export class Assembly {
   #remote: RemoteStore | undefined;
   /** Servers are trusted with more fields than clients are. */
   readonly #parser = new HeadParser({ fieldsMax: RESPONSE_FIELDS_MAX });
+  readonly #recorders: Recorders;
   readonly #scopes = new WeakMap<Filter, MetricScope>();
   readonly #filters = new Registry<Filter>((filter) => {
     const { pool } = filter;
@@ -97,6 +100,7 @@ export class Assembly {
     store: Store,
   ) {
     this.#owner = owner;
+    this.#recorders = new Recorders((message) => owner.capsule(message));
     this.#meter = meter;
     this.#log = log;
     this.#upstreamLog = upstreamLog;
@@ -126,9 +130,11 @@ export class Assembly {
     try {
       const filters = new Map<string, Filter>();
       const tried: Tried[] = [];
+      const taken: Taken[] = [];
+      const recorded = new Map<string, Recorded>();
       const prepared: PreparedFilter[] = [];
       // No closure of this method may know it: what the generation keeps would keep the live one, and all before that.
-      const means = { number, config, artifacts, secrets, live, undo, prepared };
+      const means = { number, config, artifacts, secrets, live, undo, prepared, taken, recorded };
       for (const entry of config.filters) {
         const present = await this.#version(entry, entry.name, means);
         filters.set(entry.name, present);
@@ -141,21 +147,31 @@ export class Assembly {
       const adopt = (): void => {
         for (const { name, servers } of config.upstreams) upstreams.get(name)?.use(servers);
       };
-      return {
-        generation: new Generation(
-          number,
-          routerOf(config, filters, tried, upstreams, this.#meter, this.#owner.observer),
-          new OwnRequests(upstreams, this.#owner.viaName),
-          [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
-          adopt,
-          releaseAll,
-        ),
-        filters: prepared,
-      };
+      const routes = routesOf(
+        config,
+        { filters, tried, taken, upstreams },
+        this.#meter,
+        this.#owner.observer,
+      );
+      const generation = new Generation(
+        number,
+        new Router(routes),
+        new OwnRequests(upstreams, this.#owner.viaName),
+        [...filters.values(), ...tried.flatMap(({ canary }) => canary?.filter ?? [])],
+        adopt,
+        releaseAll,
+      );
+      this.#recorders.keep(generation, routes, recorded);
+      return { generation, filters: prepared };
     } catch (error) {
       void releaseAll();
       throw error;
     }
+  }
+
+  /** What can be recorded of the exchanges of a generation. */
+  recordable(generation: Generation): Recordable {
+    return this.#recorders.recordable(generation);
   }
 
   /** Ends what no generation has of its own. */
@@ -172,7 +188,7 @@ export class Assembly {
   async #version(
     entry: FilterConfig,
     ofName: string,
-    { number, config, artifacts, secrets, live, undo, prepared }: Means,
+    { number, config, artifacts, secrets, live, undo, prepared, taken, recorded }: Means,
   ): Promise<Filter> {
     const artifact = artifacts[entry.name];
     if (artifact === undefined) throw new Error(`no artifact for filter ${entry.name}`);
@@ -184,10 +200,12 @@ export class Assembly {
       artifact,
       secrets[ofName] ?? {},
       { generation: number, present },
-      config.limits,
-      config.timeouts,
+      config,
       undo,
     );
+    const own = this.#recorders.recorded(filter, entry, secrets[ofName] ?? {});
+    recorded.set(entry.name, own);
+    taken.push(...this.#recorders.capsules(own, config.capsules));
     prepared.push({
       name: entry.name,
       path: artifact.direct ? "direct" : "reference",
@@ -202,23 +220,17 @@ export class Assembly {
     entry: FilterConfig & { readonly candidate: Candidate },
     means: Means,
   ): Promise<Tried> {
-    const { config, grant, candidate } = entry;
-    const { trial, startedAt, salt } = candidate;
+    const { trial, startedAt, salt } = entry.candidate;
     const meter = this.#meter.trial(present.name, startedAt, trial.kind === "shadow");
     means.undo.push(() => Promise.resolve(this.#meter.endTrial(meter)));
     if (trial.kind === "canary") {
       const choice = new Choice(trial.key, trial.percent, salt);
-      const filter = await this.#version(asFilter(entry, candidate), entry.name, means);
-      return { present, meter, canary: { filter, choice }, shadow: undefined };
+      const filter = await this.#version(asFilter(entry, entry.candidate), entry.name, means);
+      return { present, meter, canary: { filter, choice } };
     }
-    const shadow = {
-      filter: present,
-      configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
-      clientAddressGranted: grant.clientAddress,
-      meter,
-      queue: this.#owner.shadows,
-    };
-    return { present, meter, canary: undefined, shadow };
+    const { tapped } = means.recorded.get(entry.name) as Recorded;
+    means.taken.push({ tapped, taker: new ShadowTaker(meter, this.#owner.shadows) });
+    return { present, meter, canary: undefined };
   }
 
   async #filter(
@@ -226,13 +238,14 @@ export class Assembly {
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
     successor: Successor,
-    limits: Limits,
-    timeouts: HostTimeouts,
+    { limits, timeouts, capsules }: Config,
     undo: (() => Promise<void>)[],
   ): Promise<Filter> {
     const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
+    const inputs = capsules ? new NotedInputs() : undefined;
     const host = {
+      ...(inputs !== undefined && { time: inputs, random: inputs }),
       filterName: entry.name,
       secrets: own,
       store: {
@@ -268,10 +281,14 @@ export class Assembly {
       store,
       rateLimit,
       own.mark,
+      // Only where it is so, for versions without it are what they were.
+      ...(capsules ? [capsules.bytesMax, capsules.bodies, capsules.headers] : []),
     ]);
-    const { filter, key } = await this.#succession.use(version, artifact, successor, (predecessor) =>
-      this.#load(artifact, settings, host, predecessor),
-    );
+    const { filter, key } = await this.#succession.use(version, artifact, successor, async (predecessor) => {
+      const loaded = await this.#load(artifact, settings, host, predecessor);
+      if (inputs !== undefined) this.#recorders.notes(loaded, inputs);
+      return loaded;
+    });
     undo.push(() => this.#filters.release(key));
     return filter;
   }

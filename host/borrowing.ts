@@ -77,7 +77,7 @@ export abstract class Borrowing {
   }
 
   /** A filter has failed, or could not be called. */
-  protected faulted(at: number, reason: FilterFailureReason): void {
+  protected faulted(at: number, reason: FilterFailureReason, _error?: unknown): void {
     (this.filters[at] as Filter).meter.failed(reason);
   }
 
@@ -302,7 +302,7 @@ export abstract class Borrowing {
     const fault = faultOf(error, instance?.lastWords() ?? "", instance?.exhausted);
     const { reason, detail } = fault;
     if (instance !== undefined) filter.pool.discard(instance);
-    this.faulted(at, reason);
+    this.faulted(at, reason, error);
     this.facts.filterFailed(filter, fault);
     return new Failure(failureOf(reason), `${filter.name}: ${detail}`);
   }

@@ -11,8 +11,8 @@ export interface Route {
   readonly name: string;
   readonly filters: readonly Filter[];
   readonly bodies: ChainBodies;
-  /** Where a version of one of the filters is tried, or somebody looks on. */
-  readonly chains: ChainMaker | undefined;
+  /** Where a version of one of the filters is tried, or somebody looks on or records: for exchanges that begin from now on. */
+  chains: ChainMaker | undefined;
   readonly upstream: Upstream;
   readonly preserveHost: boolean;
   /** Whether clients are told where the time went. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { Config, LogLevel } from "./config/config.ts";
 import type { Problem } from "./config/problem.ts";
 import { Changes, type Live, refusalOf } from "./control/changes.ts";
@@ -20,16 +19,20 @@ import {
   type SwapResult,
   type WorkerView,
 } from "./control/control.ts";
-import { differencesOf, sentenceOf } from "./control/differences.ts";
 import { filterOf } from "./control/edits.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
-import { baseOf, History, namedDigests, stateFolder } from "./control/history.ts";
+import { collectUnused } from "./control/garbage.ts";
+import { baseOf, History, stateFolder } from "./control/history.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
 import { Loader } from "./control/loader.ts";
 import type { PreparedFilter } from "./control/messages.ts";
 import { Operations } from "./control/operations.ts";
+import { Records } from "./control/records.ts";
+import type { RecordRequest } from "./record/record-request.ts";
+import { resume } from "./control/resuming.ts";
 import { servedBy } from "./control/served.ts";
+import { VERSION } from "./control/version.ts";
 import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
@@ -55,6 +58,7 @@ export class Host implements Control {
   readonly #symbols = new SymbolReader();
   readonly #watch: FileWatch;
   readonly #trials: Trials;
+  readonly #records: Records;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
   readonly #file: ConfigFile;
@@ -77,6 +81,7 @@ export class Host implements Control {
           .then((it) => log.writeBatch(it)),
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
+      recorded: (message) => this.#records.heard(message),
       drained: (generation) => {
         this.#drained.add(generation);
         log.logger.info({ generation }, "generation drained");
@@ -92,10 +97,20 @@ export class Host implements Control {
       },
       watch: (...configs) => this.#watch.set(...configs),
       changed: ({ config: { log: lines, filters } }) => {
+        this.#records.changed();
         log.logger.level = lines.level;
         this.#trials.watch(candidatesOf(filters));
       },
     });
+    const { components } = this.#artifacts;
+    this.#records = new Records(
+      this.#fleet.members,
+      this.#changes,
+      own,
+      this.#symbols,
+      components,
+      log.logger,
+    );
     this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
       this.#trials.ended(...end),
     );
@@ -136,7 +151,7 @@ export class Host implements Control {
     const asked: Asked = { by: "start" };
     try {
       if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
-      else await host.#resume(config, resumed, inherited);
+      else await resume(host.#changes, resumed, { config, hidden: host.#file.hidden }, inherited, log.logger);
       void host.#watch.look();
       return host;
     } catch (error) {
@@ -275,6 +290,10 @@ export class Host implements Control {
     return this.#trials.view(name);
   }
 
+  record(filter: string, request: RecordRequest): Promise<AsyncIterable<string>> {
+    return this.#records.record(filter, request);
+  }
+
   generations(): Promise<readonly GenerationView[]> {
     return generationViews(this.#live, this.#history.records, this.#fleet, this.#drained);
   }
@@ -298,14 +317,7 @@ export class Host implements Control {
 
   async collectArtifacts(): Promise<readonly string[]> {
     const { live } = this.#changes;
-    if (live === undefined) return [];
-    const named = await namedDigests(live.config.artifacts);
-    for (const { digest } of Object.values(live.loaded.artifacts)) {
-      named.add(digest);
-      // A host without a state on disk is not in it, and another host may have the same store.
-      await this.#artifacts.components.touch(digest);
-    }
-    return this.#artifacts.components.collect(named, Date.now() - UNUSED_MS);
+    return live === undefined ? [] : collectUnused(live, this.#artifacts.components);
   }
 
   get logLevel(): LogLevel {
@@ -332,25 +344,6 @@ export class Host implements Control {
     return live;
   }
 
-  /** A generation of an earlier process; when it cannot be live again, what the file says. */
-  async #resume(
-    config: Config,
-    resumed: NonNullable<History["live"]>,
-    inherited: InheritedSockets,
-  ): Promise<void> {
-    const asked: Asked = { by: "start" };
-    try {
-      const { digests } = resumed;
-      await this.#changes.make({ config: resumed.config, asked, inherited, digests, resumed });
-      const differences = differencesOf(config, resumed.config, this.#file.hidden).map(sentenceOf);
-      this.#log.logger.info({ generation: resumed.number, differences }, "resumed");
-    } catch (error) {
-      const { message } = refusalOf(error);
-      this.#log.logger.warn({ generation: resumed.number }, `not resumed, the file counts: ${message}`);
-      await this.#changes.make({ config, asked, inherited });
-    }
-  }
-
   /** The refusal has been counted and logged; what ran before still runs. */
   async #ignoring(change: Promise<unknown>): Promise<void> {
     await change.catch(() => {});
@@ -359,6 +352,7 @@ export class Host implements Control {
   async #close(): Promise<void> {
     clearInterval(this.#collecting);
     this.#trials.close();
+    await this.#records.close();
     await Promise.all([
       this.#watch.close(),
       this.#changes.close(),
@@ -369,13 +363,8 @@ export class Host implements Control {
   }
 }
 
-/** How often artifacts that nobody needs are looked for, and how long nobody has needed them then. */
+/** How often artifacts that nobody needs are looked for. */
 const COLLECT_MS = 3_600_000;
-const UNUSED_MS = 7 * 86_400_000;
-
-const VERSION = (
-  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
-).version;
 
 /** Who embeds a host asks for himself. */
 const LOCAL: Asked = { by: "local" };

@@ -35,6 +35,8 @@ import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
+import type { CapsuleMessage } from "./record/capsule-taker.ts";
+import { WorkerRecordings } from "./record/worker-recordings.ts";
 import { ShadowQueue } from "./trial/shadow-queue.ts";
 import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
@@ -55,6 +57,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly budget: InstanceBudget;
   readonly observer: Observer | undefined;
   readonly shadows: ShadowQueue = new ShadowQueue();
+  readonly #recordings = new WorkerRecordings((lines) => this.#post(lines));
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
   readonly #admission: Admission;
@@ -174,6 +177,10 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     else this.#post({ kind: "fault", line, digest, frames });
   }
 
+  capsule(message: CapsuleMessage): void {
+    this.#post(message);
+  }
+
   quarantined(filter: string, forMs: number, failures: number, of: number): void {
     this.#filterLog.line("error", filter, undefined, "filter quarantined", [
       ["failures", `${failures} of ${of}`],
@@ -234,6 +241,10 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#meter.snapshot();
       case "trials":
         return this.#meter.trials();
+      case "record":
+        return this.#record(order);
+      case "record-end":
+        return this.#recordings.end(order.recording);
       case "drain":
         return this.#drain();
       case "stop":
@@ -260,6 +271,12 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#use(this.#configs.get(number) as Config);
     this.#configs.delete(number);
     this.#tellQuarantined();
+  }
+
+  #record({ recording, filter, request }: Extract<Order, { kind: "record" }>): undefined {
+    const { live } = this.#generations;
+    if (live === undefined) throw new Error("there is no generation to be recorded");
+    this.#recordings.begin(recording, this.#assembly.recordable(live), filter, request);
   }
 
   #abandon(number: number): undefined {

@@ -14,6 +14,7 @@ describe("imports point one way", () => {
     ["host.ts"],
     ["worker.ts"],
     ["assembly.ts"],
+    ["routes.ts"],
     // From here on each exchange comes by.
     ["generations.ts", "reception.ts", "routes.ts"],
     ["generation.ts", "listener.ts", "own-request.ts"],

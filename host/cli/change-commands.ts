@@ -3,6 +3,7 @@ import type { LogLevel } from "../config/config.ts";
 import type { AskOptions } from "./asking.ts";
 import type { DrainOptions, RollbackOptions } from "./change.ts";
 import { asksHost, changesHost, parseGeneration } from "./shared-options.ts";
+import type { RecordOptions } from "./record.ts";
 import type { SwapOptions } from "./swap.ts";
 import { parseCanary, parseCount, parseKey, parsePercent, parseTime } from "./trial-options.ts";
 
@@ -38,6 +39,7 @@ export function addChangeCommands(program: Command, end: (code: number) => void)
       end(await rollback(generation, options));
     });
 
+  addRecord(program, end);
   addServers(program, end);
 
   asksHost(program.command("log-level").description("shows the level of the host's log, or sets it at once"))
@@ -45,6 +47,25 @@ export function addChangeCommands(program: Command, end: (code: number) => void)
     .action(async (level: LogLevel | undefined, options: AskOptions) => {
       const { logLevel } = await import("./change.ts");
       end(await logLevel(level, options));
+    });
+}
+
+function addRecord(program: Command, end: (code: number) => void): void {
+  changesHost(
+    program
+      .command("record")
+      .description("records what a filter is given and decides, redacted, for sluice replay"),
+  )
+    .argument("<filter>", "its name")
+    .option("--for <time>", "ends after so long, 4m at the most", parseTime)
+    .option("--max <number>", "ends after so many exchanges", parseCount)
+    .option("--sample <share>", "the share of exchanges that are recorded, like 10%", parsePercent)
+    .option("--headers <names>", "header fields whose values are kept, with commas between them")
+    .option("--bodies", "keeps bodies, and not only how long they are")
+    .option("-o <file>", "writes it there, instead of to standard output")
+    .action(async (name: string, options: RecordOptions) => {
+      const { record } = await import("./record.ts");
+      end(await record(name, options));
     });
 }
 

@@ -1,6 +1,7 @@
-import { writeFileSync } from "node:fs";
-import { relative } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, relative } from "node:path";
 import { ConfigError } from "../config/problem.ts";
+import { capsuleCase } from "../kit/capsule-case.ts";
 import { caseFiles, readCaseFiles } from "../kit/case-file.ts";
 import { junit, reportData, resultLines, summaryLine } from "../kit/case-report.ts";
 import { type SuiteReport, runSuite } from "../kit/case-suite.ts";
@@ -9,6 +10,7 @@ import { placeOf } from "../kit/component-place.ts";
 import { Kit } from "../kit/engine.ts";
 import { complain, printable } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
+import { recordFileAt } from "./replay.ts";
 
 export interface TestOptions {
   readonly cases?: string | undefined;
@@ -19,10 +21,14 @@ export interface TestOptions {
   readonly json?: boolean | undefined;
   readonly invariance: boolean;
   readonly artifacts: string;
+  /** A capsule. */
+  readonly from?: string | undefined;
+  readonly o?: string | undefined;
 }
 
 /** Runs the cases of a filter, once or whenever they or its component change. */
 export async function test(target: string, options: TestOptions): Promise<number> {
+  if (options.from !== undefined) return caseFrom(options.from, options.o);
   const kit = new Kit(options.artifacts);
   try {
     if (options.watch === true) return await watched(kit, target, options);
@@ -30,6 +36,26 @@ export async function test(target: string, options: TestOptions): Promise<number
   } finally {
     await kit.close();
   }
+}
+
+/** Never overwrites: a case is edited when it is there. */
+async function caseFrom(capsule: string, file: string | undefined): Promise<number> {
+  const read = await recordFileAt(capsule);
+  if (read === undefined) return FAILED;
+  const text = capsuleCase(read);
+  if (file === undefined) process.stdout.write(printable(text));
+  else {
+    mkdirSync(dirname(file), { recursive: true });
+    try {
+      writeFileSync(file, text, { flag: "wx" });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      say(`sluice: ${file} ${code === "EEXIST" ? "is there already" : `cannot be written: ${code}`}`);
+      return FAILED;
+    }
+    say(`${file} written`);
+  }
+  return DONE;
 }
 
 async function testOnce(kit: Kit, target: string, options: TestOptions): Promise<number> {

@@ -20,6 +20,8 @@ export interface Config {
   /** The folder that keeps transpiled artifacts between starts. */
   readonly artifacts: string;
   readonly store: StoreConfig;
+  /** Where failures of filters are kept with what they were given; null: nowhere. */
+  readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
@@ -44,6 +46,20 @@ export interface RegistryConfig {
   readonly ca: string | null;
   /** A docker config file; null for the user's own. What is in it is read when it is needed. */
   readonly credentials: string | null;
+}
+
+/** A folder of failures, each with all that its filter was given. */
+export interface CapsuleConfig {
+  /** Absolute. */
+  readonly folder: string;
+  /** Files that are kept. */
+  readonly filesMax: number;
+  /** Of each. */
+  readonly bytesMax: number;
+  /** Whether bodies are in them. */
+  readonly bodies: boolean;
+  /** Names of header fields, in lower case, whose values are in them. */
+  readonly headers: readonly string[];
 }
 
 /** Where filters keep what they share. */

@@ -41,6 +41,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     workers,
     artifacts: resolve(folder, draft.artifacts),
     store: draft.store,
+    capsules: draft.capsules && { ...draft.capsules, folder: resolve(folder, draft.capsules.folder) },
     log: draft.log,
     timeouts,
     limits,

@@ -11,6 +11,7 @@ import {
 import { ADMIN_DEFAULT, admin } from "./admin-schema.ts";
 import type {
   AdminConfig,
+  CapsuleConfig,
   FilterConfig,
   ForwardedConfig,
   HostTimeouts,
@@ -32,6 +33,7 @@ import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts"
 import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
+import { capsules } from "./capsule-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -50,6 +52,8 @@ export interface Draft {
   readonly workers: number | "auto";
   readonly artifacts: string;
   readonly store: StoreConfig;
+  /** As it is written: a path from the file's folder. */
+  readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
@@ -110,6 +114,12 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   })
     .transform(({ size, server: remote }) => ({ sizeBytes: size, server: remote ?? null }))
     .prefault({}),
+  capsules: capsules()
+    .optional()
+    .transform((input) => input ?? null)
+    .describe(
+      "Where failures of filters are kept, each with all that its filter was given, redacted; nowhere when it is left out.",
+    ),
   log: log(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {

@@ -1,4 +1,4 @@
-import { createRoute } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
   ChangeResultSchema,
@@ -13,6 +13,7 @@ import {
   NameParameter,
   NothingSchema,
   OptionalTextSchema,
+  RecordRequestSchema,
   RollbackRequestSchema,
   ServerRequestSchema,
   SwapRequestSchema,
@@ -23,6 +24,7 @@ import type { ChangeResult, Control } from "./control.ts";
 /** Adds what changes something. */
 export function addChangeRoutes(app: AdminApp, control: Control): void {
   addFilterChanges(app, control);
+  addRecording(app, control);
   addConfigChanges(app, control);
   addServerChanges(app, control);
   addOtherChanges(app, control);
@@ -74,6 +76,47 @@ function addFilterChanges(app: AdminApp, control: Control): void {
     return c.json(result, 200, live(c, result));
   });
 }
+
+/** It changes nothing that is served, but it takes copies of what clients send: so who may only look may not. */
+function addRecording(app: AdminApp, control: Control): void {
+  const record = changes(control, "swap", "FILTER_UNKNOWN", "RECORDING_REFUSED");
+  const recordRoute = createRoute({
+    ...record,
+    method: "post",
+    path: "/v1/filters/{name}/record",
+    summary: "Records exchanges of a filter, redacted, for `sluice replay`",
+    description:
+      "Answers line by line while it records: first what is known of the filter, then a line for each exchange, then how it ended. Who goes away ends it.",
+    request: { params: NameParameter, headers: IfMatch, body: body(RecordRequestSchema) },
+    responses: {
+      200: {
+        description: "The recording",
+        content: {
+          [RECORDING_TYPE]: { schema: z.string().openapi({ description: "A JSON document in each line" }) },
+        },
+      },
+      ...record.responses,
+    },
+  });
+  app.openapi(recordRoute, async (c) => {
+    meetCondition(c, control);
+    const { name } = c.req.valid("param");
+    const request = c.req.valid("json");
+    const lines = await control.record(name, request);
+    const { forMs, exchangesMax, samplePercent } = request;
+    c.set("outcome", {
+      changes: [`recorded: ${samplePercent} % for ${forMs} ms, ${exchangesMax} at the most`],
+    });
+    const stream = ReadableStream.from<Uint8Array>(encoded(lines));
+    return c.body(stream, 200, { "content-type": RECORDING_TYPE }) as never;
+  });
+}
+
+async function* encoded(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const line of lines) yield Buffer.from(line);
+}
+
+const RECORDING_TYPE = "application/x-ndjson";
 
 function addConfigChanges(app: AdminApp, control: Control): void {
   const apply = changes(control, "admin", "CONFIG_REFUSED", "NO_FILE", "RESTART_NEEDED", ...LOADING);

@@ -1,6 +1,7 @@
-import { Agent, request } from "undici";
+import { Agent, type Dispatcher, request } from "undici";
 import type { AdminAddress, LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
+import { RECORDING_BYTES_MAX, type RecordRequest } from "../record/record-request.ts";
 import type { TrialView } from "../trial/trial.ts";
 import { AdminError, formatAdminAddress } from "./admin-address.ts";
 import type {
@@ -33,12 +34,7 @@ export class AdminClient {
   constructor(address: AdminAddress, terms: AdminTerms = {}) {
     this.#address = address;
     this.#terms = terms;
-    this.#agent = new Agent({
-      connections: 1,
-      connectTimeout: CONNECT_MS_MAX,
-      maxResponseSize: ANSWER_BYTES_MAX,
-      ...(address.kind === "unix" && { connect: { socketPath: address.path, timeout: CONNECT_MS_MAX } }),
-    });
+    this.#agent = this.#newAgent(ANSWER_BYTES_MAX);
   }
 
   async status(): Promise<FullStatus> {
@@ -129,6 +125,29 @@ export class AdminClient {
     return ((await this.#change("/v1/artifacts/collect", {}, "removed")) as { removed: string[] }).removed;
   }
 
+  /** Gives the recording piece by piece, while it is made; who stops to ask for more, or aborts, ends it. */
+  async *record(filter: string, question: RecordRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const path = `${filterPath(filter)}/record`;
+    const waitMs = question.forMs + READ_MS_MAX;
+    const dispatcher = this.#newAgent(2 * RECORDING_BYTES_MAX);
+    try {
+      const { ifGeneration } = this.#terms;
+      const answer = await this.#request(dispatcher, "POST", path, question, waitMs, ifGeneration, signal);
+      const type = typeOf(answer);
+      if (answer.statusCode !== 200 || !type.startsWith("application/x-ndjson")) {
+        const text = await answer.body.text();
+        throw this.#errorFor(`POST ${path}`, { status: answer.statusCode, type, text });
+      }
+      yield* answer.body as AsyncIterable<Buffer>;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof AdminError) throw error;
+      throw new AdminError(sentenceFor(error, this.#address, waitMs), undefined, { cause: error });
+    } finally {
+      await dispatcher.destroy();
+    }
+  }
+
   /** What is still asked is answered no more. */
   async close(): Promise<void> {
     await this.#agent.destroy();
@@ -185,32 +204,55 @@ export class AdminClient {
     waitMs: number,
     ifGeneration?: number,
   ): Promise<Answer> {
-    const { token } = this.#terms;
-    // Over a unix socket the name means nothing, but HTTP demands one.
-    const origin = `http://${this.#address.kind === "unix" ? "localhost" : formatAdminAddress(this.#address)}`;
     try {
-      const answer = await request(`${origin}${path}`, {
-        dispatcher: this.#agent,
-        method,
-        headersTimeout: waitMs,
-        bodyTimeout: waitMs,
-        headers: {
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-          ...(ifGeneration !== undefined && { "if-match": `"${ifGeneration}"` }),
-          ...(question !== undefined && { "content-type": "application/json" }),
-        },
-        ...(question !== undefined && { body: JSON.stringify(question) }),
-      });
-      const type = answer.headers["content-type"];
-      return {
-        status: answer.statusCode,
-        type: typeof type === "string" ? type : "",
-        text: await answer.body.text(),
-      };
+      const answer = await this.#request(this.#agent, method, path, question, waitMs, ifGeneration);
+      return { status: answer.statusCode, type: typeOf(answer), text: await answer.body.text() };
     } catch (error) {
       throw new AdminError(sentenceFor(error, this.#address, waitMs), undefined, { cause: error });
     }
   }
+
+  #newAgent(bytesMax: number): Agent {
+    const { kind } = this.#address;
+    return new Agent({
+      connections: 1,
+      connectTimeout: CONNECT_MS_MAX,
+      maxResponseSize: bytesMax,
+      ...(kind === "unix" && { connect: { socketPath: this.#address.path, timeout: CONNECT_MS_MAX } }),
+    });
+  }
+
+  #request(
+    dispatcher: Agent,
+    method: "GET" | "POST",
+    path: string,
+    question: object | undefined,
+    waitMs: number,
+    ifGeneration: number | undefined,
+    signal?: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const { token } = this.#terms;
+    // Over a unix socket the name means nothing, but HTTP demands one.
+    const origin = `http://${this.#address.kind === "unix" ? "localhost" : formatAdminAddress(this.#address)}`;
+    return request(`${origin}${path}`, {
+      dispatcher,
+      method,
+      ...(signal !== undefined && { signal }),
+      headersTimeout: waitMs,
+      bodyTimeout: waitMs,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(ifGeneration !== undefined && { "if-match": `"${ifGeneration}"` }),
+        ...(question !== undefined && { "content-type": "application/json" }),
+      },
+      ...(question !== undefined && { body: JSON.stringify(question) }),
+    });
+  }
+}
+
+function typeOf({ headers }: Dispatcher.ResponseData): string {
+  const type = headers["content-type"];
+  return typeof type === "string" ? type : "";
 }
 
 /** What an answer is recognized by: a list, or an object with this member. */

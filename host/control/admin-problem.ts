@@ -22,6 +22,7 @@ export const PROBLEMS = {
   METHOD_REFUSED: { status: 405, meaning: "Another method is needed; `Allow` names it." },
   NO_FILE: { status: 409, meaning: "The host was started without a configuration file." },
   SERVER_NEEDED: { status: 409, meaning: "It is the last server of its upstream that takes exchanges." },
+  RECORDING_REFUSED: { status: 409, meaning: "As many recordings are under way as may be." },
   RESTART_NEEDED: { status: 409, meaning: "Only a restart, or SIGUSR2, changes what is asked for." },
   TRIAL_REFUSED: { status: 409, meaning: "The filter has no trial to end, or has one already." },
   GENERATION_CHANGED: {

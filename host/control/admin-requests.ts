@@ -3,6 +3,14 @@ import { z } from "@hono/zod-openapi";
 import { TEXT_BYTES_MAX } from "../config/limits.ts";
 import { TRIAL_DEFAULTS, type TrialRequest } from "../trial/trial.ts";
 import type { LogLevel } from "../config/config.ts";
+import { isNeverKept } from "../record/redaction.ts";
+import {
+  RECORD_DEFAULTS,
+  RECORD_EXCHANGES_MAX,
+  RECORD_HEADERS_MAX,
+  RECORD_MS_MAX,
+  type RecordRequest,
+} from "../record/record-request.ts";
 import type { SwapRequest } from "./control.ts";
 
 /** What may be sent. Members that are not known are refused: a typo must not silently mean a default. */
@@ -93,6 +101,32 @@ export const SwapRequestSchema: z.ZodType<SwapRequest> = z
     }),
   })
   .openapi("SwapRequest");
+
+export const RecordRequestSchema: z.ZodType<RecordRequest> = z
+  .strictObject({
+    forMs: z.int().min(1).max(RECORD_MS_MAX).default(RECORD_DEFAULTS.forMs).openapi({
+      description: "It ends after so long.",
+    }),
+    exchangesMax: z.int().min(1).max(RECORD_EXCHANGES_MAX).default(RECORD_DEFAULTS.exchangesMax).openapi({
+      description: "It ends after so many.",
+    }),
+    samplePercent: z.number().gt(0).max(100).default(RECORD_DEFAULTS.samplePercent).openapi({
+      description: "The share of exchanges that are recorded, chosen by chance.",
+    }),
+    headers: z
+      .array(
+        fieldName
+          .transform((name) => name.toLowerCase())
+          .refine((name) => !isNeverKept(name), "is never recorded: it says who or where somebody is"),
+      )
+      .max(RECORD_HEADERS_MAX)
+      .default([])
+      .openapi({ description: "Names of header fields whose values are kept. All others are redacted." }),
+    bodies: z.boolean().default(RECORD_DEFAULTS.bodies).openapi({
+      description: "Whether bodies are recorded as they are, and not only how long they are.",
+    }),
+  })
+  .openapi("RecordRequest");
 
 const text = z.string().max(TEXT_BYTES_MAX).openapi({ description: "A whole configuration, in YAML." });
 

@@ -30,6 +30,7 @@ export function viewOf(config: Config): Json {
     workers: config.workers,
     artifacts: config.artifacts,
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
+    capsules: capsulesView(config),
     log: plain(config.log),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
@@ -69,11 +70,18 @@ function isSecret(path: readonly string[]): boolean {
   if (root === "admin") return path.at(-1) === "sha256";
   if (root !== "filters") return false;
   if (member === "grant") return rest[0] === "env";
-  return member === "config" && rest.some((name) => SECRET_NAME.test(name));
+  const config = member === "candidate" ? rest.indexOf("config") + 1 : member === "config" ? 0 : -1;
+  return config >= 0 && rest.slice(config).some((name) => SECRET_NAME.test(name));
 }
 
 const SECRET_NAME =
   /secret|token|passw|credential|authori[sz]ation|cookie|sha-?\d|hash|salt|signature|private|keys?$|^key/i;
+
+function capsulesView({ capsules }: Config): Json {
+  if (!capsules) return null;
+  const { folder, filesMax, bytesMax, bodies, headers } = capsules;
+  return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies, headers: [...headers] };
+}
 
 function upstreamView(upstream: UpstreamConfig): Json {
   const { connectMs, headMs, pendingMs, totalMs, connectionsMax, pendingMax, inFlightMax } = upstream;

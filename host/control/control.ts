@@ -1,6 +1,7 @@
 import type { LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import type { ServerView } from "../ops/server-meter.ts";
+import type { RecordRequest } from "../record/record-request.ts";
 import type { TrialRequest, TrialView } from "../trial/trial.ts";
 
 /** What the admin API and the command line may ask of a running host. `Host` implements it. */
@@ -32,6 +33,11 @@ export interface Control {
   endTrial(filter: string, asked: Asked): Promise<ChangeResult>;
   /** How a filter's trial stands; undefined when it has none. Rejects with FILTER_UNKNOWN. */
   trial(filter: string): Promise<TrialView | undefined>;
+  /**
+   * Records exchanges of a filter, redacted, until one of the bounds is reached or another generation is live. Rejects with
+   * FILTER_UNKNOWN, or with RECORDING_REFUSED when there are too many already.
+   */
+  record(filter: string, request: RecordRequest): Promise<AsyncIterable<string>>;
   /** Makes an earlier generation live again, as a new one; the one before the live one when no number is given. */
   rollback(to: number | undefined, asked: Asked): Promise<ChangeResult>;
   /** Newest first, as many as are kept. */
@@ -156,6 +162,8 @@ export type RefusalCode =
   | "GENERATION_UNKNOWN"
   /** The filter has no trial, or has one already. */
   | "TRIAL_REFUSED"
+  /** As many recordings are under way as may be. */
+  | "RECORDING_REFUSED"
   /** No upstream, or no server of it, of that name. */
   | "SERVER_UNKNOWN"
   /** The last server of an upstream is not drained. */

@@ -4,6 +4,8 @@ import type { Frame } from "../filter/fault.ts";
 import { mergedTrials } from "../ops/merge.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import { newestTrials, type TrialSnapshot } from "../ops/trial-meter.ts";
+import type { CapsuleMessage } from "../record/capsule-taker.ts";
+import type { RecordedLines } from "../record/worker-recordings.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
@@ -31,6 +33,8 @@ export interface FleetOwner {
   lost(sentence: string): void;
   /** The last counts of a worker that has ended. */
   retired(snapshot: MeterSnapshot): void;
+  /** A worker has recorded something. */
+  recorded(message: RecordedLines | CapsuleMessage): void;
   /** No worker has anything of this generation any more. */
   drained(generation: number): void;
 }
@@ -250,6 +254,7 @@ export class Fleet {
         quarantined: (filters) => {
           member.quarantined = filters;
         },
+        recorded: (message) => this.#owner.recorded(message),
         drained: (_, generation) => {
           member.ending.delete(generation);
           this.#tellDrained(generation);

@@ -8,6 +8,9 @@ import type { GenerationLoad } from "../generations.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { RefusedHead } from "../ops/refusals.ts";
 import type { TrialSnapshot } from "../ops/trial-meter.ts";
+import type { CapsuleMessage } from "../record/capsule-taker.ts";
+import type { RecordRequest } from "../record/record-request.ts";
+import type { RecordedLines } from "../record/worker-recordings.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
@@ -81,6 +84,15 @@ export type Order =
   | { readonly kind: "refusals" }
   /** Keep lines of this importance, whatever the configuration says. */
   | { readonly kind: "level"; readonly level: LogLevel }
+  /** Record exchanges of a filter of the live generation, and post them. */
+  | {
+      readonly kind: "record";
+      readonly recording: number;
+      readonly filter: string;
+      readonly request: RecordRequest;
+    }
+  /** Record no more; answered, with how many could not be recorded, when all has been posted. */
+  | { readonly kind: "record-end"; readonly recording: number }
   /** What has been counted of trials, without all the rest. */
   | { readonly kind: "trials" }
   /** Take no new connection; answered when the last one has ended. */
@@ -110,6 +122,8 @@ export interface Answers {
   readonly level: undefined;
   readonly snapshot: MeterSnapshot;
   readonly trials: readonly TrialSnapshot[];
+  readonly record: undefined;
+  readonly "record-end": number;
   readonly drain: undefined;
   readonly stop: undefined;
 }
@@ -139,6 +153,8 @@ export type WorkerMessage =
       readonly digest: string;
       readonly frames: readonly Frame[];
     }
+  | RecordedLines
+  | CapsuleMessage
   /** Nothing is left of a generation that was live: no exchange and no instance. */
   | { readonly kind: "drained"; readonly generation: number }
   /** Whole log lines. */

@@ -116,6 +116,7 @@ export class ShadowLink {
         lines: (lines) => this.#owner.lines(lines),
         fault: (line, digest, frames) => this.#owner.fault(line, digest, frames),
         quarantined: () => {},
+        recorded: () => {},
         drained: () => {},
         ended: (_, error) => this.#ended(thread, error),
       },

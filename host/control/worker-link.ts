@@ -1,5 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { Frame } from "../filter/fault.ts";
+import type { CapsuleMessage } from "../record/capsule-taker.ts";
+import type { RecordedLines } from "../record/worker-recordings.ts";
 import type {
   Answers,
   Fault,
@@ -28,6 +30,8 @@ export interface WorkerLinkOwner {
   fault(line: string, digest: string, frames: readonly Frame[]): void;
   quarantined(filters: readonly string[]): void;
   drained(link: WorkerLink, generation: number): void;
+  /** Something was recorded. */
+  recorded(message: RecordedLines | CapsuleMessage): void;
   /** The thread has ended, asked or not. Comes once. */
   ended(link: WorkerLink, error: Error | undefined): void;
 }
@@ -107,6 +111,7 @@ export class WorkerLink {
     if (message.kind === "fault") return this.#owner.fault(message.line, message.digest, message.frames);
     if (message.kind === "quarantined") return this.#owner.quarantined(message.filters);
     if (message.kind === "drained") return this.#owner.drained(this, message.generation);
+    if (message.kind === "recorded" || message.kind === "capsule") return this.#owner.recorded(message);
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "done") waiting?.resolve(message.value as never);

@@ -8,7 +8,7 @@ export interface TimeSource {
 }
 
 /** This machine's clocks. */
-const MACHINE_TIME: TimeSource = {
+export const MACHINE_TIME: TimeSource = {
   wallMs: () => Date.now(),
   monotonicNs: () => process.hrtime.bigint(),
   performanceMs: () => performance.now(),

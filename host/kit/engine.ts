@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { type Artifact, ArtifactStore } from "../filter/artifact.ts";
-import { SymbolReader } from "../filter/symbols.ts";
+import type { Frame } from "../filter/fault.ts";
+import { type Served, SymbolReader } from "../filter/symbols.ts";
 import { deepStacks } from "./deep-stacks.ts";
 import { KitFilter } from "./kit-filter.ts";
 import type { KitSettings } from "./kit-host.ts";
@@ -33,6 +34,13 @@ export class Kit {
   /** A filter with one instance, configured. Rejects with an `ArtifactRefused` or a `ConfigRefused`. */
   async filter(file: string, settings: KitSettings): Promise<KitFilter> {
     return KitFilter.load(await this.artifact(file, settings.memoryBytesMax), file, settings, this.#symbols);
+  }
+
+  /** Where the code of a component was; innermost first. */
+  async stackOf(served: Served, frames: readonly Frame[]): Promise<readonly string[]> {
+    if (frames.length === 0) return [];
+    const line = await this.#symbols.complete("{}", served, frames);
+    return (JSON.parse(line) as { stack: string[] }).stack;
   }
 
   async close(): Promise<void> {

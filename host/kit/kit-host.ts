@@ -88,7 +88,13 @@ export class KitHost implements HostServices {
   /** Handles that the present exchange has not given back. */
   leaked = 0;
 
-  constructor({ name, grant, clock, random }: KitSettings) {
+  constructor(
+    { name, grant, clock, random }: KitSettings,
+    sources: { readonly time: StillClock; readonly random: SeededRandom } = {
+      time: new StillClock(clock),
+      random: new SeededRandom(random),
+    },
+  ) {
     this.filterName = name;
     this.clientAddressGranted = grant.clientAddress ?? false;
     this.http = new HttpClient(grant.http ?? [], LIMITS);
@@ -96,8 +102,8 @@ export class KitHost implements HostServices {
       Object.fromEntries(Object.entries(grant.secrets ?? {}).map(([key, value]) => [key, bytesOf(value)])),
     );
     this.metrics = this.custom.scope(name, LIMITS, (text) => this.secrets.redacted(text));
-    this.time = new StillClock(clock);
-    this.random = new SeededRandom(random);
+    this.time = sources.time;
+    this.random = sources.random;
     const store = new JournalStore(this.time);
     this.store = {
       store,

@@ -23,6 +23,8 @@ export interface ExchangeRecord {
   readonly steps: readonly RecordedStep[];
   /** The filter's own requests, in the order in which they were sent. */
   readonly requests: readonly RecordedRequest[];
+  /** What clocks and randomness have given it; only where that was noted. */
+  readonly inputs?: RecordedInputs | undefined;
   /** Null when the exchange has not told its end: it was copied before. */
   readonly outcome: Outcome | null;
   /** How the filter failed when it was told the end, or its exchange was dropped. */
@@ -39,6 +41,14 @@ export interface RecordedFacts {
   readonly tlsVersion: string | undefined;
   /** Empty unless the filter is granted it. */
   readonly clientAddress: string;
+}
+
+/** Each in the order in which the filter has asked for it. */
+export interface RecordedInputs {
+  readonly wallMs: readonly number[];
+  readonly monotonicNs: readonly bigint[];
+  readonly bytes: readonly Uint8Array[];
+  readonly numbers: readonly bigint[];
 }
 
 /** Something that came by the filter. */

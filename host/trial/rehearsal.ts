@@ -10,6 +10,7 @@ import {
   RESET,
 } from "../filter/contract.ts";
 import type { Filter } from "../filter/filter.ts";
+import type { OwnRequest } from "../filter/http-client.ts";
 import { HeldBody } from "../held-body.ts";
 import { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import { type FilterPhase, PHASE } from "../ops/meter.ts";
@@ -53,13 +54,19 @@ export class Rehearsal {
   readonly #facts: ExchangeFacts;
   readonly #given = new Map<string, MetadataValue>();
 
-  constructor(filter: Filter, instance: Instance, record: ExchangeRecord) {
+  /** `seen`: one of its own requests as it would have been recorded. */
+  constructor(
+    filter: Filter,
+    instance: Instance,
+    record: ExchangeRecord,
+    seen?: (request: OwnRequest) => OwnRequest,
+  ) {
     this.#filter = filter;
     this.#instance = instance;
     this.#record = record;
     this.#facts = {
       ...record.facts,
-      http: new ReplayedAnswers(record.requests),
+      http: new ReplayedAnswers(record.requests, seen),
       metadata: undefined,
       metadataBytes: 0,
     };

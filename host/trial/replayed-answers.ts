@@ -7,13 +7,20 @@ import type { RecordedRequest } from "./record.ts";
  */
 export class ReplayedAnswers implements HttpSender {
   readonly #left: RecordedRequest[];
+  readonly #seen: (request: OwnRequest) => OwnRequest;
 
-  constructor(recorded: readonly RecordedRequest[]) {
+  /** `seen`: a request as it would have been recorded, which the recorded ones are held against. */
+  constructor(
+    recorded: readonly RecordedRequest[],
+    seen: (request: OwnRequest) => OwnRequest = (request) => request,
+  ) {
     this.#left = [...recorded];
+    this.#seen = seen;
   }
 
   send(request: OwnRequest, _bytesMax: number, done: (answer: HttpAnswer) => void): HttpCall {
-    const at = this.#left.findIndex((recorded) => isSame(recorded.request, request));
+    const seen = this.#seen(request);
+    const at = this.#left.findIndex((recorded) => isSame(recorded.request, seen));
     const [found] = at < 0 ? [] : this.#left.splice(at, 1);
     done(found?.answer ?? UNREACHABLE);
     return NOTHING_UNDER_WAY;

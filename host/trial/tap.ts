@@ -5,6 +5,7 @@ import type { HttpAnswer, HttpCall, HttpSender, OwnRequest } from "../filter/htt
 import { HeldBody } from "../held-body.ts";
 import { type FieldList, Reply, RequestHead, type ResponseHead, Trailers } from "../message.ts";
 import { type FilterFailureReason, type FilterPhase, PHASE } from "../ops/meter.ts";
+import { emptyNotes, type NotedInputs, type Notes } from "../record/noted-inputs.ts";
 import type {
   ExchangeRecord,
   RecordedDecision,
@@ -18,6 +19,14 @@ export interface Tapped {
   readonly filter: Filter;
   readonly configDigest: string;
   readonly clientAddressGranted: boolean;
+  /** Where its clocks and randomness are, when what they give is recorded, too. */
+  readonly inputs?: NotedInputs | undefined;
+}
+
+/** How a filter has failed, with what was thrown. */
+export interface TappedFailure {
+  readonly reason: FilterFailureReason;
+  readonly error: unknown;
 }
 
 /**
@@ -28,6 +37,8 @@ export interface Tapped {
  */
 export class Tap {
   readonly facts: ExchangeFacts;
+  /** The first one. */
+  failure: TappedFailure | undefined;
   readonly #tapped: Tapped;
   readonly #owner: ExchangeFacts;
   readonly #at = Date.now();
@@ -56,10 +67,12 @@ export class Tap {
   #inwardCut = false;
   #outwardCut = false;
   #cut = false;
+  readonly #notes: Notes | undefined;
 
   constructor(tapped: Tapped, owner: ExchangeFacts) {
     this.#tapped = tapped;
     this.#owner = owner;
+    this.#notes = tapped.inputs === undefined ? undefined : emptyNotes();
     this.facts = new TappedFacts(owner, (request) => this.#asks(request));
   }
 
@@ -97,6 +110,7 @@ export class Tap {
 
   /** The filter is about to be called, or asked again. */
   before(phase: FilterPhase, message: Message, body: Buffer | HeldBody | undefined, last: boolean): void {
+    this.listen();
     if (this.#pending[phase] !== undefined) return;
     this.#fault = undefined;
     const inward = phase < PHASE.response;
@@ -104,6 +118,18 @@ export class Tap {
     else this.responseIsHere();
     if (message !== undefined) this.#lent[phase] = message.fields;
     this.#pending[phase] = this.#step(phase, inward, message, body, last);
+  }
+
+  /** What clocks and randomness give from now on is given to this exchange. */
+  listen(): void {
+    const { inputs } = this.#tapped;
+    if (inputs !== undefined) inputs.notes = this.#notes;
+  }
+
+  /** The call has returned, or waits. */
+  silence(): void {
+    const { inputs } = this.#tapped;
+    if (inputs !== undefined) inputs.notes = undefined;
   }
 
   /** What came of it. */
@@ -120,7 +146,8 @@ export class Tap {
   }
 
   /** The filter has failed: in a call, with what it has decided before, or at the end. */
-  faulted(reason: FilterFailureReason): void {
+  faulted(reason: FilterFailureReason, error?: unknown): void {
+    this.failure ??= { reason, error };
     if (this.#ending) {
       this.#endFailed = reason;
       return;
@@ -130,6 +157,11 @@ export class Tap {
     const last = this.#steps.findLast(({ made }) => made !== null);
     if (called.length === 0 && last !== undefined) called.push(last);
     for (const step of called) step.made = { kind: "failed", reason };
+  }
+
+  /** The client's, also where the filter is not told it: for who has to keep it out of a record. */
+  get clientAddress(): string {
+    return this.#owner.clientAddress;
   }
 
   /** About as many as its record has. */
@@ -159,6 +191,7 @@ export class Tap {
         (step) => step.kind === "head" || step.made !== null || !this.#pending.includes(step),
       ),
       requests: this.#requests,
+      inputs: this.#notes,
       outcome,
       endFailed: this.#endFailed,
       cut: this.#cut,

@@ -5,8 +5,8 @@ import type { Filter } from "../filter/filter.ts";
 import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead } from "../message.ts";
 import type { FilterFailureReason, FilterPhase } from "../ops/meter.ts";
-import { type ShadowMeter, type SideMeter, trialKey, type TrialMeter } from "../ops/trial-meter.ts";
-import type { ShadowQueue } from "./shadow-queue.ts";
+import type { SideMeter } from "../ops/trial-meter.ts";
+import type { Taker } from "./taker.ts";
 import { Tap, type Tapped } from "./tap.ts";
 
 /** A route's filters as some of its exchanges have them: which versions serve, and where it is counted. */
@@ -15,35 +15,46 @@ export interface TrialChain {
   readonly bodies: ChainBodies;
   /** By place in the chain; undefined where nothing is tried. */
   readonly sides: readonly (SideMeter | undefined)[];
-  /** By place in the chain: whose exchanges are copied. Undefined where there is no shadow. */
-  readonly shadows: readonly (Shadowed | undefined)[] | undefined;
+  /** By place in the chain: whose exchanges are recorded, and for whom. Undefined where none is. */
+  readonly taken: readonly (TakenPlace | undefined)[] | undefined;
   /** By filter, where there is a choice. */
   readonly versions: Readonly<Record<string, Version>> | undefined;
 }
 
-/** A filter whose exchanges are copied for a candidate in the shadow. */
-export interface Shadowed extends Tapped {
-  readonly meter: TrialMeter;
-  readonly queue: ShadowQueue;
+/** A filter whose exchanges somebody wants records of. */
+export interface TakenPlace {
+  readonly tapped: Tapped;
+  /** At least one. */
+  readonly takers: readonly Taker[];
 }
 
 export type Version = "present" | "candidate";
 
-/** The filters of a route in an exchange, where a version of one of them is tried. Without a trial there is none of these. */
+/** The filters of a route in an exchange, where a version of one of them is tried, or one is recorded. Otherwise there is none of these. */
 export class TrialRun extends ChainRun {
   readonly #chain: TrialChain;
   readonly #owner: ChainOwner;
-  /** By place in the chain. */
+  /** By place in the chain: who wants a record of this exchange. */
+  readonly #wanting: readonly (readonly Taker[])[];
   readonly #taps: readonly (Tap | undefined)[];
+  /** Once the exchange is over. */
+  #outcome: Outcome | undefined;
 
   constructor(chain: TrialChain, owner: ChainOwner) {
     super(chain.filters, chain.bodies, owner);
     this.#chain = chain;
     this.#owner = owner;
-    // Nothing is copied for a thread that is behind.
-    this.#taps =
-      chain.shadows?.map((shadow) => (shadow?.queue.admits === true ? new Tap(shadow, owner) : undefined)) ??
-      NO_TAPS;
+    const { taken } = chain;
+    if (taken === undefined) {
+      this.#wanting = NONE;
+      this.#taps = NONE;
+    } else {
+      // Nothing is copied for who is behind.
+      this.#wanting = taken.map((place) => place?.takers.filter((taker) => taker.wants()) ?? NONE);
+      this.#taps = taken.map((place, at) =>
+        place === undefined || this.#wanting[at]?.length === 0 ? undefined : new Tap(place.tapped, owner),
+      );
+    }
   }
 
   override get versions(): Readonly<Record<string, Version>> | undefined {
@@ -86,6 +97,7 @@ export class TrialRun extends ChainRun {
     if (tap === undefined) return super.call(at, phase, message, body, last);
     if (this.serves(at)) tap.before(phase, message, body, last);
     const answer = super.call(at, phase, message, body, last);
+    tap.silence();
     if (answer !== WAITING) tap.after(phase, message, answer);
     return answer;
   }
@@ -102,9 +114,10 @@ export class TrialRun extends ChainRun {
     }
     for (const tap of this.#taps) tap?.ends();
     super.end(outcome);
-    this.#chain.shadows?.forEach((shadow, at) => {
-      if (shadow !== undefined && at < this.reached) this.#copy(shadow, this.#taps[at], outcome);
+    this.#chain.taken?.forEach((place, at) => {
+      if (place !== undefined && at < this.reached) this.#hand(place, at, outcome);
     });
+    this.#outcome = outcome;
   }
 
   protected override factsOf(at: number): ExchangeFacts {
@@ -117,19 +130,25 @@ export class TrialRun extends ChainRun {
     if (side !== undefined) side.ms += ms;
   }
 
-  protected override faulted(at: number, reason: FilterFailureReason): void {
-    super.faulted(at, reason);
-    this.#taps[at]?.faulted(reason);
+  protected override faulted(at: number, reason: FilterFailureReason, error?: unknown): void {
+    super.faulted(at, reason, error);
+    const tap = this.#taps[at];
+    const known = tap?.failure;
+    tap?.faulted(reason, error);
+    // A call that was waiting when the exchange ended may fail after it.
+    if (tap !== undefined && known === undefined && this.#outcome !== undefined)
+      for (const taker of this.#wanting[at] ?? NONE) taker.failedLate?.(tap, this.#outcome);
     const side = this.#chain.sides[at];
     if (side === undefined) return;
     if (reason === "busy" || reason === "quarantined") side.uncalled += 1;
     else side.failures += 1;
   }
 
-  #copy({ meter, queue }: Shadowed, tap: Tap | undefined, outcome: Outcome): void {
-    if (tap === undefined || !queue.admits) (meter.shadow as ShadowMeter).dropped += 1;
-    else queue.add(trialKey(meter), tap.record(outcome), tap.bytes);
+  #hand({ takers }: TakenPlace, at: number, outcome: Outcome): void {
+    const tap = this.#taps[at];
+    for (const taker of takers)
+      taker.take(this.#wanting[at]?.includes(taker) === true ? tap : undefined, outcome);
   }
 }
 
-const NO_TAPS: readonly undefined[] = [];
+const NONE: readonly never[] = [];

@@ -36,7 +36,7 @@ afterEach(() => host[Symbol.asyncDispose]());
 
 /** What is offered for the last word of a line, which may be empty. */
 const CASES = (): [line: string, offered: string[]][] => [
-  ["sluice re", ["refused", "reload"]],
+  ["sluice re", ["record", "refused", "reload", "replay"]],
   ["sluice swap ke", ["key-mask", "keys"]],
   [`sluice swap --admin ${host.address} --canary 5% ke`, ["key-mask", "keys"]],
   ["sluice rollback --trial ke", ["key-mask", "keys"]],

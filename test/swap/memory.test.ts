@@ -184,6 +184,7 @@ const OWNER: AssemblyOwner = {
   viaName: "sluice-test",
   budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
   shadows: new ShadowQueue(),
+  capsule: () => {},
   quarantined: () => {},
   released: () => {},
 };

@@ -1,5 +1,6 @@
 /** What operators change by hand, and what they are shown. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { TRIAL_DEFAULTS } from "../../host/trial/trial.ts";
 import { request } from "../support/raw-client.ts";
 import { component } from "../support/test-host.ts";
 import { Upstream } from "../support/upstream.ts";
@@ -104,6 +105,16 @@ describe("what would change", () => {
     expect(shown).toContain("shown");
     expect(shown).not.toContain("s3cr3t");
   });
+});
+
+test("the config of a version that is only tried has nothing in it that may be a secret either", async () => {
+  const { host } = await place.start();
+  const config = { request: { set: { "x-token": "s3cr3t", "x-other": "shown" } } };
+  const trial = { kind: "shadow", ...TRIAL_DEFAULTS } as const;
+  await host.swap("mark", { component: component("headers"), config, trial });
+  const shown = JSON.stringify([host.config(), await host.diff(undefined), await host.generations()]);
+  expect(shown).toContain("shown");
+  expect(shown).not.toContain("s3cr3t");
 });
 
 test("the log's level changes on all threads at once, and a new worker has it, too", async () => {

@@ -4,9 +4,10 @@
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ArtifactStore } from "../../host/filter/artifact.ts";
+import { digestOf } from "../../host/filter/component-store.ts";
 import { type Handmade, handmade } from "../contract/handmade.ts";
 import { type RawClient, request } from "../support/raw-client.ts";
 import { component, startProxy, type TestHost } from "../support/test-host.ts";
@@ -50,7 +51,13 @@ async function breakable(): Promise<string> {
       }
       throw new Error("broken on purpose");
     }, 5);\n`;
-  writeFileSync(script, watching + readFileSync(script, "utf8"));
+  const text = watching + readFileSync(script, "utf8");
+  writeFileSync(script, text);
+  // What is not as its record says would be made again.
+  const path = join(dirname(script), "artifact.json");
+  const record = JSON.parse(readFileSync(path, "utf8")) as { files: Record<string, string> };
+  record.files["component.js"] = digestOf(Buffer.from(text));
+  writeFileSync(path, JSON.stringify(record));
   return file;
 }
 

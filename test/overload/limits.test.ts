@@ -57,8 +57,8 @@ test("a worker that is late sheds load and serves the rest, and all of it when t
   const shed = (): Promise<number> => host.metric('sluice_failures_total{code="HOST_OVERLOADED"}');
   const over = new AbortController();
   const statuses = new Set<number>();
-  // Two at a time: each turn of the event loop has one to compute for, and none has so many that the worker is taken for one that is stuck.
-  const floods = Array.from({ length: 2 }, async () => {
+  // Four at a time, so that each turn of the event loop has one to compute for. All four are too short to pass for a worker that is stuck.
+  const floods = Array.from({ length: 4 }, async () => {
     const client = await connect(host);
     while (!over.signal.aborted) statuses.add((await client.ask(request("/busy"))).status);
   });

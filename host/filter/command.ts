@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ArtifactRefused, type FilterLimits, type HostServices } from "./contract.ts";
 import { type Frame, framesOf } from "./fault.ts";
+import { InputStream, OutputStream } from "./imports/streams.ts";
 import { Pollable } from "./imports/waiting.ts";
 import { referenceImports } from "./reference-imports.ts";
 import { codeOf, digestOf, modulesOf } from "./sections.ts";
@@ -135,37 +136,6 @@ function commandImports({
   stdout,
   stderr,
 }: CommandRun): Record<string, Record<string, unknown>> {
-  class InputStream {
-    read(): never {
-      throw new StreamClosed();
-    }
-    blockingRead(): never {
-      return this.read();
-    }
-    subscribe(): Pollable {
-      return new Pollable();
-    }
-  }
-  class OutputStream {
-    readonly #write: (bytes: Uint8Array) => void;
-    constructor(write: (bytes: Uint8Array) => void) {
-      this.#write = write;
-    }
-    checkWrite(): bigint {
-      return 65_536n;
-    }
-    write(bytes: Uint8Array): void {
-      this.#write(bytes.slice());
-    }
-    blockingWriteAndFlush(bytes: Uint8Array): void {
-      this.write(bytes);
-    }
-    flush(): void {}
-    blockingFlush(): void {}
-    subscribe(): Pollable {
-      return new Pollable();
-    }
-  }
   return {
     "wasi:cli/environment": {
       getEnvironment: () => environment,
@@ -179,8 +149,8 @@ function commandImports({
     },
     "wasi:io/streams": { InputStream, OutputStream },
     "wasi:cli/stdin": { getStdin: () => new InputStream() },
-    "wasi:cli/stdout": { getStdout: () => new OutputStream(stdout) },
-    "wasi:cli/stderr": { getStderr: () => new OutputStream(stderr) },
+    "wasi:cli/stdout": { getStdout: () => new OutputStream((bytes) => stdout(bytes.slice())) },
+    "wasi:cli/stderr": { getStderr: () => new OutputStream((bytes) => stderr(bytes.slice())) },
     "wasi:io/poll": { Pollable, poll: pollAll },
     "wasi:clocks/monotonic-clock": {
       now: () => process.hrtime.bigint(),
@@ -236,9 +206,4 @@ class Exited extends Error {
     super(status);
     this.status = status;
   }
-}
-
-/** WASI `stream-error.closed`: jco takes a result's error from the exception's payload. */
-class StreamClosed extends Error {
-  readonly payload = { tag: "closed" };
 }

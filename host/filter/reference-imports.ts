@@ -1,6 +1,5 @@
 import type { FieldList } from "../message.ts";
 import type { MetadataValue } from "./contract.ts";
-import { WRITE_BYTES_MAX } from "./core-wasi.ts";
 import { GuestTrap } from "./guest-memory.ts";
 import type { HeadAccess } from "./head-access.ts";
 import { referenceHttp } from "./imports/http-client.ts";
@@ -11,7 +10,8 @@ import { randomList, referenceRandom } from "./imports/random.ts";
 import { referenceRateLimit } from "./imports/rate-limit.ts";
 import { referenceSecrets } from "./imports/secrets.ts";
 import { referenceStore } from "./imports/store.ts";
-import { Pollable, referenceWaiting } from "./imports/waiting.ts";
+import { InputStream, OutputStream } from "./imports/streams.ts";
+import { referenceWaiting } from "./imports/waiting.ts";
 import type { Services } from "./services.ts";
 import { LEVELS, type Level } from "./contract.ts";
 
@@ -121,33 +121,8 @@ export function referenceImports(services: Services): Record<string, Record<stri
 }
 
 function referenceWasi(services: Services): Record<string, Record<string, unknown>> {
-  class InputStream {
-    read(): never {
-      throw new StreamClosed();
-    }
-    blockingRead(): never {
-      return this.read();
-    }
-    subscribe(): Pollable {
-      return new Pollable();
-    }
-  }
-  class OutputStream {
-    checkWrite(): bigint {
-      return WRITE_BYTES_MAX;
-    }
-    write(data: Uint8Array): void {
-      services.say(Buffer.from(data).toString("utf8"));
-    }
-    blockingWriteAndFlush(data: Uint8Array): void {
-      this.write(data);
-    }
-    flush(): void {}
-    blockingFlush(): void {}
-    subscribe(): Pollable {
-      return new Pollable();
-    }
-  }
+  const output = (): OutputStream =>
+    new OutputStream((bytes) => services.say(Buffer.from(bytes).toString("utf8")));
   const nothing = (): undefined => undefined;
   const bytes = (length: bigint): Uint8Array => randomList(services.random, length);
   const u64 = (): bigint => services.random.u64();
@@ -157,8 +132,8 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     "wasi:io/error": { Error: class IoError {} },
     "wasi:io/streams": { InputStream, OutputStream },
     "wasi:cli/stdin": { getStdin: () => new InputStream() },
-    "wasi:cli/stdout": { getStdout: () => new OutputStream() },
-    "wasi:cli/stderr": { getStderr: () => new OutputStream() },
+    "wasi:cli/stdout": { getStdout: () => output() },
+    "wasi:cli/stderr": { getStderr: () => output() },
     "wasi:cli/exit": {
       exit: () => {
         throw new GuestTrap("the filter called exit", "trap");
@@ -182,11 +157,6 @@ function referenceWasi(services: Services): Record<string, Record<string, unknow
     "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: u64 },
     "wasi:random/insecure-seed": { insecureSeed: () => [services.random.seed(), services.random.seed()] },
   };
-}
-
-/** WASI `stream-error.closed`, as jco takes a result's error: from the exception's payload. */
-class StreamClosed extends Error {
-  readonly payload = { tag: "closed" };
 }
 
 function jcoFields(list: FieldList): JcoField[] {

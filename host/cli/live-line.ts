@@ -26,7 +26,8 @@ export async function withProgress<Value>(what: string, work: Promise<Value>): P
   const line = new LiveLine();
   const begun = performance.now();
   const timer = setInterval(
-    () => line.show(`${what}: ${duration(performance.now() - begun)}`),
+    // Rounded, since a timer may fire a little early.
+    () => line.show(`${what}: ${duration(Math.round((performance.now() - begun) / 1_000) * 1_000)}`),
     SHOW_AFTER_MS,
   );
   try {

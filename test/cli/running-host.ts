@@ -127,13 +127,22 @@ export class RunningHost implements AsyncDisposable {
   }
 
   /** The first line that begins with this message, of those after `from`, which must come. */
-  async line(message: string, from = 0): Promise<Line> {
+  line(message: string, from = 0): Promise<Line> {
+    return this.#lineWith(`no line "${message}"`, ({ msg }) => msg?.startsWith(message) === true, from);
+  }
+
+  /** The last line of one of the processes. */
+  stopped(pid: number): Promise<Line> {
+    return this.#lineWith(`${pid} has not stopped`, (line) => line.msg === "stopped" && line["pid"] === pid);
+  }
+
+  async #lineWith(complaint: string, wanted: (line: Line) => boolean, from = 0): Promise<Line> {
     const late = AbortSignal.timeout(WAIT_MS_MAX);
     const lateness = once(late, "abort");
     for (;;) {
-      const found = this.lines.slice(from).find(({ msg }) => msg?.startsWith(message));
+      const found = this.lines.slice(from).find(wanted);
       if (found !== undefined) return found;
-      assert.ok(!late.aborted && !this.#over, this.#story(`no line "${message}"`));
+      assert.ok(!late.aborted && !this.#over, this.#story(complaint));
       await Promise.race([this.#wake.promise, lateness]);
     }
   }

@@ -101,7 +101,7 @@ test("a listener that the new configuration has not is closed, and a new one ope
   await host.upgrade();
   const closed = await host.line("nothing is configured for listen 127.0.0.1:0: closed");
   expect(closed["pid"]).not.toBe(first);
-  await host.line("stopped", host.lines.indexOf(closed));
+  await host.stopped(first);
   await expect(RawClient.connect({ host: hostname, port: Number(port) })).rejects.toThrow("ECONNREFUSED");
 });
 

@@ -219,6 +219,7 @@ async function loads(place: Place, quick: boolean): Promise<SwapTraffic[]> {
       next: () => place.component(`cold-${serial++ % 2}`),
     },
     { name: "a cold swap every 500 ms", everyMs: 500, next: () => place.component(`load-${serial++}`) },
+    { name: "a cold swap every second", everyMs: 1_000, next: () => place.component(`load-${serial++}`) },
   ];
   const traffic = ways.map(({ name }) => ({ name, swaps: [] as number[], waits: [] as Waits[] }));
   for (let round = 0; round < (quick ? 1 : ROUNDS); round++) {

@@ -15,6 +15,17 @@ export const REDACTED = "[redacted]";
  * `redacted` first.
  */
 export function viewOf(config: Config): Json {
+  const seen = VIEWS.get(config);
+  if (seen !== undefined) return seen;
+  const view = freshViewOf(config);
+  VIEWS.set(config, view);
+  return view;
+}
+
+/** Those that were made: each configuration is compared with the one before it, and with the one after. */
+const VIEWS = new WeakMap<Config, Json>();
+
+function freshViewOf(config: Config): Json {
   return {
     listen: config.listen.map((entry) => ({
       address: formatAddress(entry),

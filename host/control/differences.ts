@@ -9,9 +9,7 @@ import type { Difference } from "./control.ts";
  * values of variables (`hidden`) in filters' configs.
  */
 export function differencesOf(from: Config, to: Config, hidden: ReadonlySet<string>): Difference[] {
-  const [old, fresh] = [viewOf(from), viewOf(to)];
-  const shown = [redacted(old, hidden), redacted(fresh, hidden)] as const;
-  return compare([], old, fresh, shown[0], shown[1]);
+  return compare([], viewOf(from), viewOf(to), hidden);
 }
 
 /** What only a restart, or SIGUSR2, changes: the options at which the two differ. */
@@ -29,30 +27,20 @@ export function sentenceOf({ path, kind, from, to }: Difference): string {
 /** These are made when the process starts. */
 const FIXED = ["admin", "workers", "artifacts", "store"] as const satisfies readonly (keyof Config)[];
 
-function compare(
-  path: readonly string[],
-  from: Json,
-  to: Json,
-  oldShown: Json,
-  newShown: Json,
-): Difference[] {
+function compare(path: readonly string[], from: Json, to: Json, hidden: ReadonlySet<string>): Difference[] {
   if (isDeepStrictEqual(from, to)) return [];
-  if (isMapping(from) && isMapping(to) && isMapping(oldShown) && isMapping(newShown)) {
+  const shown = (value: Json, at: readonly string[]): Json => redacted(value, hidden, at);
+  if (isMapping(from) && isMapping(to)) {
     const names = [...new Set([...Object.keys(from), ...Object.keys(to)])];
     return names.flatMap((name) => {
       const at = [...path, name];
-      if (!Object.hasOwn(from, name)) return [{ path: formatPath(at), kind: "added", to: newShown[name] }];
-      if (!Object.hasOwn(to, name)) return [{ path: formatPath(at), kind: "removed", from: oldShown[name] }];
-      return compare(
-        at,
-        from[name] as Json,
-        to[name] as Json,
-        oldShown[name] as Json,
-        newShown[name] as Json,
-      );
+      const [old, fresh] = [from[name] as Json, to[name] as Json];
+      if (!Object.hasOwn(from, name)) return [{ path: formatPath(at), kind: "added", to: shown(fresh, at) }];
+      if (!Object.hasOwn(to, name)) return [{ path: formatPath(at), kind: "removed", from: shown(old, at) }];
+      return compare(at, old, fresh, hidden);
     });
   }
-  return [{ path: formatPath(path), kind: "changed", from: oldShown, to: newShown }];
+  return [{ path: formatPath(path), kind: "changed", from: shown(from, path), to: shown(to, path) }];
 }
 
 function isMapping(value: Json): value is { readonly [key: string]: Json } {

@@ -137,8 +137,8 @@ class DirectoryWatch implements ArtifactWatch {
     }
     for (const [path, directory] of this.#directories) {
       const names = wanted.get(path);
-      // The same path may be another directory by now, on which the old watch is blind.
-      if (names !== undefined && sameSet(names, directory.names) && identityOf(path) === directory.identity) {
+      // The same path may be another directory by now, on which the old watch is blind. Events of files that nobody wants any more do no harm.
+      if (names?.isSubsetOf(directory.names) && identityOf(path) === directory.identity) {
         wanted.delete(path);
         continue;
       }
@@ -234,8 +234,4 @@ function attempt<T>(look: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-function sameSet(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
-  return one.size === other.size && one.isSubsetOf(other);
 }

@@ -14,8 +14,11 @@ import { FilterQuarantined } from "./filter/quarantine.ts";
 import { HeldBody } from "./held-body.ts";
 import type { RequestHead, ResponseHead, Trailers } from "./message.ts";
 import { type FilterFailureReason, type FilterPhase, PHASE } from "./ops/meter.ts";
+import { changedSince, decisionOf, type Sight, sightOf, type Timeline } from "./timeline.ts";
 
 export interface BorrowingOwner extends ExchangeFacts {
+  /** Where somebody wants to know what happens in the exchange. */
+  readonly timeline?: Timeline | undefined;
   /** For the log: a filter failed, whatever its policy makes of it. */
   filterFailed(filter: Filter, failure: FilterFailure): void;
 }
@@ -99,6 +102,8 @@ export abstract class Borrowing {
     if (held === DONE) return undefined;
     const filter = this.filters[at] as Filter;
     let instance = held;
+    const { timeline } = this.facts;
+    const before = timeline === undefined || message === undefined ? undefined : sightOf(message);
     const began = performance.now();
     try {
       if (instance === undefined) {
@@ -107,13 +112,17 @@ export abstract class Borrowing {
         instance.open(this.factsOf(at));
       }
       const answer = invoke(instance, phase, message, body, last);
-      if (answer instanceof Promise) return this.#suspend(at, filter, phase, instance, answer, began);
+      if (answer instanceof Promise)
+        return this.#suspend(at, { filter, phase, instance, message, before, began }, answer);
+      const fuel = instance.fuelUsed;
       this.#served(at, filter, phase, instance);
-      this.called(at, phase, performance.now() - began);
+      const ms = performance.now() - began;
+      this.called(at, phase, ms);
+      timeline?.called(filter, phase, began, ms, fuel, decisionOf(answer), null, changes(before, message));
       return answer;
     } catch (error) {
       if (instance !== undefined) this.called(at, phase, performance.now() - began);
-      return this.#fault(at, filter, instance, error);
+      return this.#fault(at, filter, phase, instance, error, began);
     }
   }
 
@@ -129,24 +138,22 @@ export abstract class Borrowing {
   }
 
   /** The call waits for something outside. Its answer is kept when it has returned, and all that waits asks again. */
-  #suspend(
-    at: number,
-    filter: Filter,
-    phase: FilterPhase,
-    instance: Instance,
-    late: Promise<Answer>,
-    began: number,
-  ): typeof WAITING {
+  #suspend(at: number, call: Call, late: Promise<Answer>): typeof WAITING {
+    const { filter, phase, instance, message, before, began } = call;
     this.#held[at] = instance;
     const suspended: Suspended = { phase, instance, answer: WAITING };
     this.#suspended ??= new Map();
     this.#suspended.set(at, suspended);
     void late
       .then((answer) => {
+        const fuel = instance.fuelUsed;
         this.#served(at, filter, phase, instance);
+        const ms = performance.now() - began;
+        const decision = decisionOf(answer);
+        this.facts.timeline?.called(filter, phase, began, ms, fuel, decision, null, changes(before, message));
         return answer;
       })
-      .catch((error: unknown) => this.#fault(at, filter, instance, error))
+      .catch((error: unknown) => this.#fault(at, filter, phase, instance, error, began))
       .then((answer) => this.#returned(at, suspended, answer, began));
     return this.#queue(at, phase);
   }
@@ -166,10 +173,11 @@ export abstract class Borrowing {
   }
 
   /** A decision of the last call of this filter is one that the contract refuses: the call counts as failed. */
-  refuse(at: number, sentence: string): Failure | undefined {
+  refuse(at: number, phase: FilterPhase, sentence: string): Failure | undefined {
     const held = this.#held[at];
     if (held === DONE || held === undefined) return undefined;
-    return this.#fault(at, this.filters[at] as Filter, held, new FilterFault(sentence, "size"));
+    const fault = new FilterFault(sentence, "size");
+    return this.#fault(at, this.filters[at] as Filter, phase, held, fault, performance.now());
   }
 
   /** Whether a filter may still be called. */
@@ -219,23 +227,26 @@ export abstract class Borrowing {
       if (instance === undefined) {
         // It wanted nothing but the end. An exchange that is over does not stand in line for it.
         instance = filter.pool.take();
-        if (instance === undefined) return this.faulted(at, "busy");
+        if (instance === undefined) return this.#uncalled(at, filter, PHASE.end, "busy");
         instance.open(this.factsOf(at));
       }
       if (outcome === undefined || !filter.plan.end) return this.#free(filter, instance);
       const over = instance.onEnd(outcome);
       if (over !== undefined) return this.#finishLate(at, filter, instance, over, began);
+      const fuel = instance.fuelUsed;
       this.#free(filter, instance);
-      this.called(at, PHASE.end, performance.now() - began);
+      const ms = performance.now() - began;
+      this.called(at, PHASE.end, ms);
+      this.facts.timeline?.called(filter, PHASE.end, began, ms, fuel, "pass", null, NONE);
     } catch (error) {
-      this.#fault(at, filter, instance, error);
+      this.#fault(at, filter, PHASE.end, instance, error, began);
     }
   }
 
   #finishLate(at: number, filter: Filter, instance: Instance, over: Promise<void>, began: number): void {
     void over
       .then(() => this.#free(filter, instance))
-      .catch((error: unknown) => this.#fault(at, filter, instance, error))
+      .catch((error: unknown) => this.#fault(at, filter, PHASE.end, instance, error, began))
       .then(() => this.called(at, PHASE.end, performance.now() - began));
   }
 
@@ -247,7 +258,7 @@ export abstract class Borrowing {
   /** Both ways of an exchange may wait for the same instance: one of them stands in line for both. */
   #wait(at: number, filter: Filter, phase: FilterPhase): typeof WAITING {
     if (this.#waits?.has(at) !== true)
-      filter.pool.wait({ granted: (instance) => this.#granted(at, filter, instance) });
+      filter.pool.wait({ granted: (instance) => this.#granted(at, filter, phase, instance) });
     return this.#queue(at, phase);
   }
 
@@ -257,23 +268,28 @@ export abstract class Borrowing {
     return WAITING;
   }
 
-  #granted(at: number, filter: Filter, instance: Instance | undefined): void {
+  #granted(at: number, filter: Filter, phase: FilterPhase, instance: Instance | undefined): void {
     const phases = this.#waits?.get(at) ?? 0;
     this.#waits?.delete(at);
     if (this.ended) {
       if (instance !== undefined) filter.pool.give(instance);
       return;
     }
-    const failure = this.#grant(at, filter, instance);
+    const failure = this.#grant(at, filter, phase, instance);
     if (failure === undefined) this.resume(phases);
     else this.failed(at, failure);
   }
 
   /** Takes the instance that was waited for. A failure closes the exchange. */
-  #grant(at: number, filter: Filter, instance: Instance | undefined): Failure | undefined {
+  #grant(
+    at: number,
+    filter: Filter,
+    phase: FilterPhase,
+    instance: Instance | undefined,
+  ): Failure | undefined {
     if (instance === undefined) {
       this.#held[at] = DONE;
-      this.faulted(at, "busy");
+      this.#uncalled(at, filter, phase, "busy");
       const failure = new Failure("FILTER_BUSY", `${filter.name}: no instance was free in time`);
       this.facts.filterFailed(filter, { reason: "busy", detail: failure.detail });
       return filter.onFailure === "open" ? undefined : failure;
@@ -283,29 +299,56 @@ export abstract class Borrowing {
       this.#held[at] = instance;
       return undefined;
     } catch (error) {
-      return this.#fault(at, filter, instance, error);
+      return this.#fault(at, filter, phase, instance, error, performance.now());
     }
   }
 
   /** Ends an instance that a call has broken; without one, the pool could not make any. What it gives closes the exchange. */
-  #fault(at: number, filter: Filter, instance: Instance | undefined, error: unknown): Failure | undefined {
+  #fault(
+    at: number,
+    filter: Filter,
+    phase: FilterPhase,
+    instance: Instance | undefined,
+    error: unknown,
+    began: number,
+  ): Failure | undefined {
     this.#held[at] = DONE;
-    const failure = this.#failure(at, filter, instance, error);
+    const failure = this.#failure(at, filter, phase, instance, error, began);
     return filter.onFailure === "open" ? undefined : failure;
   }
 
-  #failure(at: number, filter: Filter, instance: Instance | undefined, error: unknown): Failure {
+  #failure(
+    at: number,
+    filter: Filter,
+    phase: FilterPhase,
+    instance: Instance | undefined,
+    error: unknown,
+    began: number,
+  ): Failure {
     if (error instanceof FilterQuarantined) {
-      this.faulted(at, "quarantined");
+      this.#uncalled(at, filter, phase, "quarantined");
       return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
     }
     const fault = faultOf(error, instance?.lastWords() ?? "", instance?.exhausted);
     const { reason, detail } = fault;
+    const fuel = instance?.fuelUsed ?? 0;
     if (instance !== undefined) filter.pool.discard(instance);
     this.faulted(at, reason, error);
+    const ms = performance.now() - began;
+    this.facts.timeline?.called(filter, phase, began, ms, fuel, "fail", reason, NONE);
     this.facts.filterFailed(filter, fault);
     return new Failure(failureOf(reason), `${filter.name}: ${detail}`);
   }
+
+  /** A call that cannot be made. */
+  #uncalled(at: number, filter: Filter, phase: FilterPhase, reason: "busy" | "quarantined"): void {
+    this.faulted(at, reason);
+    this.facts.timeline?.called(filter, phase, performance.now(), 0, 0, "fail", reason, NONE);
+  }
+}
+
+function changes(before: Sight | undefined, message: Message): readonly string[] {
+  return before === undefined || message === undefined ? NONE : changedSince(before, message);
 }
 
 function invoke(
@@ -337,6 +380,16 @@ function invoke(
   }
 }
 
+/** A call that waits for something outside. */
+interface Call {
+  readonly filter: Filter;
+  readonly phase: FilterPhase;
+  readonly instance: Instance;
+  readonly message: Message;
+  readonly before: Sight | undefined;
+  readonly began: number;
+}
+
 /** A call that has begun. */
 interface Suspended {
   readonly phase: FilterPhase;
@@ -346,3 +399,5 @@ interface Suspended {
 }
 
 const DONE: unique symbol = Symbol("done");
+
+const NONE: readonly string[] = [];

@@ -14,6 +14,7 @@ import type { ExchangeEntry } from "./ops/exchange-log.ts";
 import { outgoingOf, reframe } from "./outgoing.ts";
 import { failureReply, lastHopReply } from "./own-reply.ts";
 import { ServerTiming } from "./server-timing.ts";
+import type { Timeline } from "./timeline.ts";
 import type { UpstreamCall, UpstreamOwner } from "./upstream.ts";
 
 /** What an exchange needs of its worker. */
@@ -21,6 +22,8 @@ export interface ExchangeHost {
   /** How this host names itself in Via: unlike any other host on the way. */
   readonly viaName: string;
   nextRequestId(): string;
+  /** Where the steps of an exchange that begins are kept; undefined when nobody wants to know. */
+  timeline(beganMs: number): Timeline | undefined;
   /** Joins the two sockets of an upgraded exchange; `exchange` is told of its end. */
   tunnel(exchange: Exchange, client: Socket, server: Socket): void;
   /** An exchange has ended: for metrics and log. */
@@ -38,6 +41,7 @@ export interface ExchangeHost {
  */
 export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, ExchangeEntry {
   readonly requestId: string;
+  readonly timeline: Timeline | undefined;
   metadata: Map<string, MetadataValue> | undefined;
   metadataBytes = 0;
   failure: Failure | undefined;
@@ -70,6 +74,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#client = client;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
+    this.timeline = host.timeline(this.#beganMs);
     client.owner = this;
     generation.hold();
   }

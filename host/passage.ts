@@ -233,7 +233,11 @@ export class Passage {
     stage.held ??= new HeldBody();
     const { bodyHeldBytesMax } = stage.filter;
     if (stage.held.length + chunk.length > bodyHeldBytesMax) {
-      const failure = this.#run.refuse(stage.at, `more than ${bodyHeldBytesMax} bytes of a body are held`);
+      const failure = this.#run.refuse(
+        stage.at,
+        this.#way.body,
+        `more than ${bodyHeldBytesMax} bytes of a body are held`,
+      );
       if (failure !== undefined) return this.#stop(stage, failure);
       // The policy is open: nothing of the message is lost.
       this.#release(stage, at, chunk, last);

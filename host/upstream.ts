@@ -11,6 +11,7 @@ import type {
 import type { FieldList } from "./message.ts";
 import type { TryFailure } from "./ops/server-meter.ts";
 import type { Server } from "./server.ts";
+import type { Timeline, TryStep } from "./timeline.ts";
 import { requestKey } from "./upstream/request-key.ts";
 import { RetryBudget } from "./upstream/retry-budget.ts";
 import { type GroupMeans, ServerGroup } from "./upstream/server-group.ts";
@@ -24,6 +25,8 @@ export interface UpstreamLimits extends ServerLimits {
 
 /** What an exchange is told by its upstream. After `upstreamEnded` or `upstreamFailed` nothing more comes. */
 export interface UpstreamOwner {
+  /** Where somebody wants to know what happens in the exchange. */
+  readonly timeline?: Timeline | undefined;
   /** The server has the request's head: its body may come. */
   upstreamReady(): void;
   /** 1xx, but 100 and 101. */
@@ -98,8 +101,12 @@ export class UpstreamCall implements ServerOwner {
   #bodyBegun = false;
   /** Of the response that is coming; 0 before its head. */
   #status = 0;
+  readonly #timeline: Timeline | undefined;
+  /** What is told of the try that is under way. */
+  #step: TryStep | undefined;
 
   constructor(upstream: Upstream, request: Outgoing, key: string, owner: UpstreamOwner) {
+    this.#timeline = owner.timeline;
     this.#upstream = upstream;
     this.#key = key;
     this.request = request;
@@ -129,6 +136,7 @@ export class UpstreamCall implements ServerOwner {
   #try(): void {
     const server = this.#upstream.servers.choose(this.#key, this.#avoided);
     this.#server = server;
+    this.#step = this.#timeline?.tries(this.#upstream.config.name, server.origin);
     const { around } = this.request;
     if (around !== undefined)
       this.request.head = `${around.before}Host: ${server.authority}\r\n${around.after}`;
@@ -160,6 +168,7 @@ export class UpstreamCall implements ServerOwner {
   /** Nobody waits for the answer any more: the connection is dropped with it. */
   cancel(): void {
     if (this.#finish() === undefined) return;
+    this.#tried(null);
     if (this.#connection === undefined) this.#server?.forget(this);
     else this.#connection.cancel();
   }
@@ -175,11 +184,13 @@ export class UpstreamCall implements ServerOwner {
 
   responded(response: ServerResponse): void {
     this.#status = response.status;
+    this.#answered(response.status);
     if (response.status >= 502 && this.#triesElsewhere(response.status)) {
       const connection = this.#connection;
       this.#connection = undefined;
       this.#server?.answered(response.status);
       this.#status = 0;
+      this.#tried(null);
       // Whatever else it has to say, nobody hears it.
       connection?.cancel();
       return this.#try();
@@ -198,11 +209,14 @@ export class UpstreamCall implements ServerOwner {
   ended(trailers: FieldList): void {
     this.#server?.answered(this.#status);
     this.#connection = undefined;
+    this.#tried(null);
     this.#finish()?.upstreamEnded(trailers);
   }
 
   upgraded(fields: FieldList, socket: Socket, rest: Buffer | undefined): void {
     this.#server?.answered(101);
+    this.#answered(101);
+    this.#tried(null);
     const owner = this.#owner;
     this.#owner = undefined;
     if (owner === undefined) return void socket.destroy();
@@ -216,10 +230,25 @@ export class UpstreamCall implements ServerOwner {
   failed(failure: Failure, untouched: boolean): void {
     this.#connection = undefined;
     if (this.#owner === undefined) return;
+    this.#tried(failure.code);
     const reason = this.#blame(failure.code, untouched);
     if (reason !== undefined) this.#server?.missed(reason);
     if (untouched && this.#triesAgain(failure)) return this.#try();
     this.#finish()?.upstreamFailed(failure);
+  }
+
+  #answered(status: number): void {
+    if (this.#timeline === undefined || this.#step === undefined) return;
+    this.#step.status = status;
+    this.#step.headMs = this.#timeline.now;
+  }
+
+  /** A try is over. */
+  #tried(failure: FailureCode | null): void {
+    if (this.#timeline === undefined || this.#step === undefined) return;
+    this.#step.failure = failure;
+    this.#step.ms = this.#timeline.now - this.#step.startMs;
+    this.#step = undefined;
   }
 
   /** What of a failure is the server's fault. */

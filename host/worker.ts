@@ -34,6 +34,7 @@ import type { Observer, ObserverModule } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
+import type { Timeline } from "./timeline.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
@@ -142,6 +143,10 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   nextRequestId(): string {
     this.#ids += 1;
     return this.#idPrefix + this.#ids.toString(36);
+  }
+
+  timeline(_beganMs: number): Timeline | undefined {
+    return undefined;
   }
 
   get viaName(): string {

@@ -1,0 +1,196 @@
+import type { FailureCode } from "./failure.ts";
+import { HOLD, RESET } from "./filter/contract.ts";
+import { isName } from "./fields.ts";
+import { type FieldList, Reply, type RequestHead, ResponseHead, Trailers } from "./message.ts";
+import { type FilterFailureReason, type FilterPhase, PHASE } from "./ops/meter.ts";
+
+/** What a call of a filter came to: it let the message go on, put something in the place of a body, kept a chunk, answered, broke off, or failed. */
+export const DECISIONS = ["pass", "replace", "hold", "reply", "reset", "fail"] as const;
+
+export type Decision = (typeof DECISIONS)[number];
+
+export function decisionOf(answer: unknown): Exclude<Decision, "fail"> {
+  if (answer === undefined) return "pass";
+  if (answer instanceof Reply) return "reply";
+  if (answer === HOLD) return "hold";
+  return answer === RESET ? "reset" : "replace";
+}
+
+/** What happened in an exchange, in the order in which it began. Plain data: it crosses threads, and is shown as JSON. */
+export type Step = CallStep | TryStep;
+
+/** One call of a filter; of a streamed body all chunks that were decided alike, one after the other. */
+export interface CallStep {
+  readonly kind: "call";
+  readonly filter: string;
+  /** Of its artifact; lower-case hex. */
+  readonly digest: string;
+  readonly phase: keyof typeof PHASE;
+  /** Since the exchange began. */
+  readonly startMs: number;
+  /** Of all its calls together. */
+  ms: number;
+  fuel: number;
+  calls: number;
+  readonly decision: Decision;
+  /** Why it failed; null when it has not. */
+  readonly reason: FilterFailureReason | null;
+  /** What it has edited: `+name` was not there before, `-name` is gone, `~name` has other values; `~:path` and the like are no fields. No values. */
+  readonly changed: readonly string[];
+}
+
+/** One try at a server. */
+export interface TryStep {
+  readonly kind: "try";
+  readonly upstream: string;
+  /** As the configuration names it. */
+  readonly server: string;
+  /** Since the exchange began, like `headMs`. */
+  readonly startMs: number;
+  /** When the response's head came; null when none did. */
+  headMs: number | null;
+  /** How long it took, the response's body included; null while it is not over. */
+  ms: number | null;
+  /** 0 when no head came. */
+  status: number;
+  failure: FailureCode | null;
+}
+
+/** The head or trailers that a call was lent, as they were before. */
+export interface Sight {
+  readonly fields: FieldList;
+  readonly method: string;
+  readonly authority: string;
+  readonly path: string;
+  readonly status: number;
+}
+
+/** Keeps the steps of one exchange. Not every exchange has one: it is made where somebody wants to know. */
+export class Timeline {
+  readonly steps: Step[] = [];
+  /** Steps that there was no room for. */
+  more = 0;
+  readonly #beganMs: number;
+
+  /** `beganMs`: when the exchange began, by `performance.now()`. */
+  constructor(beganMs: number) {
+    this.#beganMs = beganMs;
+  }
+
+  /** A call has returned, or failed for a reason. `began` is by `performance.now()`. */
+  called(
+    { name, digest }: { readonly name: string; readonly digest: string },
+    phase: FilterPhase,
+    began: number,
+    ms: number,
+    fuel: number,
+    decision: Decision,
+    reason: FilterFailureReason | null,
+    changed: readonly string[],
+  ): void {
+    const last = this.steps.at(-1);
+    const phaseName = PHASE_NAMES[phase] as keyof typeof PHASE;
+    if (
+      last?.kind === "call" &&
+      last.filter === name &&
+      last.phase === phaseName &&
+      last.decision === decision &&
+      changed.length === 0 &&
+      reason === null
+    ) {
+      last.calls += 1;
+      last.ms += ms;
+      last.fuel += fuel;
+      return;
+    }
+    this.#add({
+      kind: "call",
+      filter: name,
+      digest,
+      phase: phaseName,
+      startMs: began - this.#beganMs,
+      ms,
+      fuel,
+      calls: 1,
+      decision,
+      reason,
+      changed,
+    });
+  }
+
+  /** A try begins; what is told of it is filled in by whoever tries. */
+  tries(upstream: string, server: string): TryStep {
+    const step: TryStep = {
+      kind: "try",
+      upstream,
+      server,
+      startMs: this.now,
+      headMs: null,
+      ms: null,
+      status: 0,
+      failure: null,
+    };
+    this.#add(step);
+    return step;
+  }
+
+  /** Milliseconds since the exchange began. */
+  get now(): number {
+    return performance.now() - this.#beganMs;
+  }
+
+  #add(step: Step): void {
+    if (this.steps.length < STEPS_MAX) this.steps.push(step);
+    else this.more += 1;
+  }
+}
+
+export function sightOf(message: RequestHead | ResponseHead | Trailers): Sight {
+  const { fields } = message;
+  if (message instanceof ResponseHead) return { ...NOTHING, fields, status: message.status };
+  if (message instanceof Trailers) return { ...NOTHING, fields };
+  return { fields, method: message.method, authority: message.authority, path: message.path, status: 0 };
+}
+
+/** What has been edited since. Edits put another list in the place of the fields, so that most calls are told by a look. */
+export function changedSince(
+  before: Sight,
+  message: RequestHead | ResponseHead | Trailers,
+): readonly string[] {
+  const after = sightOf(message);
+  const changed: string[] = [];
+  for (const part of PARTS) if (before[part] !== after[part]) changed.push(`~:${part}`);
+  if (before.fields !== after.fields) compareFields(before.fields, after.fields, changed);
+  return changed.length === 0 ? NONE : changed;
+}
+
+function compareFields(before: FieldList, after: FieldList, changed: string[]): void {
+  const names = new Set<string>();
+  for (const fields of [before, after])
+    for (let at = 0; at < fields.length; at += 2) names.add((fields[at] as string).toLowerCase());
+  for (const name of names) {
+    const [old, fresh] = [valuesOf(before, name), valuesOf(after, name)];
+    if (old.length === 0) changed.push(`+${name}`);
+    else if (fresh.length === 0) changed.push(`-${name}`);
+    else if (old.length !== fresh.length || old.some((value, at) => value !== fresh[at]))
+      changed.push(`~${name}`);
+  }
+}
+
+function valuesOf(fields: FieldList, lower: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at < fields.length; at += 2)
+    if (isName(fields[at] as string, lower)) values.push(fields[at + 1] as string);
+  return values;
+}
+
+const PARTS = ["method", "authority", "path", "status"] as const;
+
+const NOTHING = { method: "", authority: "", path: "", status: 0 } as const;
+
+const NONE: readonly string[] = [];
+
+const PHASE_NAMES = Object.keys(PHASE) as (keyof typeof PHASE)[];
+
+/** A body of many chunks must not make a timeline that nobody can read. */
+const STEPS_MAX = 64;

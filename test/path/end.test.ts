@@ -193,6 +193,8 @@ describe("a filter is not told", () => {
     const client = await connect(host);
     expect((await client.ask(request("/"))).status).toBe(200);
     await host.lines("the exchange", ({ msg }) => msg === "exchange");
+    // Its stack is looked up before the line is written.
+    await host.lines("the failure", ({ msg }) => msg === "filter failed");
     const lines = host.log().filter((line) => line["filter"] === "own");
     expect(lines.map(({ msg }) => msg)).toEqual(["filter failed"]);
   });

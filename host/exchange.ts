@@ -23,7 +23,7 @@ export interface ExchangeHost {
   readonly viaName: string;
   nextRequestId(): string;
   /** Where the steps of an exchange that begins are kept; undefined when nobody wants to know. */
-  timeline(beganMs: number): Timeline | undefined;
+  timeline(client: Client, beganMs: number): Timeline | undefined;
   /** Joins the two sockets of an upgraded exchange; `exchange` is told of its end. */
   tunnel(exchange: Exchange, client: Socket, server: Socket): void;
   /** An exchange has ended: for metrics and log. */
@@ -74,7 +74,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#client = client;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
-    this.timeline = host.timeline(this.#beganMs);
+    this.timeline = host.timeline(client, this.#beganMs);
     client.owner = this;
     generation.hold();
   }

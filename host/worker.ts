@@ -145,7 +145,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     return this.#idPrefix + this.#ids.toString(36);
   }
 
-  timeline(_beganMs: number): Timeline | undefined {
+  timeline(_client: Client, _beganMs: number): Timeline | undefined {
     return undefined;
   }
 

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientAddress } from "./client-address.ts";
 import { type ChainOwner, ChainRun } from "./chain.ts";
 import { endingOf, Failure } from "./failure.ts";
 import type { MetadataValue } from "./filter/contract.ts";
@@ -52,6 +53,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   readonly #generation: Generation;
   readonly #client: Client;
   readonly #beganMs: number;
+  /** Filters that edit them put others in their place. */
+  readonly requestFields: FieldList;
+  responseFields: FieldList | undefined;
   #route: Route | undefined;
   #timing: ServerTiming | undefined;
   #run: ChainRun | undefined;
@@ -72,6 +76,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host = host;
     this.#generation = generation;
     this.#client = client;
+    this.requestFields = client.head.fields;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
     this.timeline = host.timeline(client, this.#beganMs);
@@ -192,6 +197,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   responsePassed(head: ResponseHead, framing: number, body: HeldBody | undefined): void {
     if (this.#ended) return;
     this.#committed = true;
+    this.responseFields = head.fields;
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
     const reply = this.#reply;
     if (reply !== undefined)
@@ -324,7 +330,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     return this.#client.connection.tlsVersion;
   }
 
-  get clientAddress(): string {
+  get clientAddress(): ClientAddress {
     return this.#client.address;
   }
 

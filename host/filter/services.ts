@@ -115,10 +115,9 @@ export class Services {
     this.#pending.end(CANCELLED);
   }
 
-  /** None unless the configuration grants it to this filter. */
+  /** As much as the configuration grants this filter. */
   get clientAddress(): string | undefined {
-    const { facts } = this;
-    return this.#host.clientAddressGranted ? facts.clientAddress : undefined;
+    return this.#host.tellsClient(this.facts.clientAddress);
   }
 
   metadata(key: string): MetadataValue | undefined {

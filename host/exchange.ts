@@ -90,7 +90,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       const refusal = lastHopReply(this.#client);
       if (refusal !== undefined) return this.#replyWith(refusal);
       if (facts.via.includes(this.#host.viaName))
-        return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
+        return this.#fail(new Failure("LOOP_DETECTED", "its Via says that it has been here before"));
       const route = this.#generation.router.match(head.method, head.authority, head.path);
       if (route === undefined) {
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Admin, startAdmin } from "../control/admin.ts";
+import { Refusal } from "../control/control.ts";
 import type { InheritedSockets } from "../control/inherited-sockets.ts";
 import { Host } from "../host.ts";
 import { createLog, type Log } from "../ops/log.ts";
@@ -49,7 +50,8 @@ function openLog({ log: { level, file } }: Config): Log {
   try {
     return createLog({ level, file, destination: STANDARD_ERROR });
   } catch (error) {
-    throw new Error(
+    throw new Refusal(
+      "HOST_UNAVAILABLE",
       `The log cannot be written to ${file}: ${error instanceof Error ? error.message : String(error)}.`,
     );
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AddressKey } from "../../host/address-key.ts";
@@ -93,6 +94,33 @@ test("what filters have set is in an object of its own, but for bytes and for wh
   expect(JSON.stringify(line)).not.toContain("sentinel");
   const nothing = new Map<string, MetadataValue>([["b", { tag: "bytes", val: Buffer.from("b") }]]);
   expect(written({ ...ENTRY, metadata: nothing })).not.toHaveProperty(["sluice.metadata"]);
+});
+
+test("docs/logging.md explains every member that a line may have, and no other", () => {
+  const timeline = new Timeline(0);
+  for (let at = 0; at < 100; at++)
+    timeline.called({ name: `${"f".repeat(60)}${at}`, digest: "d" }, PHASE.request, 0, 0, 0, "pass", null, []);
+  const entry = {
+    ...ENTRY,
+    target: "/?a=b",
+    timeline,
+    failure: new Failure("HOST_BROKE", ""),
+    repliedBy: "keys",
+    versions: { keys: "present" },
+    metadata: new Map<string, MetadataValue>([["user", { tag: "text", val: "anna" }]]),
+  } as const;
+  const [line = {}] = lines(
+    [entry],
+    { headers: ["user-agent", "server"], query: "names" },
+    { form: "truncate" },
+  );
+  const guide = readFileSync(new URL("../../docs/logging.md", import.meta.url), "utf8");
+  const [, table = ""] = guide.split("## The line of an exchange");
+  const documented = [...(table.split("###")[0] ?? "").matchAll(/^\| (`[^|]+) \|/gm)].flatMap(
+    ([, names = ""]) => names.split(", ").map((name) => name.replaceAll("`", "")),
+  );
+  const members = Object.keys(line).map((name) => name.replace(/(?<=header\.).*/, "NAME"));
+  expect(members.toSorted()).toEqual(documented.toSorted());
 });
 
 test("an exchange without a route has no route in its line", () => {

@@ -75,6 +75,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
     this.timeline = host.timeline(client, this.#beganMs);
+    if (this.timeline?.wish === "told") this.#timing = new ServerTiming(this.#beganMs, this.timeline);
     client.owner = this;
     generation.hold();
   }
@@ -91,7 +92,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
       }
       this.#route = route;
-      if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
+      if (route.serverTiming) this.#timing ??= new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
       this.#run =
         route.chains === undefined

@@ -10,6 +10,7 @@ import {
   type ConfigView,
   type Control,
   type Differences,
+  type ExchangeQuestion,
   type Explanation,
   type GenerationView,
   Refusal,
@@ -20,6 +21,7 @@ import {
   type WorkerView,
 } from "./control/control.ts";
 import { filterOf } from "./control/edits.ts";
+import { exchangeOf, exchangesOf } from "./control/exchanges.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
 import { collectUnused } from "./control/garbage.ts";
@@ -39,6 +41,7 @@ import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
+import type { TimelineView } from "./ops/timeline-view.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
@@ -331,6 +334,14 @@ export class Host implements Control {
 
   refusedRequests(): Promise<readonly RefusedRequest[]> {
     return this.#fleet.members.refusals();
+  }
+
+  exchanges(question: ExchangeQuestion): Promise<readonly TimelineView[]> {
+    return exchangesOf(this.#fleet.members, question);
+  }
+
+  exchange(requestId: string): Promise<TimelineView | undefined> {
+    return exchangeOf(this.#fleet.members, requestId);
   }
 
   explain(method: string, url: string): Explanation {

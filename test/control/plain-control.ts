@@ -8,6 +8,7 @@ import {
   type ConfigView,
   type Control,
   type Differences,
+  type ExchangeQuestion,
   type Explanation,
   type FileStatus,
   type GenerationView,
@@ -19,6 +20,7 @@ import {
   type WorkerView,
 } from "../../host/control/control.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
+import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
 import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
 
@@ -29,6 +31,39 @@ listen: ["127.0.0.1:8080"]
 upstreams: { echo: { servers: ["http://127.0.0.1:9000"] } }
 routes: [{ name: api, upstream: echo }]
 `;
+
+export const EXCHANGE: TimelineView = {
+  requestId: "aB3-_x0",
+  worker: 1,
+  at: 1,
+  durationMs: 12.5,
+  route: "api",
+  method: "GET",
+  path: "/a",
+  status: 500,
+  requestBytes: 0,
+  responseBytes: 15,
+  generation: 1,
+  failure: { code: "FILTER_TRAPPED", detail: "keys: unreachable" },
+  repliedBy: null,
+  versions: null,
+  steps: [
+    {
+      kind: "call",
+      filter: "keys",
+      digest: "0".repeat(64),
+      phase: "request",
+      startMs: 0.1,
+      ms: 0.2,
+      fuel: 1_000,
+      calls: 1,
+      decision: "fail",
+      reason: "trap",
+      changed: [],
+    },
+  ],
+  more: 0,
+};
 
 /**
  * Keeps filters as files with digests and runs nothing: what the operator's side needs of a host, and no more. Its changes wait
@@ -274,6 +309,15 @@ export class PlainControl implements Control {
   refusedRequests(): Promise<RefusedRequest[]> {
     const detail = "The head has a byte that no field may have, at byte 17.";
     return Promise.resolve([{ at: 1, worker: 1, code: "REQUEST_MALFORMED", status: 400, detail }]);
+  }
+
+  exchanges({ failed, limit }: ExchangeQuestion): Promise<TimelineView[]> {
+    const kept = [EXCHANGE, { ...EXCHANGE, requestId: "fine", failure: null, status: 200 }];
+    return Promise.resolve(kept.filter(({ failure }) => !failed || failure !== null).slice(0, limit));
+  }
+
+  exchange(requestId: string): Promise<TimelineView | undefined> {
+    return Promise.resolve(requestId === EXCHANGE.requestId ? EXCHANGE : undefined);
   }
 
   explain(method: string, url: string): Explanation {

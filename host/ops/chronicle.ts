@@ -25,6 +25,8 @@ export class Chronicle {
   readonly #mistaken: Ring;
   /** How many exchanges go by until the next one that is sampled. */
   #left: number;
+  /** When this thread's own clock stood at 0; milliseconds since 1970. */
+  #originMs = Date.now() - performance.now();
 
   constructor(worker: number, config: TimelinesConfig) {
     this.#worker = worker;
@@ -61,7 +63,10 @@ export class Chronicle {
     const isWanted = timeline !== undefined && timeline.wish !== "passing";
     const isFailed = failure !== undefined || entry.status >= 500;
     if ((!isWanted && !isFailed) || this.#config.keep === 0) return;
-    const kept = { requestId: entry.requestId, text: textOf(viewOf(entry, this.#worker)) };
+    const kept = {
+      requestId: entry.requestId,
+      text: textOf(viewOf(entry, this.#worker, this.#beganAt(entry))),
+    };
     if (isWanted) this.#sampled.add(kept);
     if (!isFailed) return;
     const isMistake = failure !== undefined && FAILURES[failure.code].fault === "client";
@@ -76,6 +81,14 @@ export class Chronicle {
     return found === undefined ? [] : [found.text];
   }
 
+  /** By the clock of the wall, which counts whole milliseconds and may be set: exchanges that began one after the other stay so. */
+  #beganAt({ durationMs }: ChronicleEntry): number {
+    const now = performance.now();
+    const originMs = Date.now() - now;
+    if (Math.abs(originMs - this.#originMs) > CLOCKS_APART_MS) this.#originMs = originMs;
+    return this.#originMs + now - durationMs;
+  }
+
   /** Drawn once for each exchange that is sampled, so that all others cost a subtraction: how long a coin of this bias shows tails. */
   #gap(): number {
     const { keep, samplePercent } = this.#config;
@@ -87,12 +100,12 @@ export class Chronicle {
 }
 
 /** All that is kept of an exchange. */
-function viewOf(entry: ChronicleEntry, worker: number): TimelineView {
+function viewOf(entry: ChronicleEntry, worker: number, at: number): TimelineView {
   const { failure, timeline } = entry;
   return {
     requestId: entry.requestId,
     worker,
-    at: Date.now() - entry.durationMs,
+    at,
     durationMs: entry.durationMs,
     route: entry.routeName ?? null,
     method: entry.method,
@@ -117,6 +130,9 @@ function textOf(view: TimelineView): string {
 }
 
 const TEXT_LENGTH_MAX = 32_768;
+
+/** What rounding cannot be. */
+const CLOCKS_APART_MS = 2;
 
 interface Kept {
   readonly requestId: string;

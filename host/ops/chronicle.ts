@@ -1,6 +1,6 @@
 import type { TimelinesConfig } from "../config/config.ts";
 import { FAILURES } from "../failure.ts";
-import type { Timeline, Wish } from "../timeline.ts";
+import type { Step, Timeline, Wish } from "../timeline.ts";
 import { isDebugSigned } from "./debug-signature.ts";
 import { bounded, type ExchangeEntry, pathOf } from "./exchange-log.ts";
 import type { TimelineView } from "./timeline-view.ts";
@@ -14,7 +14,7 @@ export interface ChronicleEntry extends ExchangeEntry {
  * The exchanges that one worker keeps for who asks what happened: those that were sampled or asked for, those that failed, and those
  * that clients have got wrong, which must not push out the others.
  *
- * Each is kept as JSON: one text holds nothing else of its exchange in memory, and crosses to the main thread as it is.
+ * They cross to the main thread as JSON: it looks through them, and no thread that carries traffic does.
  */
 export class Chronicle {
   readonly #worker: number;
@@ -63,14 +63,11 @@ export class Chronicle {
     const isWanted = timeline !== undefined && timeline.wish !== "passing";
     const isFailed = failure !== undefined || entry.status >= 500;
     if ((!isWanted && !isFailed) || this.#config.keep === 0) return;
-    const kept = {
-      requestId: entry.requestId,
-      text: textOf(viewOf(entry, this.#worker, this.#beganAt(entry))),
-    };
-    if (isWanted) this.#sampled.add(kept);
+    const one = new Kept(viewOf(entry, this.#worker, this.#beganAt(entry)));
+    if (isWanted) this.#sampled.add(one);
     if (!isFailed) return;
     const isMistake = failure !== undefined && FAILURES[failure.code].fault === "client";
-    (isMistake ? this.#mistaken : this.#failed).add(kept);
+    (isMistake ? this.#mistaken : this.#failed).add(one);
   }
 
   /** All that are kept, or the one of this id, each a `TimelineView` in JSON. One that is kept twice is there twice. */
@@ -99,7 +96,7 @@ export class Chronicle {
   }
 }
 
-/** All that is kept of an exchange. */
+/** All that is kept of an exchange. Nothing of its head: a piece of a text would keep the whole in memory, values and all. */
 function viewOf(entry: ChronicleEntry, worker: number, at: number): TimelineView {
   const { failure, timeline } = entry;
   return {
@@ -108,36 +105,65 @@ function viewOf(entry: ChronicleEntry, worker: number, at: number): TimelineView
     at,
     durationMs: entry.durationMs,
     route: entry.routeName ?? null,
-    method: entry.method,
-    path: bounded(pathOf(entry.target)),
+    method: copyOf(entry.method),
+    path: copyOf(bounded(pathOf(entry.target))),
     status: entry.status,
     requestBytes: entry.requestBytes,
     responseBytes: entry.responseBytes,
     generation: entry.generation,
-    failure: failure === undefined ? null : { code: failure.code, detail: bounded(failure.detail) },
+    failure: failure === undefined ? null : { code: failure.code, detail: copyOf(bounded(failure.detail)) },
     repliedBy: entry.repliedBy ?? null,
     versions: entry.versions ?? null,
-    steps: timeline?.steps ?? null,
+    steps: timeline?.steps.map(kept) ?? null,
     more: timeline?.more ?? 0,
   };
 }
 
-/** One whose filters have edited hundreds of fields is kept without its steps. */
-function textOf(view: TimelineView): string {
-  const text = JSON.stringify(view);
-  if (text.length <= TEXT_LENGTH_MAX) return text;
-  return JSON.stringify({ ...view, steps: null, more: (view.steps?.length ?? 0) + view.more });
+function kept(step: Step): Step {
+  return step.kind === "try" || step.changed.length === 0
+    ? step
+    : {
+        ...step,
+        changed: step.changed.slice(0, CHANGED_MAX).map((name) => copyOf(name.slice(0, NAME_LENGTH_MAX))),
+      };
 }
 
-const TEXT_LENGTH_MAX = 32_768;
+/** Filters may edit hundreds of fields, and choose long names for them: nobody reads that, and there are many exchanges. */
+const CHANGED_MAX = 32;
+const NAME_LENGTH_MAX = 64;
+
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+/** An exchange that is kept. It is written out when somebody asks for it, once: that costs more than all the rest. */
+class Kept {
+  readonly requestId: string;
+  #view: TimelineView | undefined;
+  #text = "";
+
+  constructor(view: TimelineView) {
+    this.requestId = view.requestId;
+    this.#view = view;
+  }
+
+  /** One whose filters have edited hundreds of fields comes without its steps. */
+  get text(): string {
+    const view = this.#view;
+    if (view === undefined) return this.#text;
+    this.#view = undefined;
+    this.#text = JSON.stringify(view);
+    if (this.#text.length > TEXT_LENGTH_MAX)
+      this.#text = JSON.stringify({ ...view, steps: null, more: (view.steps?.length ?? 0) + view.more });
+    return this.#text;
+  }
+}
+
+/** So many of them as may be asked for at once are no more than the command line takes. */
+const TEXT_LENGTH_MAX = 30_000;
 
 /** What rounding cannot be. */
 const CLOCKS_APART_MS = 2;
-
-interface Kept {
-  readonly requestId: string;
-  readonly text: string;
-}
 
 /** The last so many. */
 class Ring {

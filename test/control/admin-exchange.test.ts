@@ -29,10 +29,10 @@ test("an exchange is given as it is kept, or said not to be", async () => {
 
 test("the list takes what is asked for, and says nothing of its own", async () => {
   const questions: ExchangeQuestion[] = [];
-  const { exchanges } = desk.control;
+  const exchanges = desk.control.exchanges.bind(desk.control);
   desk.control.exchanges = (question) => {
     questions.push(question);
-    return exchanges.call(desk.control, question);
+    return exchanges(question);
   };
   const { body } = await ask(admin, "GET /v1/exchanges");
   expect((JSON.parse(body) as object[]).length).toBe(2);

@@ -111,23 +111,26 @@ test("the oldest make room, and fewer are kept when the configuration says so", 
   const text = (keep: number): string =>
     place.text({ rest: { workers: 1, timelines: { keep, sample: "100%" } } });
   const host = await place.start({ rest: { workers: 1, timelines: { keep: 3, sample: "100%" } } });
-  const kept = async (expected: string): Promise<unknown> =>
-    waitFor(`${expected} to be kept`, async () => {
-      const found = await host.host.exchanges(ALL);
-      return found.map((view) => view.path).join(" ") === expected;
+  // The last of them is kept a moment after its response was sent.
+  const kept = async (last: string): Promise<string> => {
+    await waitFor(`${last} to be kept`, async () => {
+      const [newest] = await host.host.exchanges(ALL);
+      return newest?.path === last;
     });
+    return (await host.host.exchanges(ALL)).map((view) => view.path).join(" ");
+  };
 
   await askEach(host, ["/1", "/2", "/3", "/4"]);
-  await kept("/4 /3 /2");
+  expect(await kept("/4")).toBe("/4 /3 /2");
   await host.host.apply(text(2));
-  await kept("/4 /3");
+  expect(await kept("/4")).toBe("/4 /3");
   await askEach(host, ["/5"]);
-  await kept("/5 /4");
+  expect(await kept("/5")).toBe("/5 /4");
   await host.host.apply(text(4));
   await askEach(host, ["/6", "/7"]);
-  await kept("/7 /6 /5 /4");
+  expect(await kept("/7")).toBe("/7 /6 /5 /4");
   await host.host.apply(text(0));
-  await kept("");
+  expect(await host.host.exchanges(ALL)).toEqual([]);
 });
 
 test("nothing is kept where keep is 0, not even what fails", async () => {
@@ -189,7 +192,7 @@ describe("what is asked for", () => {
     const clients = [await connect(host), await connect(host)];
     for (const client of clients) await client.ask(request("/"));
     const workers = (await found(host, 2)).map(({ worker }) => worker);
-    expect(workers.toSorted()).toEqual([1, 2]);
+    expect(new Set(workers)).toEqual(new Set([1, 2]));
   });
 });
 

@@ -4,7 +4,7 @@ import { readAdminAddress } from "../../host/control/admin-address.ts";
 import { AdminClient } from "../../host/control/admin-client.ts";
 import type { ExchangeQuestion } from "../../host/control/control.ts";
 import { ask, Desk } from "./desk.ts";
-import { EXCHANGE } from "./plain-control.ts";
+import { EXCHANGE } from "./plain-exchanges.ts";
 
 let desk: Desk;
 let admin: Admin;

@@ -22,7 +22,17 @@ import {
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
-import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
+import { EXCHANGE, keptExchanges } from "./plain-exchanges.ts";
+import {
+  differencesOf,
+  digestOf,
+  findFilter,
+  type Made,
+  type State,
+  withoutTrial,
+  withServer,
+  withTrial,
+} from "./plain-state.ts";
 
 export const FILE = "/etc/sluice/sluice.yaml";
 
@@ -31,39 +41,6 @@ listen: ["127.0.0.1:8080"]
 upstreams: { echo: { servers: ["http://127.0.0.1:9000"] } }
 routes: [{ name: api, upstream: echo }]
 `;
-
-export const EXCHANGE: TimelineView = {
-  requestId: "aB3-_x0",
-  worker: 1,
-  at: 1,
-  durationMs: 12.5,
-  route: "api",
-  method: "GET",
-  path: "/a",
-  status: 500,
-  requestBytes: 0,
-  responseBytes: 15,
-  generation: 1,
-  failure: { code: "FILTER_TRAPPED", detail: "keys: unreachable" },
-  repliedBy: null,
-  versions: null,
-  steps: [
-    {
-      kind: "call",
-      filter: "keys",
-      digest: "0".repeat(64),
-      phase: "request",
-      startMs: 0.1,
-      ms: 0.2,
-      fuel: 1_000,
-      calls: 1,
-      decision: "fail",
-      reason: "trap",
-      changed: [],
-    },
-  ],
-  more: 0,
-};
 
 /**
  * Keeps filters as files with digests and runs nothing: what the operator's side needs of a host, and no more. Its changes wait
@@ -210,11 +187,11 @@ export class PlainControl implements Control {
   }
 
   promote(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#endTrial(name, asked, "promoted");
+    return this.#change(asked, async (state) => withoutTrial(state, name, "promoted"));
   }
 
   endTrial(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#endTrial(name, asked, "rolled-back");
+    return this.#change(asked, async (state) => withoutTrial(state, name, "rolled-back"));
   }
 
   async record(name: string): Promise<AsyncIterable<string>> {
@@ -311,9 +288,8 @@ export class PlainControl implements Control {
     return Promise.resolve([{ at: 1, worker: 1, code: "REQUEST_MALFORMED", status: 400, detail }]);
   }
 
-  exchanges({ failed, limit }: ExchangeQuestion): Promise<TimelineView[]> {
-    const kept = [EXCHANGE, { ...EXCHANGE, requestId: "fine", failure: null, status: 200 }];
-    return Promise.resolve(kept.filter(({ failure }) => !failed || failure !== null).slice(0, limit));
+  exchanges(question: ExchangeQuestion): Promise<readonly TimelineView[]> {
+    return Promise.resolve(keptExchanges(question));
   }
 
   exchange(requestId: string): Promise<TimelineView | undefined> {
@@ -339,27 +315,7 @@ export class PlainControl implements Control {
     change: string,
     set: { readonly weight: number } | { readonly drained: boolean },
   ): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => {
-      const known = upstream === "echo" ? state.servers.get(server) : undefined;
-      if (known === undefined) throw new Refusal("SERVER_UNKNOWN", `${upstream} has no server ${server}.`);
-      const servers = new Map([...state.servers, [server, { ...known, ...set }]]);
-      return { state: { ...state, servers }, changes: [change] };
-    });
-  }
-
-  #endTrial(name: string, asked: Asked, end: "promoted" | "rolled-back"): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => {
-      const filter = findFilter(state, name);
-      const trial = state.trials.get(name);
-      if (trial?.state !== "running") throw new Refusal("TRIAL_REFUSED", `The filter ${name} has no trial.`);
-      const { component, digest } = end === "promoted" ? trial : filter;
-      const filters = new Map([...state.filters, [name, { ...filter, component, digest, trial: null }]]);
-      const trials = new Map([
-        ...state.trials,
-        [name, { ...trial, state: end, why: "An operator said so." }],
-      ]);
-      return { state: { ...state, filters, trials }, changes: [`filter ${name}: trial ${end}`] };
-    });
+    return this.#change(asked, async (state) => withServer(state, upstream, server, change, set));
   }
 
   /** One after the other, each on what the one before it left, or refused and nothing is changed. */

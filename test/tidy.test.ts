@@ -24,6 +24,7 @@ describe("imports point one way", () => {
     ["router.ts", "chain.ts", "upstream.ts"],
     ["passage.ts"],
     ["borrowing.ts", "outlet.ts", "stage.ts"],
+    ["invocation.ts"],
     ["server.ts"],
     ["forwarding.ts"],
     [
@@ -74,7 +75,7 @@ describe("imports point one way", () => {
     },
     {
       why: "exchanges reach filter/ only through the chain",
-      from: but(serves, "chain.ts", "passage.ts", "stage.ts", "borrowing.ts"),
+      from: but(serves, "chain.ts", "passage.ts", "stage.ts", "borrowing.ts", "invocation.ts"),
       to: within("filter"),
     },
     {

@@ -1,8 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { FAILURES, type FailureCode } from "../failure.ts";
+import { DECISION } from "../ops/filter-work.ts";
 import { FILTER_FAILURE_REASONS, PHASE } from "../ops/meter.ts";
 import type { TimelineView } from "../ops/timeline-view.ts";
-import { type CallStep, DECISIONS, type Step, type TryStep } from "../timeline.ts";
+import type { CallStep, Step, TryStep } from "../timeline.ts";
 import { type AdminApp, json, looks } from "./admin-endpoint.ts";
 import { Problem } from "./admin-problem.ts";
 import { digest } from "./admin-requests.ts";
@@ -38,7 +39,7 @@ const CallStepSchema: z.ZodType<CallStep, CallStep> = z
     ms: ms.openapi({ description: "Of all its calls together" }),
     fuel: z.number(),
     calls: z.int().openapi({ description: "Of a streamed body, as many chunks as were decided alike" }),
-    decision: z.enum(DECISIONS),
+    decision: keys(DECISION),
     reason: z.enum(FILTER_FAILURE_REASONS).nullable().openapi({ description: "Why it failed" }),
     changed: z.array(z.string()).readonly().openapi({
       description:

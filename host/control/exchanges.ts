@@ -1,4 +1,5 @@
 import type { TimelineView } from "../ops/timeline-view.ts";
+import { candidateOf } from "../trial/trial.ts";
 import type { ExchangeQuestion } from "./control.ts";
 import type { Members } from "./members.ts";
 
@@ -34,8 +35,12 @@ function isFailed({ failure, status }: TimelineView): boolean {
   return failure !== null || status >= 500;
 }
 
-/** Whether it was called, has replied, or is what failed: the detail of a filter's failure begins with its name. */
+/** Whether it, or the version that is tried beside it, was called, has replied, or is what failed: the detail of a filter's failure begins with its name. */
 function concerns({ steps, repliedBy, failure }: TimelineView, filter: string): boolean {
-  if (repliedBy === filter || failure?.detail.startsWith(`${filter}: `)) return true;
-  return steps?.some((step) => step.kind === "call" && step.filter === filter) ?? false;
+  return [filter, candidateOf(filter)].some(
+    (name) =>
+      repliedBy === name ||
+      failure?.detail.startsWith(`${name}: `) ||
+      steps?.some((step) => step.kind === "call" && step.filter === name),
+  );
 }

@@ -6,8 +6,9 @@ import { Place } from "../generations/changing.ts";
 import { request } from "../support/raw-client.ts";
 import { makeStage } from "../support/stage.ts";
 import { component, configOf, type ConfigParts, type TestHost } from "../support/test-host.ts";
-import { ok } from "../support/upstream.ts";
+import { ok, Upstream } from "../support/upstream.ts";
 import { waitFor } from "../support/waiting.ts";
+import { canary, candidate, startTrial } from "../trial/tried.ts";
 
 const { use, path, connect } = makeStage();
 
@@ -184,6 +185,22 @@ describe("what is asked for", () => {
     const ask = async (filter: string): Promise<number> =>
       (await host.host.exchanges({ ...FAILED, filter })).length;
     expect([await ask("trap"), await ask("mark")]).toEqual([1, 0]);
+  });
+
+  test("a filter stands for the version that is tried beside it, too, which is told as what it is", async () => {
+    const upstream = use(await Upstream.start());
+    const trials = { mark: candidate("mark", { mark: "2" }, canary(99)) };
+    const host = use(await startTrial(upstream, parts, trials));
+    const tried = await waitFor("an exchange that the candidate has served", async () => {
+      await askEach(host, ["/one/a"]);
+      const all = await host.host.exchanges({ ...ALL, filter: "mark@candidate" });
+      return all[0];
+    });
+    expect(tried.versions).toEqual({ mark: "candidate" });
+    const names = tried.steps?.flatMap((step) => (step.kind === "call" ? [step.filter] : []));
+    expect(names).toEqual(["mark@candidate", "mark@candidate"]);
+    const ofBoth = await host.host.exchanges({ ...ALL, filter: "mark" });
+    expect(ofBoth.map(({ requestId }) => requestId)).toContain(tried.requestId);
   });
 
   test("all workers answer, and say who they are", async () => {

@@ -218,7 +218,6 @@ const EVENT: fc.Arbitrary<Event> = fc.oneof(
         meter.route(name).ended({
           status,
           durationMs: seconds * 1_000,
-          overheadMs: status === 0 ? -1 : seconds * 500,
           requestId: "r",
           timeline: undefined,
         }),

@@ -29,7 +29,6 @@ const MAIN: MainFacts = {
 const ended = (durationMs: number, parts: Partial<EndedExchange> = {}): EndedExchange => ({
   status: 200,
   durationMs,
-  overheadMs: 0.1,
   requestId: "nobody",
   timeline: undefined,
   ...parts,

@@ -26,6 +26,7 @@ describe("imports point one way", () => {
     ["borrowing.ts", "outlet.ts", "stage.ts"],
     ["invocation.ts"],
     ["server.ts"],
+    ["timeline.ts"],
     ["forwarding.ts"],
     [
       "message.ts",
@@ -75,7 +76,7 @@ describe("imports point one way", () => {
     },
     {
       why: "exchanges reach filter/ only through the chain",
-      from: but(serves, "chain.ts", "passage.ts", "stage.ts", "borrowing.ts", "invocation.ts"),
+      from: but(serves, "chain.ts", "passage.ts", "stage.ts", "borrowing.ts", "timeline.ts"),
       to: within("filter"),
     },
     {

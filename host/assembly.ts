@@ -252,6 +252,7 @@ export class Assembly {
     const { limits, timeouts, capsules } = config;
     const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
+    const { work } = this.#meter.filter(entry.name);
     const inputs = capsules ? new NotedInputs() : undefined;
     const host = {
       ...(inputs !== undefined && { time: inputs, random: inputs }),
@@ -262,10 +263,11 @@ export class Assembly {
         space: spaceOf(entry.grant.store ?? "nobody"),
         rates: spaceOf(`rates of ${entry.grant.rateLimit ?? "nobody"}`),
         remote: this.#remoteGrant(entry.grant),
+        counts: work.stored,
       },
       metrics: this.#meter.custom.scope(entry.name, limits, (text) => own.redacted(text)),
       tellsClient: this.#tellsClient(entry, config),
-      http: new HttpClient(entry.grant.http ?? [], settings.limits),
+      http: new HttpClient(entry.grant.http ?? [], settings.limits, (result) => work.requested(result)),
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
         level: Parameters<FilterLog["line"]>[0],

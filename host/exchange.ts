@@ -60,6 +60,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   #timing: ServerTiming | undefined;
   #run: ChainRun | undefined;
   #call: UpstreamCall | undefined;
+  /** The same when it is over, for what it took. */
+  #lastCall: UpstreamCall | undefined;
   /** The whole response that goes out in the place of the upstream's. */
   #reply: Reply | undefined;
   /** Of the upstream's response: its length, or -1. */
@@ -80,6 +82,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
     this.timeline = host.timeline(client, this.#beganMs);
+    if (this.timeline?.wish === "told") this.#timing = new ServerTiming(this.#beganMs, this.timeline);
     client.owner = this;
     generation.hold();
   }
@@ -96,7 +99,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
       }
       this.#route = route;
-      if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
+      if (route.serverTiming) this.#timing ??= new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
       this.#run =
         route.chains === undefined
@@ -117,6 +120,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     const call = route.upstream.call(outgoing, this.#client.head.fields, this);
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;
+    this.#lastCall = call;
     call.begin();
   }
 
@@ -198,6 +202,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     if (this.#ended) return;
     this.#committed = true;
     this.responseFields = head.fields;
+    const elsewhereMs = (this.#lastCall?.serverMs ?? 0) + (this.#run?.calledMs ?? 0);
+    this.#route?.meter.headSent(this.#beganMs, elsewhereMs);
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
     const reply = this.#reply;
     if (reply !== undefined)

@@ -38,6 +38,7 @@ import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Timeline } from "./timeline.ts";
+import { Chronicle } from "./ops/chronicle.ts";
 import { ExchangeLog, type ExchangeLogRules } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
@@ -46,7 +47,9 @@ import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
 import { Refusals } from "./ops/refusals.ts";
 import { UpstreamLog } from "./ops/upstream-log.ts";
-import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
+import { LoopMeter } from "./ops/loop-meter.ts";
+import { type HandshakeFailure, NO_ROUTE, WorkerMeter } from "./ops/meter.ts";
+import type { RouteMeter } from "./ops/route-meter.ts";
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
 class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
@@ -70,13 +73,15 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #sweeper = new Sweeper();
   readonly #reception: Reception;
   readonly #refusals = new Refusals();
+  readonly #chronicle: Chronicle;
   readonly #generations = new Generations((generation) => this.#post({ kind: "drained", generation }));
   /** Of each generation that is prepared. */
-  readonly #configs = new Map<number, { readonly config: Config; readonly lines: ExchangeLogRules }>();
+  readonly #ready = new Map<number, Ready>();
   #config: Config;
   #exchangeRules: ExchangeLogRules;
   /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
-  readonly #idPrefix = randomBytes(9).toString("base64url");
+  // An id is typed behind commands, and must not look like one of their options.
+  readonly #idPrefix = randomBytes(9).toString("base64url").replace(/^-/, "_");
   #ids = 0;
   #lastId = "";
 
@@ -100,6 +105,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     });
     this.#sweeper.add(this.#filterLog);
     this.#upstreamLog = new UpstreamLog(this.#lines, id, config.log.level);
+    this.#chronicle = new Chronicle(id, config.timelines);
     this.#assembly = new Assembly(
       this.#meter,
       this.#filterLog,
@@ -112,6 +118,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#admission = new Admission(admissionOf(config));
     this.#reception = new Reception(config, this.#sweeper, this);
     this.#sweeper.add(this.#admission);
+    this.#meter.loop = new LoopMeter(data.place);
+    this.#sweeper.add(this.#meter.loop);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 
@@ -135,7 +143,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   refused(failure: Failure): void {
-    this.#meter.failed(failure.code);
+    this.#meter.refused(failure.code);
     this.#refusals.add(failure);
   }
 
@@ -154,10 +162,12 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     return this.#lastId;
   }
 
-  timeline(_client: Client, beganMs: number): Timeline | undefined {
+  timeline({ facts }: Client, beganMs: number): Timeline | undefined {
+    const wish = this.#chronicle.wish(facts.debug);
+    if (wish !== undefined) return new Timeline(beganMs, wish);
     // Without filters there is nothing that a line would tell of the steps.
-    const wanted = this.#config.filters.length > 0 && this.#exchangeLog.wantsSteps(this.#lastId);
-    return wanted ? new Timeline(beganMs) : undefined;
+    const logged = this.#config.filters.length > 0 && this.#exchangeLog.wantsSteps(this.#lastId);
+    return logged ? new Timeline(beganMs) : undefined;
   }
 
   get viaName(): string {
@@ -179,8 +189,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   ended(exchange: Exchange, route: Route | undefined): void {
     this.#meter.exchangesInFlight -= 1;
-    (route?.meter ?? this.#unrouted).record(exchange.status, exchange.durationMs / 1000);
+    (route?.meter ?? this.#unrouted).ended(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
+    this.#chronicle.ended(exchange);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
   }
@@ -238,6 +249,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#generations.loads();
       case "refusals":
         return this.#refusals.list();
+      case "timelines":
+        return this.#chronicle.list(order.requestId);
       case "level":
         return this.#keepLines(order.level);
       case "snapshot":
@@ -265,16 +278,17 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       this.#generations.live,
     );
     this.#generations.prepare(generation);
-    const { config } = order;
-    this.#configs.set(order.generation, { config, lines: linesOf(config, order.secrets) });
+    const { config, debugKey, secrets } = order;
+    this.#ready.set(order.generation, { config, debugKey, lines: linesOf(config, secrets) });
     return filters;
   }
 
   #commit(number: number): undefined {
     this.#generations.commit(number);
-    const { config, lines } = this.#configs.get(number) as { config: Config; lines: ExchangeLogRules };
+    const { config, debugKey, lines } = this.#ready.get(number) as Ready;
     this.#use(config, lines);
-    this.#configs.delete(number);
+    this.#chronicle.use(config.timelines, debugKey);
+    this.#ready.delete(number);
     this.#tellQuarantined();
   }
 
@@ -286,7 +300,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   #abandon(number: number): undefined {
     this.#generations.abandon(number);
-    this.#configs.delete(number);
+    this.#ready.delete(number);
   }
 
   /** What of a configuration is no generation's, but the worker's own. */
@@ -309,6 +323,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   #adopt({ listener, socket }: HandedConnection): void {
     Atomics.add(this.#data.vitals, TAKEN, 1);
+    this.#meter.connectionsAccepted += 1;
     this.#reception.take(listener, socket);
   }
 
@@ -337,6 +352,14 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
 function admissionOf({ limits, timeouts }: Config): AdmissionLimits {
   return { exchangesMax: limits.exchangesMax, delayMsMax: timeouts.eventLoopDelayMs };
+}
+
+/** What of a prepared generation is the worker's own, from its commit on. */
+interface Ready {
+  readonly config: Config;
+  /** The key of debug headers. */
+  readonly debugKey: Uint8Array | null;
+  readonly lines: ExchangeLogRules;
 }
 
 /** What lines of exchanges are made by; no line has a secret that any filter is granted. */

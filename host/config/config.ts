@@ -24,6 +24,7 @@ export interface Config {
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
   readonly clientAddress: ClientAddressConfig;
+  readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
   readonly forwarded: ForwardedConfig;
@@ -173,6 +174,16 @@ export interface ClientAddressConfig {
   readonly log: Exclude<AddressForm, "whole">;
   /** To filters that are granted it, and whose grant says no more. */
   readonly filters: AddressForm;
+}
+
+/** Of which exchanges it is kept what happened in them. */
+export interface TimelinesConfig {
+  /** Of each kind, in each worker; 0: none. */
+  readonly keep: number;
+  /** How many of all exchanges, in percent. */
+  readonly samplePercent: number;
+  /** The name of the secret that debug headers are signed with; null: none counts. */
+  readonly debug: string | null;
 }
 
 /** How long the host waits, in milliseconds. What an upstream may set for itself is in `UpstreamConfig`. */

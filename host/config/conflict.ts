@@ -106,6 +106,7 @@ function unknownNames(file: File): Finding[] {
       unknownName(spot, "upstream", upstreams),
     ),
   ]);
+  const debug = spotAt(file, ["timelines", "debug"]);
   const named = under(file, ["routes"]).flatMap((route) => {
     const chain = under(file, [...route.path, "filters"]);
     const upstream = spotAt(file, [...route.path, "upstream"]);
@@ -120,7 +121,12 @@ function unknownNames(file: File): Finding[] {
   const logged = under(file, ["log", "exchanges", "only", "routes"]).flatMap((spot) =>
     unknownName(spot, "route", routeNames(file)),
   );
-  return [...granted, ...named, ...logged];
+  return [
+    ...granted,
+    ...(debug === undefined ? [] : unknownName(debug, "secret", secrets)),
+    ...named,
+    ...logged,
+  ];
 }
 
 /** Those that the file gives, and those that are made of places and matches; undefined when they cannot be told. */

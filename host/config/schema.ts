@@ -25,6 +25,7 @@ import type {
   SecretSource,
   ServerConfig,
   StoreConfig,
+  TimelinesConfig,
   UpstreamTls,
 } from "./config.ts";
 import { capsules } from "./capsule-schema.ts";
@@ -38,6 +39,7 @@ import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
+import { timelines } from "./timelines-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { verify, type VerifyDraft } from "./trust-schema.ts";
@@ -59,6 +61,7 @@ export interface Draft {
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
   readonly "client-address": ClientAddressConfig;
+  readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
   readonly forwarded: ForwardedConfig;
@@ -128,6 +131,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   "client-address": clientAddress().describe(
     "What is told of clients' addresses, to the log and to filters: nothing, their network (/24, /48), or a name that is another one each day. The log gets nothing when it is left out.",
   ),
+  timelines: timelines(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {
     ...HOST_LIMITS,

@@ -9,6 +9,8 @@ import type { WorkerLink } from "./worker-link.ts";
 /** A data worker, as the main thread sees it. */
 export interface Member {
   readonly link: WorkerLink;
+  /** As in `WorkerData`. */
+  readonly place: number;
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
   /** What it has counted of trials, when it last answered. */
@@ -31,6 +33,14 @@ export class Members {
 
   get all(): readonly Member[] {
     return [...this.#all.values()];
+  }
+
+  /** The lowest that is free. */
+  get freePlace(): number {
+    const taken = new Set(Array.from(this.#all.values(), ({ place }) => place));
+    let place = 1;
+    while (taken.has(place)) place += 1;
+    return place;
   }
 
   get(id: number): Member | undefined {
@@ -119,7 +129,7 @@ export class Members {
   }
 
   /** The answers of those that give one within a second. */
-  async ask<Kind extends "generations" | "refusals" | "level" | "record" | "record-end">(
+  async ask<Kind extends "generations" | "refusals" | "timelines" | "level" | "record" | "record-end">(
     order: Extract<Order, { kind: Kind }>,
   ): Promise<[worker: number, answer: Answers[Kind]][]> {
     const asked = [...this.#all.values()].map(

@@ -16,6 +16,8 @@ import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 /** What a data worker is born with. */
 export interface WorkerData {
   readonly id: number;
+  /** From 1 to the number of workers; one that takes a lost worker's place has its number. 0 for the thread of shadows. */
+  readonly place: number;
   /** What the main thread may see at any time, by the places PULSE, OPEN, TAKEN and INSTANCES. */
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** The memory of the store that all workers share. */
@@ -65,6 +67,8 @@ export type Order =
       /** By upstream, for those with options of TLS. */
       readonly materials: Readonly<Record<string, UpstreamMaterial>>;
       readonly secrets: FilterSecrets;
+      /** What debug headers are signed with; null: none counts. */
+      readonly debugKey: Uint8Array | null;
     }
   /** Begin every exchange from now on with the prepared generation. */
   | { readonly kind: "commit"; readonly generation: number }
@@ -84,6 +88,8 @@ export type Order =
   | { readonly kind: "snapshot" }
   | { readonly kind: "generations" }
   | { readonly kind: "refusals" }
+  /** The exchanges that are kept, or the one of this id. */
+  | { readonly kind: "timelines"; readonly requestId: string | null }
   /** Keep lines of this importance, whatever the configuration says. */
   | { readonly kind: "level"; readonly level: LogLevel }
   /** Record exchanges of a filter of the live generation, and post them. */
@@ -121,6 +127,8 @@ export interface Answers {
   readonly renew: undefined;
   readonly generations: readonly GenerationLoad[];
   readonly refusals: readonly RefusedHead[];
+  /** Each a `TimelineView` in JSON: whoever asked reads it, and not a thread that carries traffic. */
+  readonly timelines: readonly string[];
   readonly level: undefined;
   readonly snapshot: MeterSnapshot;
   readonly trials: readonly TrialSnapshot[];

@@ -9,7 +9,7 @@ import { ExchangeChoice } from "./exchange-choice.ts";
 import { quoted } from "./json.ts";
 import type { LineBatch } from "./line-batch.ts";
 import { receiptsOf } from "./receipts.ts";
-import { pathOf, queryNames } from "./target.ts";
+import { bounded, pathOf, queryNames } from "./target.ts";
 
 /** What a line says about an exchange. The exchange itself implements it, so that nothing is allocated for the log. */
 export interface ExchangeEntry {
@@ -156,17 +156,10 @@ function query(target: string): string {
   return names === "" ? "" : `,"url.query":${quoted(bounded(names))}`;
 }
 
-function bounded(text: string): string {
-  return text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`;
-}
-
 /** Whole microseconds: more digits are noise, and JSON has no NaN. */
 function milliseconds(duration: number): number {
   return duration > 0 ? Math.round(duration * 1_000) / 1_000 : 0;
 }
-
-/** A longer path, or a longer detail, is cut: one line must not fill a batch. */
-const TEXT_LENGTH_MAX = 2_048;
 
 /** Of all metadata in one line. */
 const METADATA_LENGTH_MAX = 4_096;

@@ -25,6 +25,12 @@ export function queryNames(target: string): string {
     .join("&");
 }
 
+/** A longer path, or a longer detail, is cut: one line must not fill a batch. */
+export function bounded(text: string): string {
+  return text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`;
+}
+
+const TEXT_LENGTH_MAX = 2_048;
 const SLASH = 0x2f;
 const QUERY = /[?#]/;
 const REDACTED = "REDACTED";

@@ -3,18 +3,24 @@ import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import type { CustomMetric, Declaration, MetricScope } from "../../host/ops/custom-metrics.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
-import { Exposition, type MainFacts } from "../../host/ops/metrics.ts";
+import { Exposition } from "../../host/ops/exposition.ts";
+import type { MainFacts } from "../../host/ops/host-samples.ts";
 import { INSTALL, promtool } from "./promtool.ts";
 
 const MAIN: MainFacts = {
   version: "0.1.0",
   generation: 1,
+  generationsDrained: 0,
+  draining: false,
   swapsOk: 0,
   swapsRefused: 0,
   reloadsOk: 2,
   reloadsRefused: 0,
   fileValid: true,
   connectionsRefused: 0,
+  workerRestarts: 1,
+  recorded: { written: 4, dropped: 3 },
+  capsules: { written: 2, dropped: 1 },
   logLinesDropped: 0,
 };
 
@@ -75,6 +81,39 @@ test("workers are added up, gauges too, and each filter has its own series in on
     'sluice_filter_custom_bytes_count{filter="own"} 2',
   ]);
 });
+
+test("all workers together show no more series than one may have, and none that was shown goes back", async () => {
+  const exposition = new Exposition();
+  const lost = new WorkerMeter();
+  const living = new WorkerMeter();
+  const count = (meter: WorkerMeter, from: number, to: number): void => {
+    const hits = made(scope(meter), HITS);
+    for (let at = from; at < to; at++) hits.add(1, [`M${at}`]);
+  };
+  const shown = async (meters: readonly WorkerMeter[]): Promise<Map<string, number>> => {
+    const lines = (await exposed(meters, exposition)).filter((line) => !line.startsWith("#"));
+    return new Map(lines.map((line) => [line.slice(0, line.indexOf("}")), Number(line.split(" ").at(-1))]));
+  };
+  count(lost, 0, 4);
+  count(living, 2, 8);
+  const before = await shown([lost, living]);
+  expect([before.size, sumOf(before)]).toEqual([8, 10]);
+  // Ten for each of them, and no more than ten for both.
+  count(lost, 100, 109);
+  count(living, 200, 209);
+  const full = await shown([lost, living]);
+  expect([full.size, sumOf(full)]).toEqual([LIMITS.metricSeriesMax + 1, 28]);
+  exposition.retire(lost.snapshot());
+  const successor = new WorkerMeter();
+  count(successor, 300, 320);
+  const after = await shown([living, successor]);
+  expect([after.size, sumOf(after)]).toEqual([LIMITS.metricSeriesMax + 1, 48]);
+  for (const [series, value] of [...before, ...full]) expect(after.get(series)).toBeGreaterThanOrEqual(value);
+});
+
+function sumOf(series: ReadonlyMap<string, number>): number {
+  return series.values().reduce((sum, value) => sum + value, 0);
+}
 
 test("a worker that is no more leaves its counts, and its gauges go with it", async () => {
   const exposition = new Exposition();

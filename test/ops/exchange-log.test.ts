@@ -8,6 +8,7 @@ import { FAILURES, Failure, type FailureCode } from "../../host/failure.ts";
 import type { MetadataValue } from "../../host/filter/contract.ts";
 import { type ExchangeEntry, ExchangeLog } from "../../host/ops/exchange-log.ts";
 import { LineBatch } from "../../host/ops/line-batch.ts";
+import { DECISION } from "../../host/ops/filter-work.ts";
 import { PHASE } from "../../host/ops/meter.ts";
 import { Timeline } from "../../host/timeline.ts";
 
@@ -99,7 +100,16 @@ test("what filters have set is in an object of its own, but for bytes and for wh
 test("docs/logging.md explains every member that a line may have, and no other", () => {
   const timeline = new Timeline(0);
   for (let at = 0; at < 100; at++)
-    timeline.called({ name: `${"f".repeat(60)}${at}`, digest: "d" }, PHASE.request, 0, 0, 0, "pass", null, []);
+    timeline.called(
+      { name: `${"f".repeat(60)}${at}`, digest: "d" },
+      PHASE.request,
+      0,
+      0,
+      0,
+      "pass",
+      null,
+      [],
+    );
   const entry = {
     ...ENTRY,
     target: "/?a=b",
@@ -299,11 +309,11 @@ describe("receipts", () => {
   test("tell what each filter took, decided and changed", () => {
     const timeline = new Timeline(0);
     const keys = { name: "keys", digest: "0123456789abcdef" };
-    timeline.called(keys, PHASE.request, 1, 0.01234, 512, "pass", null, ["+x-user", "-cookie"]);
+    timeline.called(keys, PHASE.request, 1, 0.01234, 512, DECISION.pass, null, ["+x-user", "-cookie"]);
     timeline.tries("main", "http://127.0.0.1:1");
-    timeline.called(keys, PHASE["response-body"], 2, 1, 10, "pass", null, []);
-    timeline.called(keys, PHASE["response-body"], 3, 1, 10, "pass", null, []);
-    timeline.called(keys, PHASE.response, 4, 1, 10, "fail", "trap", []);
+    timeline.called(keys, PHASE["response-body"], 2, 1, 10, DECISION.pass, null, []);
+    timeline.called(keys, PHASE["response-body"], 3, 1, 10, DECISION.pass, null, []);
+    timeline.called(keys, PHASE.response, 4, 1, 10, DECISION.fail, "trap", []);
     const call = { filter: "keys", digest: "0123456789ab" };
     expect(written({ ...ENTRY, timeline })["sluice.filters"]).toEqual([
       { ...call, phase: "request", ms: 0.012, fuel: 512, decision: "pass", changed: ["+x-user", "-cookie"] },
@@ -318,7 +328,7 @@ describe("receipts", () => {
     const timeline = new Timeline(0);
     const names = Array.from({ length: 1_000 }, (_, index) => `+${"n".repeat(1_000)}${index}`);
     for (let at = 0; at < 100; at++)
-      timeline.called({ name: `f${at}`, digest: "d" }, PHASE.request, 0, 0, 0, "pass", null, names);
+      timeline.called({ name: `f${at}`, digest: "d" }, PHASE.request, 0, 0, 0, DECISION.pass, null, names);
     const line = written({ ...ENTRY, timeline });
     expect(JSON.stringify(line).length).toBeLessThan(10_000);
     expect((line["sluice.filters"] as unknown[]).length + (line["sluice.filters_left_out"] as number)).toBe(

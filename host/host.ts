@@ -41,6 +41,8 @@ import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
+import { slosOf } from "./slo/slo.ts";
+import { Slos } from "./slo/slos.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
 import { Trials } from "./trial/trials.ts";
 
@@ -58,6 +60,7 @@ export class Host implements Control {
   readonly #symbols = new SymbolReader();
   readonly #watch: FileWatch;
   readonly #trials: Trials;
+  readonly #slos: Slos;
   readonly #records: Records;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
@@ -96,10 +99,11 @@ export class Host implements Control {
         return own.hidden;
       },
       watch: (...configs) => this.#watch.set(...configs),
-      changed: ({ config: { log: lines, filters } }) => {
+      changed: ({ config: { log: lines, filters, routes } }) => {
         this.#records.changed();
         log.logger.level = lines.level;
         this.#trials.watch(candidatesOf(filters));
+        this.#slos.watch(slosOf({ routes }));
       },
     });
     const { components } = this.#artifacts;
@@ -114,8 +118,14 @@ export class Host implements Control {
     this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
       this.#trials.ended(...end),
     );
+    this.#slos = new Slos({ counts: () => this.#fleet.slos(), now: () => performance.now() });
     this.#trials = new Trials({
-      counts: () => this.trialCounts(),
+      counts: async () => {
+        // A verdict asks how fast budgets burn, too.
+        await this.#slos.look(SLOS_FRESH_MS);
+        return this.trialCounts();
+      },
+      burns: (filter) => this.#slos.burns(routesWith(filter, this.#changes.live)),
       promote: (filter, why) => void this.#ignoring(this.#operations.promote(filter, { by: "trial" }, why)),
       rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
@@ -199,13 +209,15 @@ export class Host implements Control {
       version: VERSION,
       pid: process.pid,
       startedAt: this.#startedAt,
-      ...statusOf(live, this.#fleet),
+      ...statusOf(live, this.#fleet, this.#slos),
       file: this.#file.status(live.config),
     };
   }
 
   async servers(): Promise<readonly ServerView[]> {
-    return merged(await this.#fleet.snapshots()).views;
+    // Who asks for these asks for the status with them.
+    const [snapshots] = await Promise.all([this.#fleet.snapshots(), this.#slos.look(SLOS_FRESH_MS)]);
+    return merged(snapshots).views;
   }
 
   workers(): Promise<readonly WorkerView[]> {
@@ -232,6 +244,7 @@ export class Host implements Control {
       reloadsOk: this.#operations.reloads.ok,
       reloadsRefused: this.#operations.reloads.refused,
       fileValid: this.#file.isInOrder,
+      slos: this.#changes.live === undefined ? [] : slosOf(this.#changes.live.config),
       connectionsRefused: this.#fleet.refusedConnections,
       logLinesDropped: this.#log.dropped,
     });
@@ -335,7 +348,7 @@ export class Host implements Control {
 
   explain(method: string, url: string): Explanation {
     const live = this.#live;
-    return explanationOf(live, statusOf(live, this.#fleet), method, url);
+    return explanationOf(live, statusOf(live, this.#fleet, this.#slos), method, url);
   }
 
   get #live(): Live {
@@ -352,6 +365,7 @@ export class Host implements Control {
   async #close(): Promise<void> {
     clearInterval(this.#collecting);
     this.#trials.close();
+    this.#slos.close();
     await this.#records.close();
     await Promise.all([
       this.#watch.close(),
@@ -362,6 +376,13 @@ export class Host implements Control {
     ]);
   }
 }
+
+function routesWith(filter: string, live: Live | undefined): string[] {
+  return live?.config.routes.filter(({ filters }) => filters.includes(filter)).map(({ name }) => name) ?? [];
+}
+
+/** Where somebody waits for it, what is known of SLOs is not older. */
+const SLOS_FRESH_MS = 1_000;
 
 /** How often artifacts that nobody needs are looked for. */
 const COLLECT_MS = 3_600_000;

@@ -23,6 +23,7 @@ import type {
   RegistryConfig,
   SecretSource,
   ServerConfig,
+  SloConfig,
   StoreConfig,
   UpstreamTls,
 } from "./config.ts";
@@ -34,6 +35,7 @@ import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { capsules } from "./capsule-schema.ts";
+import { slo } from "./slo-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -64,6 +66,8 @@ export interface Draft {
   readonly verify: VerifyDraft;
   readonly filters: { readonly [name: string]: DraftFilter };
   readonly registries: readonly RegistryConfig[];
+  /** For routes that say nothing themselves. */
+  readonly slo: SloConfig | null;
   readonly routes: readonly DraftRoute[];
 }
 
@@ -87,6 +91,7 @@ export interface DraftRoute {
   readonly upstream: string;
   readonly preserveHost: boolean;
   readonly serverTiming: boolean;
+  readonly slo: SloConfig | null | undefined;
 }
 
 /** What a route's `match` has to be. */
@@ -145,6 +150,10 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     .prefault({})
     .describe("The filters, by name."),
   registries: registries(),
+  slo: slo()
+    .optional()
+    .transform((input) => input ?? null)
+    .describe("How well routes have to serve that say nothing themselves."),
   routes: list("a list of routes", route(), 4_096, 1).describe(
     "Which requests go where: the most specific host wins, then the most specific path, then a named method.",
   ),
@@ -296,9 +305,13 @@ function route(): z.ZodType<DraftRoute> {
     "server-timing": flag()
       .default(false)
       .describe("Whether responses say, in Server-Timing, how long filters and upstream took."),
+    slo: slo()
+      .optional()
+      .describe("Instead of `slo`, all of it: how well the route has to serve. `none` asks for nothing."),
   }).transform(({ "preserve-host": preserveHost, "server-timing": serverTiming, ...input }) => ({
     ...input,
     name: input.name,
+    slo: input.slo,
     preserveHost,
     serverTiming,
   }));

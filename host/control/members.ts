@@ -1,4 +1,5 @@
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { SloCounts } from "../slo/slo.ts";
 import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { RefusedHead } from "../ops/refusals.ts";
 import type { WorkerView } from "./control.ts";
@@ -13,6 +14,8 @@ export interface Member {
   snapshot: MeterSnapshot | undefined;
   /** What it has counted of trials, when it last answered. */
   trials: readonly TrialSnapshot[];
+  /** The same of SLOs. */
+  slos: readonly SloCounts[];
   readonly watch: PulseWatch;
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** Filters that it does not call. */
@@ -110,11 +113,23 @@ export class Members {
   trials(): readonly Promise<readonly TrialSnapshot[]>[] {
     return this.all.map(async (member) => {
       try {
-        member.trials = await within(TRIALS_MS, member.link.ask<"trials">({ kind: "trials" }));
+        member.trials = await within(COUNTS_MS, member.link.ask<"trials">({ kind: "trials" }));
       } catch {
         // As with snapshots.
       }
       return member.trials;
+    });
+  }
+
+  /** The same of SLOs. */
+  slos(): readonly Promise<readonly SloCounts[]>[] {
+    return this.all.map(async (member) => {
+      try {
+        member.slos = await within(COUNTS_MS, member.link.ask<"slos">({ kind: "slos" }));
+      } catch {
+        // As with snapshots.
+      }
+      return member.slos;
     });
   }
 
@@ -160,5 +175,5 @@ export async function within<Value>(ms: number, promise: Promise<Value>): Promis
 /** A scrape does not wait longer for a busy worker. */
 export const SNAPSHOT_MS = 1_000;
 
-/** Nor does a verdict on a trial. */
-const TRIALS_MS = 200;
+/** Nor do a verdict on a trial, and a look at SLOs. */
+const COUNTS_MS = 200;

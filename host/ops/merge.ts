@@ -1,6 +1,7 @@
 import { mergedCustom } from "./custom-metrics.ts";
 import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
 import { addCounts as addServers, addViews } from "./server-meter.ts";
+import { type SloCounts, sloKey } from "../slo/slo.ts";
 import { addTrials, trialKey, type TrialSnapshot } from "./trial-meter.ts";
 
 /** The sum of several workers' snapshots, by name. The snapshots stay as they are. */
@@ -30,6 +31,7 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
       ({ upstream, server, address }) => `${upstream} ${server} ${address}`,
       addViews,
     ),
+    slos: mergedSlos(snapshots.flatMap((snapshot) => snapshot.slos)),
     trials: mergedTrials(snapshots.flatMap((snapshot) => snapshot.trials)),
     custom: mergedCustom(snapshots.flatMap((snapshot) => snapshot.custom)),
     handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
@@ -39,6 +41,14 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
 
 export function mergedTrials(trials: readonly TrialSnapshot[]): TrialSnapshot[] {
   return byKey(trials, trialKey, addTrials);
+}
+
+export function mergedSlos(counts: readonly SloCounts[]): SloCounts[] {
+  return byKey(counts, sloKey, (one, other) => ({
+    ...one,
+    exchanges: one.exchanges + other.exchanges,
+    bad: one.bad + other.bad,
+  }));
 }
 
 function byName<Item extends { readonly name: string }>(

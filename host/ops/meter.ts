@@ -1,5 +1,7 @@
 import { FAILURES, type FailureCode } from "../failure.ts";
 import { CustomMetrics, type CustomSnapshot } from "./custom-metrics.ts";
+import type { SloCounts } from "../slo/slo.ts";
+import { SloMeters } from "./slo-meter.ts";
 import { type ServerCounts, ServerMeter, type ServerSource, type ServerView } from "./server-meter.ts";
 import { trialKey, TrialMeter, type TrialSnapshot } from "./trial-meter.ts";
 
@@ -117,6 +119,8 @@ export interface MeterSnapshot {
   /** What filters have declared themselves. */
   readonly custom: readonly CustomSnapshot[];
   readonly servers: readonly ServerCounts[];
+  /** Of all objectives that routes have, or had. */
+  readonly slos: readonly SloCounts[];
   /** Of all generations that are alive. */
   readonly views: readonly ServerView[];
   /** The same. */
@@ -163,6 +167,7 @@ export class WorkerMeter {
   logLinesDropped = 0;
   /** The filters' own. */
   readonly custom: CustomMetrics = new CustomMetrics();
+  readonly slos: SloMeters = new SloMeters();
   readonly #routes = new Map<string, RouteMeter>();
   readonly #filters = new Map<string, FilterMeter>();
   readonly #servers = new Map<string, { upstream: string; server: string; meter: ServerMeter }>();
@@ -243,6 +248,7 @@ export class WorkerMeter {
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
       filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),
       custom: this.custom.snapshot(),
+      slos: this.slos.snapshot(),
       servers: Array.from(this.#servers.values(), ({ upstream, server, meter }) =>
         meter.snapshot(upstream, server),
       ),

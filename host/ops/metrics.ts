@@ -3,6 +3,7 @@ import { merged } from "./merge.ts";
 import type { MeterSnapshot } from "./meter.ts";
 import { customFamilies } from "./custom-samples.ts";
 import { samples } from "./samples.ts";
+import type { Slo } from "../slo/slo.ts";
 import { newestTrials } from "./trial-meter.ts";
 
 /** Every metric that the host exports. A name is public: dashboards and alerts hold it. docs/metrics.md explains each. */
@@ -223,6 +224,30 @@ export const METRICS = {
     labels: ["filter", "kind"],
     help: "Differences of a shadow, by kind.",
   },
+  sluice_slo_exchanges_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["route", "objective"],
+    help: "Exchanges that an objective of a route was held against.",
+  },
+  sluice_slo_bad_exchanges_total: {
+    type: "counter",
+    unit: "exchanges",
+    labels: ["route", "objective"],
+    help: "Exchanges that have missed an objective of a route.",
+  },
+  sluice_slo_target_ratio: {
+    type: "gauge",
+    unit: "1",
+    labels: ["route", "objective"],
+    help: "The share of exchanges that have to keep an objective.",
+  },
+  sluice_slo_window_seconds: {
+    type: "gauge",
+    unit: "seconds",
+    labels: ["route", "objective"],
+    help: "The time over which an objective has to be kept.",
+  },
   sluice_swaps_total: {
     type: "counter",
     unit: "swaps",
@@ -273,6 +298,8 @@ export interface MainFacts {
   readonly reloadsRefused: number;
   readonly fileValid: boolean;
   readonly connectionsRefused: number;
+  /** What the live generation asks of its routes. */
+  readonly slos: readonly Slo[];
   /** The main thread's own; the workers' come with their snapshots. */
   readonly logLinesDropped: number;
 }

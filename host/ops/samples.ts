@@ -10,6 +10,7 @@ import {
 } from "./meter.ts";
 import type { MainFacts, MetricName } from "./metrics.ts";
 import { serverSamples } from "./server-samples.ts";
+import { sloSamples } from "./slo-samples.ts";
 import { trialSamples } from "./trial-samples.ts";
 
 /** One sample, in the shape that the client library aggregates. */
@@ -27,6 +28,7 @@ export function samples(all: MeterSnapshot, main: MainFacts): Record<MetricName,
     ...filterSamples(all),
     ...serverSamples(all),
     ...trialSamples(all),
+    ...sloSamples(all.slos, main.slos),
     ...mainSamples(all, main),
   };
 }

@@ -115,6 +115,7 @@ describe("a whole file", () => {
           upstream: "api",
           preserveHost: true,
           serverTiming: false,
+          slo: null,
         },
       ],
       store: { sizeBytes: 67_108_864, server: null },
@@ -205,6 +206,7 @@ routes:
           upstream: "api",
           preserveHost: true,
           serverTiming: false,
+          slo: null,
         },
       ],
     });

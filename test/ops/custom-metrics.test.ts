@@ -14,6 +14,7 @@ const MAIN: MainFacts = {
   reloadsOk: 2,
   reloadsRefused: 0,
   fileValid: true,
+  slos: [],
   connectionsRefused: 0,
   logLinesDropped: 0,
 };

@@ -24,6 +24,7 @@ const MAIN: MainFacts = {
   reloadsOk: 2,
   reloadsRefused: 0,
   fileValid: true,
+  slos: [],
   connectionsRefused: 2,
   logLinesDropped: 0,
 };

@@ -41,7 +41,6 @@ import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
-import { slosOf } from "./slo/slo.ts";
 import { Slos } from "./slo/slos.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
 import { Trials } from "./trial/trials.ts";
@@ -60,7 +59,7 @@ export class Host implements Control {
   readonly #symbols = new SymbolReader();
   readonly #watch: FileWatch;
   readonly #trials: Trials;
-  readonly #slos: Slos;
+  readonly #slos = new Slos({ counts: () => this.#fleet.members.slos(), now: () => performance.now() });
   readonly #records: Records;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
@@ -103,7 +102,7 @@ export class Host implements Control {
         this.#records.changed();
         log.logger.level = lines.level;
         this.#trials.watch(candidatesOf(filters));
-        this.#slos.watch(slosOf({ routes }));
+        this.#slos.watch(routes);
       },
     });
     const { components } = this.#artifacts;
@@ -118,14 +117,13 @@ export class Host implements Control {
     this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
       this.#trials.ended(...end),
     );
-    this.#slos = new Slos({ counts: () => this.#fleet.slos(), now: () => performance.now() });
     this.#trials = new Trials({
       counts: async () => {
         // A verdict asks how fast budgets burn, too.
-        await this.#slos.look(SLOS_FRESH_MS);
+        await this.#slos.refresh();
         return this.trialCounts();
       },
-      burns: (filter) => this.#slos.burns(routesWith(filter, this.#changes.live)),
+      burns: (filter) => this.#slos.burns(filter),
       promote: (filter, why) => void this.#ignoring(this.#operations.promote(filter, { by: "trial" }, why)),
       rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
@@ -216,7 +214,7 @@ export class Host implements Control {
 
   async servers(): Promise<readonly ServerView[]> {
     // Who asks for these asks for the status with them.
-    const [snapshots] = await Promise.all([this.#fleet.snapshots(), this.#slos.look(SLOS_FRESH_MS)]);
+    const [snapshots] = await Promise.all([this.#fleet.snapshots(), this.#slos.refresh()]);
     return merged(snapshots).views;
   }
 
@@ -244,7 +242,7 @@ export class Host implements Control {
       reloadsOk: this.#operations.reloads.ok,
       reloadsRefused: this.#operations.reloads.refused,
       fileValid: this.#file.isInOrder,
-      slos: this.#changes.live === undefined ? [] : slosOf(this.#changes.live.config),
+      slos: this.#slos.asked,
       connectionsRefused: this.#fleet.refusedConnections,
       logLinesDropped: this.#log.dropped,
     });
@@ -376,13 +374,6 @@ export class Host implements Control {
     ]);
   }
 }
-
-function routesWith(filter: string, live: Live | undefined): string[] {
-  return live?.config.routes.filter(({ filters }) => filters.includes(filter)).map(({ name }) => name) ?? [];
-}
-
-/** Where somebody waits for it, what is known of SLOs is not older. */
-const SLOS_FRESH_MS = 1_000;
 
 /** How often artifacts that nobody needs are looked for. */
 const COLLECT_MS = 3_600_000;

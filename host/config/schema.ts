@@ -21,6 +21,7 @@ import type {
   LogConfig,
   MatchConfig,
   RegistryConfig,
+  RouteConfig,
   SecretSource,
   ServerConfig,
   SloConfig,
@@ -35,7 +36,7 @@ import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { capsules } from "./capsule-schema.ts";
-import { slo } from "./slo-schema.ts";
+import { slo, sloOfAll } from "./slo-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -84,15 +85,10 @@ export type DraftFilter = Omit<FilterConfig, "name" | "grant" | "verify" | "cand
   readonly verify: VerifyDraft | undefined;
 };
 
-export interface DraftRoute {
+export type DraftRoute = Omit<RouteConfig, "name" | "slo"> & {
   readonly name: string | undefined;
-  readonly match: MatchConfig;
-  readonly filters: readonly string[];
-  readonly upstream: string;
-  readonly preserveHost: boolean;
-  readonly serverTiming: boolean;
   readonly slo: SloConfig | null | undefined;
-}
+};
 
 /** What a route's `match` has to be. */
 export const MATCH: z.ZodType<MatchConfig, Record<string, unknown>> = match();
@@ -150,10 +146,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     .prefault({})
     .describe("The filters, by name."),
   registries: registries(),
-  slo: slo()
-    .optional()
-    .transform((input) => input ?? null)
-    .describe("How well routes have to serve that say nothing themselves."),
+  slo: sloOfAll(),
   routes: list("a list of routes", route(), 4_096, 1).describe(
     "Which requests go where: the most specific host wins, then the most specific path, then a named method.",
   ),
@@ -307,7 +300,7 @@ function route(): z.ZodType<DraftRoute> {
       .describe("Whether responses say, in Server-Timing, how long filters and upstream took."),
     slo: slo()
       .optional()
-      .describe("Instead of `slo`, all of it: how well the route has to serve. `none` asks for nothing."),
+      .describe("Instead of `slo`, all of it: how well it has to serve; `none`: it need not."),
   }).transform(({ "preserve-host": preserveHost, "server-timing": serverTiming, ...input }) => ({
     ...input,
     name: input.name,

@@ -12,6 +12,14 @@ export function slo(): z.ZodType<SloConfig | null> {
     .meta({ [EXPECTED]: expected, [LONG_FORM]: true });
 }
 
+/** The one for routes that say nothing themselves. */
+export function sloOfAll(): z.ZodType<SloConfig | null> {
+  return slo()
+    .optional()
+    .transform((input) => input ?? null)
+    .describe("How well routes have to serve that say nothing themselves.");
+}
+
 function objectives(expected: string): z.ZodType<SloConfig> {
   return mapping(expected, {
     availability: share()

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Address, Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
-import { mergedSlos, mergedTrials } from "../ops/merge.ts";
+import { mergedTrials } from "../ops/merge.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import { newestTrials, type TrialSnapshot } from "../ops/trial-meter.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordedLines } from "../record/worker-recordings.ts";
-import type { SloCounts } from "../slo/slo.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
@@ -76,7 +75,6 @@ export class Fleet {
   readonly #instances = new Int32Array(new SharedArrayBuffer(4));
   /** What workers had counted of trials that are no more. */
   #lostTrials: readonly TrialSnapshot[] = [];
-  #lostSlos: readonly SloCounts[] = [];
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
@@ -194,13 +192,6 @@ export class Fleet {
   async keepLines(level: LogLevel): Promise<void> {
     this.#level = level;
     await this.members.ask({ kind: "level", level });
-  }
-
-  /** What all workers have counted for SLOs, lost ones among them as far as they had told it. */
-  async slos(): Promise<readonly SloCounts[]> {
-    // What was lost before they answer, and not while.
-    const lost = this.#lostSlos;
-    return mergedSlos([...lost, ...(await Promise.all(this.members.slos())).flat()]);
   }
 
   /** What all workers have counted of trials, lost ones among them as far as they had told it. */
@@ -345,7 +336,6 @@ export class Fleet {
     // It may have ended in the middle of a change.
     this.#store.recover(link.id);
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
-    this.#lostSlos = mergedSlos([...this.#lostSlos, ...(member?.slos ?? [])]);
     this.#lostTrials = newestTrials(mergedTrials([...this.#lostTrials, ...(member?.trials ?? [])]));
     // Its instances have ended with it.
     if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));

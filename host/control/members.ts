@@ -1,3 +1,4 @@
+import { mergedSlos } from "../ops/merge.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { SloCounts } from "../slo/slo.ts";
 import type { TrialSnapshot } from "../ops/trial-meter.ts";
@@ -31,6 +32,8 @@ export interface Member {
 /** The data workers that there are, and what they tell when they are asked. */
 export class Members {
   readonly #all = new Map<number, Member>();
+  /** What those had counted for SLOs that are no more. */
+  #lostSlos: readonly SloCounts[] = [];
 
   get all(): readonly Member[] {
     return [...this.#all.values()];
@@ -48,6 +51,7 @@ export class Members {
   remove(id: number): Member | undefined {
     const member = this.#all.get(id);
     this.#all.delete(id);
+    this.#lostSlos = mergedSlos([...this.#lostSlos, ...(member?.slos ?? [])]);
     return member;
   }
 
@@ -121,9 +125,11 @@ export class Members {
     });
   }
 
-  /** The same of SLOs. */
-  slos(): readonly Promise<readonly SloCounts[]>[] {
-    return this.all.map(async (member) => {
+  /** What all have counted for SLOs, lost ones among them as far as they had told it. */
+  async slos(): Promise<readonly SloCounts[]> {
+    // What was lost before they answer, and not while.
+    const lost = this.#lostSlos;
+    const asked = this.all.map(async (member) => {
       try {
         member.slos = await within(COUNTS_MS, member.link.ask<"slos">({ kind: "slos" }));
       } catch {
@@ -131,6 +137,7 @@ export class Members {
       }
       return member.slos;
     });
+    return mergedSlos([...lost, ...(await Promise.all(asked)).flat()]);
   }
 
   /** The answers of those that give one within a second. */

@@ -3,11 +3,11 @@ import { merged } from "./merge.ts";
 import type { MeterSnapshot } from "./meter.ts";
 import { customFamilies } from "./custom-samples.ts";
 import { samples } from "./samples.ts";
+import { SLO_METRICS } from "./slo-samples.ts";
 import type { Slo } from "../slo/slo.ts";
 import { newestTrials } from "./trial-meter.ts";
 
-/** Every metric that the host exports. A name is public: dashboards and alerts hold it. docs/metrics.md explains each. */
-export const METRICS = {
+const HOST_METRICS = {
   sluice_exchanges_total: {
     type: "counter",
     unit: "exchanges",
@@ -224,30 +224,6 @@ export const METRICS = {
     labels: ["filter", "kind"],
     help: "Differences of a shadow, by kind.",
   },
-  sluice_slo_exchanges_total: {
-    type: "counter",
-    unit: "exchanges",
-    labels: ["route", "objective"],
-    help: "Exchanges that an objective of a route was held against.",
-  },
-  sluice_slo_bad_exchanges_total: {
-    type: "counter",
-    unit: "exchanges",
-    labels: ["route", "objective"],
-    help: "Exchanges that have missed an objective of a route.",
-  },
-  sluice_slo_target_ratio: {
-    type: "gauge",
-    unit: "1",
-    labels: ["route", "objective"],
-    help: "The share of exchanges that have to keep an objective.",
-  },
-  sluice_slo_window_seconds: {
-    type: "gauge",
-    unit: "seconds",
-    labels: ["route", "objective"],
-    help: "The time over which an objective has to be kept.",
-  },
   sluice_swaps_total: {
     type: "counter",
     unit: "swaps",
@@ -285,6 +261,9 @@ export const METRICS = {
     help: "Log lines that were not written: the destination was too slow, or a filter wrote more than its limits allow.",
   },
 } as const;
+
+/** Every metric that the host exports. A name is public: dashboards and alerts hold it. docs/metrics.md explains each. */
+export const METRICS: typeof HOST_METRICS & typeof SLO_METRICS = { ...HOST_METRICS, ...SLO_METRICS };
 
 export type MetricName = keyof typeof METRICS;
 

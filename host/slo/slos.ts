@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import { CountWindow, type Growth } from "./count-window.ts";
 import {
   BURN_WINDOWS,
@@ -6,6 +7,7 @@ import {
   type Slo,
   type SloCounts,
   sloKey,
+  slosOf,
   type SloView,
 } from "./slo.ts";
 
@@ -21,6 +23,7 @@ export interface SlosOwner {
 export class Slos {
   readonly #owner: SlosOwner;
   readonly #objectives = new Map<string, ObjectiveWatch>();
+  #routes: Config["routes"] = [];
   /** By route, in their order. */
   #byRoute: ReadonlyMap<string, readonly ObjectiveWatch[]> = new Map();
   /** What was counted last, also for objectives that are no more: one that comes again begins there. */
@@ -33,10 +36,11 @@ export class Slos {
     this.#owner = owner;
   }
 
-  /** A generation is live that has these. Those that it has as the one before are watched on. */
-  watch(slos: readonly Slo[]): void {
+  /** A generation is live that has these routes. What it asks of them as the one before did is watched on. */
+  watch(routes: Config["routes"]): void {
     const now = this.#owner.now();
-    const kept = slos.map((slo) => {
+    this.#routes = routes;
+    const kept = slosOf({ routes }).map((slo) => {
       const known = this.#objectives.get(sloKey(slo));
       if (known !== undefined && isSame(known.slo, slo)) return known;
       return new ObjectiveWatch(slo, now, this.#counted.get(sloKey(slo)) ?? NOTHING);
@@ -48,10 +52,19 @@ export class Slos {
     else this.#timer ??= setInterval(() => void this.look(), LOOK_MS).unref();
   }
 
-  /** Asks for the counts, unless they are not older than that. Comes by itself, and never twice at once. */
-  look(oldestMs = 0): Promise<void> {
-    if (this.#objectives.size === 0 || this.#owner.now() - this.#lookedAt < oldestMs)
-      return Promise.resolve();
+  /** What is asked of routes now. */
+  get asked(): readonly Slo[] {
+    return Array.from(this.#objectives.values(), ({ slo }) => slo);
+  }
+
+  /** Looks, unless that was done a moment ago: for somebody who waits for it. */
+  refresh(): Promise<void> {
+    return this.#owner.now() - this.#lookedAt < FRESH_MS ? Promise.resolve() : this.look();
+  }
+
+  /** Asks for the counts. Comes by itself, and never twice at once. */
+  look(): Promise<void> {
+    if (this.#objectives.size === 0) return Promise.resolve();
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
     });
@@ -64,16 +77,18 @@ export class Slos {
     return this.#byRoute.get(route)?.map((objective) => objective.view(now)) ?? null;
   }
 
-  /** Of these routes, as far as something is asked of them. */
-  burns(routes: readonly string[]): readonly RouteBurn[] {
+  /** Of the routes that a filter is on, as far as something is asked of them. */
+  burns(filter: string): readonly RouteBurn[] {
     const now = this.#owner.now();
-    return routes.flatMap((route) =>
-      (this.#byRoute.get(route) ?? []).map((objective) => ({
-        route,
-        objective: objective.slo.objective,
-        burn: objective.burn("5m", now),
-      })),
-    );
+    return this.#routes
+      .filter(({ filters }) => filters.includes(filter))
+      .flatMap(({ name: route }) =>
+        (this.#byRoute.get(route) ?? []).map((objective) => ({
+          route,
+          objective: objective.slo.objective,
+          burn: objective.burn("5m", now),
+        })),
+      );
   }
 
   /** Looks no more. */
@@ -144,6 +159,9 @@ function isSame(one: Slo, other: Slo): boolean {
 }
 
 const NOTHING: Growth = { exchanges: 0, bad: 0 };
+
+/** What is not older is fresh. */
+const FRESH_MS = 1_000;
 
 /** How often it is looked by itself. */
 const LOOK_MS = 10_000;

@@ -6,6 +6,7 @@ import { request } from "../support/raw-client.ts";
 import { component, startHost, type TestHost } from "../support/test-host.ts";
 import { ok, Upstream } from "../support/upstream.ts";
 import { waitFor } from "../support/waiting.ts";
+import { BrokenOff } from "../support/wire.ts";
 import { OFFER, SWITCH } from "../upgrade/tunnel.ts";
 
 let stack = new AsyncDisposableStack();
@@ -86,7 +87,7 @@ describe("of the exchanges of a route", () => {
     const host = await start();
     await using client = await host.connect();
     client.send(request("/broken"));
-    await expect(client.response()).rejects.toThrow();
+    await expect(client.response()).rejects.toThrow(BrokenOff);
     expect(await counted(host, AVAILABILITY, 1)).toBe(1);
 
     await using leaving = await host.connect();

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { Slo, SloCounts, SloView } from "../../host/slo/slo.ts";
+import type { RouteConfig } from "../../host/config/config.ts";
+import type { SloCounts, SloView } from "../../host/slo/slo.ts";
 import { Slos } from "../../host/slo/slos.ts";
 
 const SECOND = 1_000;
@@ -7,13 +8,20 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const API: Slo = {
-  route: "api",
-  objective: "availability",
-  target: 0.99,
-  underMs: null,
-  windowMs: 30 * DAY,
-};
+const API = route("api", 0.99);
+
+/** Of which this availability is asked over 30 days. */
+function route(name: string, availability: number): RouteConfig {
+  return {
+    name,
+    match: { host: { kind: "any", name: "" }, path: { kind: "any", path: "/" }, methods: [] },
+    filters: [],
+    upstream: "main",
+    preserveHost: true,
+    serverTiming: false,
+    slo: { availability, latency: null, windowMs: 30 * DAY },
+  };
+}
 
 /** Workers that have counted what a test says, and a clock that goes on when it says so. */
 class Desk {
@@ -134,10 +142,10 @@ test("a generation that asks for the same goes on counting, one that asks for so
   desk.slos.watch([API]);
   await desk.pass(MINUTE, 10, 0.5);
 
-  desk.slos.watch([{ ...API, route: "other" }, API]);
+  desk.slos.watch([route("other", 0.9), API]);
   expect(desk.view.burn["5m"]).toBeCloseTo(50, 6);
 
-  desk.slos.watch([{ ...API, target: 0.999 }]);
+  desk.slos.watch([route("api", 0.999)]);
   expect(desk.view.burn["5m"], "it was counted against another target").toBeNull();
   await desk.pass(MINUTE, 10, 0.001);
   expect(desk.view.burn["5m"]).toBeCloseTo(1, 6);
@@ -154,11 +162,11 @@ test("who needs it fresh is not answered from what is older, and many ask once",
   expect(desk.asked).toBe(1);
 
   desk.now += 900;
-  await desk.slos.look(SECOND);
+  await desk.slos.refresh();
   expect(desk.asked).toBe(1);
 
   desk.now += 100;
-  await desk.slos.look(SECOND);
+  await desk.slos.refresh();
   expect(desk.asked).toBe(2);
 
   desk.slos.watch([]);

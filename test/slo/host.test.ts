@@ -183,7 +183,7 @@ test("the status tells how fast each budget burns and what is left of it, all wo
   expect(host.host.status().routes.find(({ name }) => name === "stall")?.slo).toBeNull();
 });
 
-test("a worker that is lost takes nothing along that was told, and a swap begins nothing anew", async () => {
+test("a worker that is lost takes nothing along that was told", async () => {
   const host = await start();
   for (const target of ["/", "/error"]) await ask(host, target);
   await counted(host, AVAILABILITY, 2);

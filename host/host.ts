@@ -22,7 +22,7 @@ import {
 import { filterOf } from "./control/edits.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
-import { collectUnused } from "./control/garbage.ts";
+import { COLLECT_MS, collectUnused } from "./control/garbage.ts";
 import { baseOf, History, stateFolder } from "./control/history.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
 import { Loader } from "./control/loader.ts";
@@ -38,7 +38,7 @@ import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
-import { Exposition } from "./ops/metrics.ts";
+import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
 import { Slos } from "./slo/slos.ts";
@@ -118,12 +118,8 @@ export class Host implements Control {
       this.#trials.ended(...end),
     );
     this.#trials = new Trials({
-      counts: async () => {
-        // A verdict asks how fast budgets burn, too.
-        await this.#slos.refresh();
-        return this.trialCounts();
-      },
-      burns: (filter) => this.#slos.burns(filter),
+      counts: () => this.trialCounts(),
+      slos: this.#slos,
       promote: (filter, why) => void this.#ignoring(this.#operations.promote(filter, { by: "trial" }, why)),
       rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
@@ -156,9 +152,8 @@ export class Host implements Control {
     const last = history.live;
     const resumed = last?.base === baseOf(config) ? last : undefined;
     const host = new Host(log, history, new ConfigFile(file, config), resumed?.config ?? config, observer);
-    const asked: Asked = { by: "start" };
     try {
-      if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
+      if (resumed === undefined) await host.#changes.make({ config, asked: { by: "start" }, inherited });
       else await resume(host.#changes, resumed, { config, hidden: host.#file.hidden }, inherited, log.logger);
       void host.#watch.look();
       return host;
@@ -233,10 +228,12 @@ export class Host implements Control {
     return { ready: true, reason: `generation ${live.number}` };
   }
 
-  async metrics(): Promise<{ contentType: string; body: string }> {
-    return this.#exposition.render(await this.#fleet.snapshots(), {
+  async metrics(format?: ExpositionFormat): Promise<{ contentType: string; body: string }> {
+    const main = {
       version: VERSION,
       generation: this.#changes.live?.number ?? 0,
+      generationsDrained: this.#drained.size,
+      draining: this.#changes.stopping,
       swapsOk: this.#operations.swaps.ok,
       swapsRefused: this.#operations.swaps.refused,
       reloadsOk: this.#operations.reloads.ok,
@@ -244,8 +241,11 @@ export class Host implements Control {
       fileValid: this.#file.isInOrder,
       slos: this.#slos.asked,
       connectionsRefused: this.#fleet.refusedConnections,
+      workerRestarts: this.#fleet.restarts,
+      ...this.#records.kept,
       logLinesDropped: this.#log.dropped,
-    });
+    };
+    return this.#exposition.render(await this.#fleet.snapshots(), main, format);
   }
 
   swap(filter: string, request: SwapRequest, asked: Asked = LOCAL): Promise<SwapResult> {
@@ -374,9 +374,6 @@ export class Host implements Control {
     ]);
   }
 }
-
-/** How often artifacts that nobody needs are looked for. */
-const COLLECT_MS = 3_600_000;
 
 /** Who embeds a host asks for himself. */
 const LOCAL: Asked = { by: "local" };

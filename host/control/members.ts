@@ -11,12 +11,12 @@ import type { WorkerLink } from "./worker-link.ts";
 /** A data worker, as the main thread sees it. */
 export interface Member {
   readonly link: WorkerLink;
+  /** As in `WorkerData`. */
+  readonly place: number;
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
   /** What it has counted of trials, when it last answered. */
   trials: readonly TrialSnapshot[];
-  /** The same of SLOs. */
-  slos: readonly SloCounts[];
   readonly watch: PulseWatch;
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** Filters that it does not call. */
@@ -32,11 +32,21 @@ export interface Member {
 /** The data workers that there are, and what they tell when they are asked. */
 export class Members {
   readonly #all = new Map<number, Member>();
+  /** What each has counted for SLOs, when it last answered. */
+  readonly #slos = new Map<number, readonly SloCounts[]>();
   /** What those had counted for SLOs that are no more. */
   #lostSlos: readonly SloCounts[] = [];
 
   get all(): readonly Member[] {
     return [...this.#all.values()];
+  }
+
+  /** The lowest that is free. */
+  get freePlace(): number {
+    const taken = new Set(Array.from(this.#all.values(), ({ place }) => place));
+    let place = 1;
+    while (taken.has(place)) place += 1;
+    return place;
   }
 
   get(id: number): Member | undefined {
@@ -51,7 +61,8 @@ export class Members {
   remove(id: number): Member | undefined {
     const member = this.#all.get(id);
     this.#all.delete(id);
-    this.#lostSlos = mergedSlos([...this.#lostSlos, ...(member?.slos ?? [])]);
+    this.#lostSlos = mergedSlos([...this.#lostSlos, ...(this.#slos.get(id) ?? [])]);
+    this.#slos.delete(id);
     return member;
   }
 
@@ -129,13 +140,16 @@ export class Members {
   async slos(): Promise<readonly SloCounts[]> {
     // What was lost before they answer, and not while.
     const lost = this.#lostSlos;
-    const asked = this.all.map(async (member) => {
+    const asked = this.all.map(async ({ link }) => {
+      const before = this.#slos.get(link.id) ?? [];
       try {
-        member.slos = await within(COUNTS_MS, member.link.ask<"slos">({ kind: "slos" }));
+        const counts = await within(COUNTS_MS, link.ask<"slos">({ kind: "slos" }));
+        if (this.#all.has(link.id)) this.#slos.set(link.id, counts);
+        return counts;
       } catch {
         // As with snapshots.
+        return before;
       }
-      return member.slos;
     });
     return mergedSlos([...lost, ...(await Promise.all(asked)).flat()]);
   }

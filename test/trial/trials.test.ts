@@ -23,7 +23,7 @@ class Desk {
       this.asked += 1;
       return Promise.resolve(this.counted);
     },
-    burns: () => this.burns,
+    slos: { refresh: () => Promise.resolve(), burns: () => this.burns },
     promote: (filter, why) => this.told.push(`promote ${filter}: ${why}`),
     rollBack: (filter, why) => this.told.push(`roll back ${filter}: ${why}`),
     now: () => Date.now(),

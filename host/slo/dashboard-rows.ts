@@ -11,7 +11,7 @@ export interface Panel {
   /** One sentence: what it is good for. */
   readonly says: string;
   readonly kind: "timeseries" | "bargauge" | "stat";
-  readonly unit: "reqps" | "percentunit" | "s" | "short" | "none";
+  readonly unit: "reqps" | "percentunit" | "s" | "bytes" | "short" | "none";
   readonly queries: readonly Query[];
   /** Where it turns yellow and red, up or down. */
   readonly steps?: readonly (readonly [from: number | null, color: string])[];
@@ -121,6 +121,10 @@ export const ROWS: readonly Row[] = [
         [quantile(0.5, "route", "sluice_exchange_duration_seconds", ROUTE), "{{route}} p50"],
         [quantile(0.99, "route", "sluice_exchange_duration_seconds", ROUTE), "{{route}} p99"],
       ),
+      lines("Overhead", "The part of it that is the host's own.", "s", [
+        quantile(0.99, "route", "sluice_exchange_overhead_seconds", ROUTE),
+        "{{route}} p99",
+      ]),
       lines("Failures by code", "docs/failures.md says what each code means.", "reqps", [
         `${rate("code", "sluice_failures_total", JOB)} > 0`,
         "{{code}}",
@@ -135,10 +139,11 @@ export const ROWS: readonly Row[] = [
       ),
       lines(
         "Refused at the door",
-        "Connections beyond the limit, and TLS handshakes that came to nothing.",
+        "Connections beyond the limit, TLS handshakes that came to nothing, and requests that became no exchange.",
         "reqps",
         [`sum(rate(sluice_connections_refused_total{${JOB}}[$__rate_interval]))`, "connections"],
         [rate("reason", "sluice_tls_handshake_failures_total", JOB), "handshakes: {{reason}}"],
+        [`${rate("code", "sluice_requests_refused_total", JOB)} > 0`, "requests: {{code}}"],
       ),
     ],
   },
@@ -153,6 +158,14 @@ export const ROWS: readonly Row[] = [
         quantile(0.99, "filter, phase", "sluice_filter_call_duration_seconds", FILTER),
         "{{filter}} {{phase}} p99",
       ]),
+      lines("Processors", "How many of them each filter keeps busy.", "none", [
+        rate("filter", "sluice_filter_call_duration_seconds_sum", FILTER),
+        "{{filter}}",
+      ]),
+      lines("Answers", "Calls that answered or broke off in the upstream's place.", "reqps", [
+        rate("filter, decision", "sluice_filter_decisions_total", `${FILTER}, decision=~"reply|reset"`),
+        "{{filter}} {{decision}}",
+      ]),
       lines("Failures", "Traps, fuel, memory and the like; each has cost an instance.", "reqps", [
         `${rate("filter, reason", "sluice_filter_failures_total", FILTER)} > 0`,
         "{{filter}} {{reason}}",
@@ -164,6 +177,14 @@ export const ROWS: readonly Row[] = [
       lines("Instances", "Alive, in all workers.", "short", [
         `sum by (filter) (sluice_filter_instances{${FILTER}})`,
         "{{filter}}",
+      ]),
+      lines("Memory", "Of all instances.", "bytes", [
+        `sum by (filter) (sluice_filter_memory_bytes{${FILTER}})`,
+        "{{filter}}",
+      ]),
+      lines("Waiting for an instance", "More than next to nothing: look at limits.instances.", "s", [
+        quantile(0.99, "filter", "sluice_filter_wait_seconds", FILTER),
+        "{{filter}} p99",
       ]),
       lines(
         "Trials",
@@ -193,6 +214,14 @@ export const ROWS: readonly Row[] = [
       lines("Failed tries", "By reason.", "reqps", [
         `${rate("upstream, server, reason", "sluice_server_failures_total", SERVER)} > 0`,
         "{{upstream}} {{server}} {{reason}}",
+      ]),
+      lines("Time of a response", "Until its head, by server.", "s", [
+        quantile(0.99, "upstream, server", "sluice_server_response_duration_seconds", SERVER),
+        "{{upstream}} {{server}} p99",
+      ]),
+      lines("Waiting for a connection", "More than next to nothing: look at the upstream's limits.", "s", [
+        quantile(0.99, "upstream", "sluice_server_wait_seconds", SERVER),
+        "{{upstream}} p99",
       ]),
       lines(
         "Requests",
@@ -241,6 +270,14 @@ export const ROWS: readonly Row[] = [
           { expr: `sluice_build_info{${JOB}}`, legend: "{{instance}}: sluice {{version}}, Node {{node}}" },
         ],
       },
+      lines("Workers at work", "1 is all that one processor does.", "percentunit", [
+        `rate(sluice_worker_loop_active_seconds_total{${JOB}}[$__rate_interval]) / (rate(sluice_worker_loop_active_seconds_total{${JOB}}[$__rate_interval]) + rate(sluice_worker_loop_idle_seconds_total{${JOB}}[$__rate_interval]))`,
+        "{{instance}} {{worker}}",
+      ]),
+      lines("Workers that come late", "All else that a worker does comes as late.", "s", [
+        quantile(0.99, "instance, worker", "sluice_worker_loop_delay_seconds", JOB),
+        "{{instance}} {{worker}} p99",
+      ]),
       lines(
         "Log lines dropped",
         "More than none: the log's destination is too slow, or a filter writes too much.",

@@ -14,6 +14,7 @@ export function dashboardFile(): string {
     schemaVersion: 39,
     time: { from: "now-6h", to: "now" },
     templating: { list: [dataSource(), ...VARIABLES.map(variable)] },
+    annotations: { list: [changes()] },
     panels: laidOut(ROWS),
   };
   return `${JSON.stringify(dashboard, null, 2)}\n`;
@@ -30,6 +31,19 @@ const SOURCE = { type: "prometheus", uid: "${datasource}" };
 
 function dataSource(): object {
   return { name: "datasource", label: "Data source", type: "datasource", query: "prometheus", refresh: 1 };
+}
+
+/** A line through all graphs where another generation became live. */
+function changes(): object {
+  return {
+    name: "Generations",
+    datasource: SOURCE,
+    enable: true,
+    iconColor: "blue",
+    expr: 'changes(sluice_generation{job=~"$job"}[$__interval]) > 0',
+    titleFormat: "another generation",
+    textFormat: "{{instance}}",
+  };
 }
 
 function variable({ name, query }: (typeof VARIABLES)[number]): object {

@@ -140,14 +140,16 @@ interface Panel {
 
 interface Dashboard {
   readonly panels: readonly Panel[];
+  readonly annotations: { readonly list: readonly { readonly expr: string }[] };
   readonly templating: { readonly list: readonly { readonly name: string; readonly query: unknown }[] };
 }
 
 describe("the dashboard", () => {
   const text = read(NAMES[2], DEPLOY);
-  const { panels, templating } = JSON.parse(text) as Dashboard;
+  const { panels, templating, annotations } = JSON.parse(text) as Dashboard;
   const queries = [
     ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ...annotations.list.map(({ expr }) => expr),
     ...templating.list.map(({ query }) => JSON.stringify(query)),
   ];
 
@@ -176,6 +178,16 @@ describe("the dashboard", () => {
     ).toEqual([]);
   });
 
+  test.skipIf(skipped)(`has queries that promtool understands (needs: ${INSTALL})`, () => {
+    const filled = queries
+      .filter((query) => !query.includes("label_values") && query !== JSON.stringify("prometheus"))
+      .map((query) => query.replaceAll(/\$__\w+/g, "5m").replaceAll(/\$\w+/g, ".*"));
+    const rules = filled.map((expr, at) => ({ record: `q${at}`, expr }));
+    // JSON is YAML.
+    writeFileSync(join(folder, "queries.yml"), JSON.stringify({ groups: [{ name: "dashboard", rules }] }));
+    expect(prom(["check", "rules", "queries.yml"], folder)).toMatchObject({ status: 0 });
+  });
+
   test("has panels with something in them that do not overlap, each with an id of its own", () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     expect(panels.filter(({ type, targets = [] }) => type !== "row" && targets.length === 0)).toEqual([]);
@@ -187,7 +199,12 @@ describe("the dashboard", () => {
   });
 
   test("uses the variables that it has, and loads nothing from anywhere", () => {
-    const names = new Set([...templating.list.map(({ name }) => name), "__rate_interval", "__all"]);
+    const names = new Set([
+      ...templating.list.map(({ name }) => name),
+      "__interval",
+      "__rate_interval",
+      "__all",
+    ]);
     const used = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name = ""]) => name);
     expect(used.filter((name) => !names.has(name))).toEqual([]);
     expect(text).not.toMatch(/https?:\/\//);

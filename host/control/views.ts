@@ -2,6 +2,7 @@ import { formatAddress } from "../config/address.ts";
 import { explainRoutes } from "../config/explain.ts";
 import { formatMatch } from "../config/resolve.ts";
 import type { KeptComponent } from "../filter/component-store.ts";
+import type { Slos } from "../slo/slos.ts";
 import type { Live } from "./changes.ts";
 import type { ArtifactView, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
 import type { Fleet } from "./fleet.ts";
@@ -11,6 +12,7 @@ import type { GenerationRecord } from "./history.ts";
 export function statusOf(
   { number, config, loaded, prepared }: Live,
   fleet: Fleet,
+  slos: Slos,
 ): Omit<Status, ProcessMember> {
   const quarantined = fleet.members.quarantined();
   return {
@@ -34,7 +36,12 @@ export function statusOf(
         },
       };
     }),
-    routes: config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),
+    routes: config.routes.map(({ name, filters, upstream }) => ({
+      name,
+      filters,
+      upstream,
+      slo: slos.view(name),
+    })),
     upstreams: config.upstreams.map(({ name, servers }) => ({
       name,
       servers: servers.map(({ origin }) => origin),

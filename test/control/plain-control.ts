@@ -108,7 +108,7 @@ export class PlainControl implements Control {
         { id: 2, state: this.ready ? "serving" : "starting" },
       ],
       filters: [...filters.values()],
-      routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo" }],
+      routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo", slo: null }],
       upstreams: [
         {
           name: "echo",

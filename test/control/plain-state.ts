@@ -55,6 +55,7 @@ export function withTrial(
     present: none,
     candidate: none,
     shadow: null,
+    burns: [],
     state: "running",
     why: "It waits for exchanges.",
   };

@@ -198,20 +198,10 @@ export class Assembly {
     const tried = live?.filter(candidateOf(ofName));
     // What was tried goes on as what it was: it knows more than the version beside which it was.
     const present = tried?.digest === artifact.digest ? tried : live?.filter(ofName);
-    const filter = await this.#filter(
-      entry,
-      artifact,
-      secrets[ofName] ?? {},
-      { generation: number, present },
-      config,
-      undo,
-    );
-    const own = this.#recorders.recorded(
-      filter,
-      entry,
-      secrets[ofName] ?? {},
-      this.#tellsClient(entry, config),
-    );
+    const granted = secrets[ofName] ?? {};
+    const successor = { generation: number, present };
+    const filter = await this.#filter(entry, artifact, granted, successor, config, undo);
+    const own = this.#recorders.recorded(filter, entry, granted, this.#tellsClient(entry, config));
     recorded.set(entry.name, own);
     taken.push(...this.#recorders.capsules(own, config.capsules));
     prepared.push({
@@ -254,7 +244,7 @@ export class Assembly {
     const own = new Secrets(secrets);
     const { work } = this.#meter.filter(entry.name);
     const inputs = capsules ? new NotedInputs() : undefined;
-    const host = {
+    const host: HostServices = {
       ...(inputs !== undefined && { time: inputs, random: inputs }),
       filterName: entry.name,
       secrets: own,
@@ -269,13 +259,8 @@ export class Assembly {
       tellsClient: this.#tellsClient(entry, config),
       http: new HttpClient(entry.grant.http ?? [], settings.limits, (result) => work.requested(result)),
       logEnabled: this.#log.enabled.bind(this.#log),
-      log: (
-        level: Parameters<FilterLog["line"]>[0],
-        id: string | undefined,
-        message: string,
-        attributes: readonly (readonly [string, string])[],
-      ) => this.#log.said(level, entry.name, id, message, attributes),
-      handlesLeaked: (count: number) => {
+      log: (level, id, message, attributes) => this.#log.said(level, entry.name, id, message, attributes),
+      handlesLeaked: (count) => {
         this.#meter.filter(entry.name).handlesLeaked += count;
       },
       logDropped: () => {
@@ -287,7 +272,7 @@ export class Assembly {
       artifact.digest,
       artifact.memoryBytesMax,
       settings,
-      formFor(entry.grant.clientAddress, config.clientAddress),
+      formFor(entry.grant, config),
       http,
       store,
       rateLimit,
@@ -304,8 +289,8 @@ export class Assembly {
     return filter;
   }
 
-  #tellsClient({ grant }: FilterConfig, { clientAddress }: Config): TellsClient {
-    return tellsAs(formFor(grant.clientAddress, clientAddress), this.#owner.addresses);
+  #tellsClient({ grant }: FilterConfig, config: Config): TellsClient {
+    return tellsAs(formFor(grant, config), this.#owner.addresses);
   }
 
   async #load(

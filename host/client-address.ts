@@ -21,8 +21,9 @@ export class ClientAddress {
   #hashed = "";
   #hashedDay = -1;
 
-  constructor(text: string) {
-    this.#text = plain(text);
+  /** `text`: as the socket, or a proxy, tells it; undefined of a socket that is gone. */
+  constructor(text: string | undefined) {
+    this.#text = plain(text ?? "");
   }
 
   /** For upstreams, and for who else is told whom a request is from. */
@@ -73,9 +74,12 @@ export class ClientAddress {
 }
 
 /** In which form a filter with this grant gets it. */
-export function formFor(grant: GrantConfig["clientAddress"], { filters }: ClientAddressConfig): AddressForm {
-  if (grant === true) return filters;
-  return grant === false ? "drop" : grant;
+export function formFor(
+  { clientAddress }: Pick<GrantConfig, "clientAddress">,
+  { clientAddress: { filters } }: { readonly clientAddress: ClientAddressConfig },
+): AddressForm {
+  if (clientAddress === true) return filters;
+  return clientAddress === false ? "drop" : clientAddress;
 }
 
 /** Tells a client's address in one form. */

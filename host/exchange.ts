@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { ClientAddress } from "./client-address.ts";
 import { type ChainOwner, ChainRun } from "./chain.ts";
 import { endingOf, Failure } from "./failure.ts";
 import type { MetadataValue } from "./filter/contract.ts";
@@ -95,16 +94,14 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       if (facts.via.includes(this.#host.viaName))
         return this.#fail(new Failure("LOOP_DETECTED", "its Via says that it has been here before"));
       const route = this.#generation.router.match(head.method, head.authority, head.path);
-      if (route === undefined) {
+      if (route === undefined)
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
-      }
       this.#route = route;
       if (route.serverTiming) this.#timing ??= new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
       this.#run =
-        route.chains === undefined
-          ? new ChainRun(route.filters, route.bodies, this)
-          : route.chains.begin(head.fields, this.#client.address, this);
+        route.chains?.begin(head.fields, this.#client.address, this) ??
+        new ChainRun(route.filters, route.bodies, this);
       this.#run.request(head, facts.hasBody ? facts.contentLength : 0);
     } catch (error) {
       this.#fail(Failure.from(error));
@@ -271,8 +268,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   tunnelEnded(): void {
-    this.whole = true;
-    this.#end();
+    this.clientServed();
   }
 
   upstreamFailed(failure: Failure): void {
@@ -336,7 +332,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     return this.#client.connection.tlsVersion;
   }
 
-  get clientAddress(): ClientAddress {
+  get clientAddress(): Client["address"] {
     return this.#client.address;
   }
 

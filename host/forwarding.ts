@@ -30,9 +30,9 @@ export class Forwarding {
     return this.#trusted !== undefined && address.isWithin(this.#trusted);
   }
 
-  /** Decided once for a connection. */
-  peer(address: ClientAddress, scheme: Origin["scheme"]): Peer {
-    return new Peer(this, address, scheme);
+  /** Decided once for a connection. `address`: as the socket tells it, or a proxy has. */
+  peer(address: ClientAddress | string | undefined, scheme: Origin["scheme"]): Peer {
+    return new Peer(this, address instanceof ClientAddress ? address : new ClientAddress(address), scheme);
   }
 }
 

@@ -8,7 +8,6 @@ import { Assembly, type AssemblyOwner } from "./assembly.ts";
 import type { Config, LogLevel } from "./config/config.ts";
 import {
   type Answers,
-  type FilterSecrets,
   type HandedConnection,
   type HandedShadows,
   INSTANCES,
@@ -27,7 +26,6 @@ import type { Failure } from "./failure.ts";
 import { type FilterFailure, framesOf } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import { InstanceBudget } from "./filter/budget.ts";
-import { Secrets } from "./filter/secrets.ts";
 import type { Client } from "./http1/client.ts";
 import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
@@ -39,7 +37,7 @@ import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Timeline } from "./timeline.ts";
 import { Chronicle } from "./ops/chronicle.ts";
-import { ExchangeLog, type ExchangeLogRules } from "./ops/exchange-log.ts";
+import { ExchangeLog, type ExchangeLogRules, linesOf } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
 import { ShadowQueue } from "./trial/shadow-queue.ts";
@@ -50,6 +48,8 @@ import { UpstreamLog } from "./ops/upstream-log.ts";
 import { LoopMeter } from "./ops/loop-meter.ts";
 import { type HandshakeFailure, NO_ROUTE, WorkerMeter } from "./ops/meter.ts";
 import type { RouteMeter } from "./ops/route-meter.ts";
+
+type Prepare = Extract<Order, { kind: "prepare" }>;
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
 class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
@@ -76,9 +76,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #chronicle: Chronicle;
   readonly #generations = new Generations((generation) => this.#post({ kind: "drained", generation }));
   /** Of each generation that is prepared. */
-  readonly #ready = new Map<number, Ready>();
+  readonly #ready = new Map<number, Prepare>();
   #config: Config;
-  #exchangeRules: ExchangeLogRules;
   /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
   // An id is typed behind commands, and must not look like one of their options.
   readonly #idPrefix = randomBytes(9).toString("base64url").replace(/^-/, "_");
@@ -91,11 +90,10 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#data = data;
     this.observer = observer;
     this.#config = config;
-    this.#exchangeRules = linesOf(config);
     this.addresses = new AddressKey(data.addressKey);
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
-    this.#exchangeLog = new ExchangeLog(this.#lines, id, this.addresses, this.#exchangeRules);
+    this.#exchangeLog = new ExchangeLog(this.#lines, id, this.addresses, linesOf(config), config.log.level);
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
       linesMax: config.limits.logRateMax,
       failuresMax: config.limits.failureLinesMax,
@@ -163,11 +161,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   timeline({ facts }: Client, beganMs: number): Timeline | undefined {
-    const wish = this.#chronicle.wish(facts.debug);
-    if (wish !== undefined) return new Timeline(beganMs, wish);
-    // Without filters there is nothing that a line would tell of the steps.
-    const logged = this.#config.filters.length > 0 && this.#exchangeLog.wantsSteps(this.#lastId);
-    return logged ? new Timeline(beganMs) : undefined;
+    const logged = this.#exchangeLog.wantsSteps(this.#lastId) ? "passing" : undefined;
+    const wish = this.#chronicle.wish(facts.debug) ?? logged;
+    return wish === undefined ? undefined : new Timeline(beganMs, wish);
   }
 
   get viaName(): string {
@@ -272,7 +268,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     }
   }
 
-  async #prepare(order: Extract<Order, { kind: "prepare" }>): Promise<readonly PreparedFilter[]> {
+  async #prepare(order: Prepare): Promise<readonly PreparedFilter[]> {
     const { generation, filters } = await this.#assembly.build(
       order.generation,
       order.config,
@@ -282,15 +278,14 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       this.#generations.live,
     );
     this.#generations.prepare(generation);
-    const { config, debugKey, secrets } = order;
-    this.#ready.set(order.generation, { config, debugKey, lines: linesOf(config, secrets) });
+    this.#ready.set(order.generation, order);
     return filters;
   }
 
   #commit(number: number): undefined {
     this.#generations.commit(number);
-    const { config, debugKey, lines } = this.#ready.get(number) as Ready;
-    this.#use(config, lines);
+    const { config, debugKey, secrets } = this.#ready.get(number) as Prepare;
+    this.#use(config, linesOf(config, secrets));
     this.#chronicle.use(config.timelines, debugKey);
     this.#ready.delete(number);
     this.#tellQuarantined();
@@ -311,18 +306,17 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   #use(config: Config, lines: ExchangeLogRules): void {
     const levelChanged = this.#config.log.level !== config.log.level;
     this.#config = config;
-    this.#exchangeRules = lines;
     this.#admission.limits = admissionOf(config);
     this.budget.most = config.limits.instancesTotalMax;
     this.#reception.use(config);
+    this.#exchangeLog.use(lines);
     if (levelChanged) this.#keepLines(config.log.level);
-    else this.#exchangeLog.use(lines, LOGGED_LEVELS.has(this.#filterLog.least));
   }
 
   #keepLines(level: LogLevel): undefined {
     this.#filterLog.least = level;
     this.#upstreamLog.least = level;
-    this.#exchangeLog.use(this.#exchangeRules, LOGGED_LEVELS.has(level));
+    this.#exchangeLog.keep(level);
   }
 
   #adopt({ listener, socket }: HandedConnection): void {
@@ -357,26 +351,6 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 function admissionOf({ limits, timeouts }: Config): AdmissionLimits {
   return { exchangesMax: limits.exchangesMax, delayMsMax: timeouts.eventLoopDelayMs };
 }
-
-/** What of a prepared generation is the worker's own, from its commit on. */
-interface Ready {
-  readonly config: Config;
-  /** The key of debug headers. */
-  readonly debugKey: Uint8Array | null;
-  readonly lines: ExchangeLogRules;
-}
-
-/** What lines of exchanges are made by; no line has a secret that any filter is granted. */
-function linesOf({ log, clientAddress }: Config, secrets: FilterSecrets = {}): ExchangeLogRules {
-  const all = Object.entries(secrets).flatMap(([filter, own]) =>
-    Object.entries(own).map(([name, value]) => [`${filter} ${name}`, value]),
-  );
-  const words = new Secrets(Object.fromEntries(all));
-  return { log, clientAddress, clean: (text) => words.redacted(text) };
-}
-
-/** Exchanges are logged at level info. */
-const LOGGED_LEVELS: ReadonlySet<string> = new Set(["trace", "debug", "info"]);
 
 // A panic's own machinery is about ten frames, and a filter's code comes below it.
 Error.stackTraceLimit = 50;

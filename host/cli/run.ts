@@ -57,16 +57,6 @@ function openLog({ log: { level, file } }: Config): Log {
   }
 }
 
-/** Opens the log's file anew, after it was moved away. */
-function reopen(log: Log): void {
-  try {
-    log.reopen();
-    log.logger.info("log opened anew");
-  } catch (error) {
-    log.logger.warn({ error: String(error) }, "the log's file cannot be opened: lines go on where they were");
-  }
-}
-
 /** Who reads the log may have stopped: its last lines are not worth a process that does not end. */
 async function flushOrExit(log: Log, code: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<"late">();
@@ -92,7 +82,7 @@ async function serve(
   { inherited, signals, succession }: Life,
 ): Promise<number> {
   const { logger } = log;
-  signals.onReopen(() => reopen(log));
+  signals.onReopen(() => log.reopen());
   const host = await Promise.race([Host.start(config, log, inherited, file), signals.second]);
   if (typeof host === "string") {
     // A start cannot be taken back half-way, and who asks twice does not want to wait for its end.

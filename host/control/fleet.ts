@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { AddressKey } from "../address-key.ts";
 import type { Address, Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
@@ -20,6 +19,7 @@ import {
 } from "./messages.ts";
 import { connectionsOf, loadOf, type Member, Members, SNAPSHOT_MS, within } from "./members.ts";
 import { PulseWatch } from "./pulse-watch.ts";
+import { type SharedMeans, sharedMeans } from "./shared-means.ts";
 import { ShadowLink } from "./shadow-link.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -59,10 +59,7 @@ export class Fleet {
   #config: Config;
   readonly #owner: FleetOwner;
   readonly members: Members = new Members();
-  /** Outlives every worker. */
-  readonly #memory: SharedArrayBuffer;
-  readonly #keyMemory = AddressKey.memory();
-  readonly #addressKey = new AddressKey(this.#keyMemory);
+  readonly #shared: SharedMeans;
   readonly #store: SharedStore;
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
@@ -74,8 +71,6 @@ export class Fleet {
   readonly #pulses: NodeJS.Timeout;
   /** The thread in which candidates see copies of exchanges. */
   readonly #shadows: ShadowLink;
-  /** How many instances of filters all workers have. */
-  readonly #instances = new Int32Array(new SharedArrayBuffer(4));
   /** What workers had counted of trials that are no more. */
   #lostTrials: readonly TrialSnapshot[] = [];
   #stopping = false;
@@ -85,22 +80,15 @@ export class Fleet {
   restarts = 0;
   /** Connections that were reset, because every worker had as many as it may. */
   refusedConnections = 0;
-  /** Unlike that of any other process: a request that comes with it has been here before (RFC 9110 §7.6.3). */
-  readonly #viaName = `sluice-${randomBytes(4).toString("hex")}`;
 
   constructor(config: Config, owner: FleetOwner) {
     this.#config = config;
     this.#owner = owner;
-    this.#memory = SharedStore.memory(config.store.sizeBytes);
-    this.#store = new SharedStore(this.#memory, MAIN_THREAD);
+    this.#shared = sharedMeans(config.store.sizeBytes);
+    const addresses = new AddressKey(this.#shared.addressKey);
+    this.#store = new SharedStore(this.#shared.store, MAIN_THREAD);
     this.#shadows = new ShadowLink(
-      {
-        config,
-        viaName: this.#viaName,
-        addressKey: this.#keyMemory,
-        store: this.#memory,
-        instances: this.#instances,
-      },
+      { ...this.#shared, config },
       {
         lines: (lines) => owner.lines(lines),
         fault: (line, digest, frames) => owner.fault(line, digest, frames),
@@ -115,7 +103,7 @@ export class Fleet {
     this.#pulses = setInterval(() => {
       for (const { watch } of this.members.all) watch.look();
       this.#shadows.look();
-      this.#addressKey.renew(Date.now());
+      addresses.renew(Date.now());
     }, LOOK_MS).unref();
   }
 
@@ -256,10 +244,7 @@ export class Fleet {
         place,
         vitals,
         config: this.#config,
-        viaName: this.#viaName,
-        addressKey: this.#keyMemory,
-        store: this.#memory,
-        instances: this.#instances,
+        ...this.#shared,
         observer: this.#owner.observer,
       },
       {
@@ -352,7 +337,7 @@ export class Fleet {
     if (member?.snapshot !== undefined) this.#owner.retired(member.snapshot);
     this.#lostTrials = newestTrials(mergedTrials([...this.#lostTrials, ...(member?.trials ?? [])]));
     // Its instances have ended with it.
-    if (member !== undefined) Atomics.sub(this.#instances, 0, Atomics.load(member.vitals, INSTANCES));
+    if (member !== undefined) Atomics.sub(this.#shared.instances, 0, Atomics.load(member.vitals, INSTANCES));
     for (const generation of member?.ending ?? []) this.#tellDrained(generation);
     if (this.#stopping) return;
     this.#owner.lost(`worker ${link.id} ended: ${error?.message ?? "no error"}`);

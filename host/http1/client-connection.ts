@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { ClientAddress } from "../client-address.ts";
+import type { ClientAddress } from "../client-address.ts";
 import { FAILURES, Failure, PROXY_STATUS } from "../failure.ts";
 import type { Forwarding, Peer } from "../forwarding.ts";
 import type { FieldList } from "../message.ts";
@@ -99,11 +99,7 @@ export class ClientConnection implements BodySink {
   /** Who is at the other end. Asked for with the first request: many connections never have one. */
   get peer(): Peer {
     const { forwarding, scheme } = this.#world;
-    this.#peer ??= forwarding.peer(
-      this.#address ?? new ClientAddress(this.socket.remoteAddress ?? ""),
-      scheme,
-    );
-    return this.#peer;
+    return (this.#peer ??= forwarding.peer(this.#address ?? this.socket.remoteAddress, scheme));
   }
 
   /** As Node names it: `TLSv1.3`; undefined in the clear. */

@@ -1,11 +1,13 @@
 import type { AddressHasher, ClientAddress } from "../client-address.ts";
-import type { ClientAddressConfig, LogConfig } from "../config/config.ts";
+import type { ClientAddressConfig, Config, LogConfig } from "../config/config.ts";
 import type { FailureCode } from "../failure.ts";
 import { isName } from "../fields.ts";
 import type { MetadataValue } from "../filter/contract.ts";
+import { Secrets } from "../filter/secrets.ts";
 import type { FieldList } from "../message.ts";
 import type { Timeline } from "../timeline.ts";
 import { ExchangeChoice } from "./exchange-choice.ts";
+import { isKept, type LogThreshold } from "./filter-log.ts";
 import { quoted } from "./json.ts";
 import type { LineBatch } from "./line-batch.ts";
 import { receiptsOf } from "./receipts.ts";
@@ -50,6 +52,20 @@ export interface ExchangeLogRules {
   readonly clean: (text: string) => string;
 }
 
+/** No line has a secret that any filter is granted: they are by filter and name. */
+export function linesOf(
+  { log, clientAddress, filters }: Pick<Config, "log" | "clientAddress" | "filters">,
+  secrets: Readonly<Record<string, Readonly<Record<string, Uint8Array>>>> = {},
+): ExchangeLogRules {
+  const all = Object.entries(secrets).flatMap(([filter, own]) =>
+    Object.entries(own).map(([name, value]) => [`${filter} ${name}`, value]),
+  );
+  const words = new Secrets(Object.fromEntries(all));
+  // Without filters there is nothing that receipts would tell.
+  const receipts = log.receipts && filters.length > 0;
+  return { log: { ...log, receipts }, clientAddress, clean: (text) => words.redacted(text) };
+}
+
 /**
  * One line per exchange, in pino's shape with OpenTelemetry's names, built by hand: a sixth of what a logger's call costs.
  *
@@ -61,21 +77,35 @@ export class ExchangeLog {
   readonly #origin: string;
   readonly #addresses: AddressHasher;
   #rules: ExchangeLogRules;
+  #least: LogThreshold;
   #choice = new ExchangeChoice(null);
   #receipts = false;
 
-  /** Writes nothing before `use`. */
-  constructor(batch: LineBatch, worker: number, addresses: AddressHasher, rules: ExchangeLogRules) {
+  constructor(
+    batch: LineBatch,
+    worker: number,
+    addresses: AddressHasher,
+    rules: ExchangeLogRules,
+    least: LogThreshold,
+  ) {
     this.#batch = batch;
     this.#addresses = addresses;
     this.#rules = rules;
+    this.#least = least;
     this.#origin = `,"pid":${process.pid},"worker":${worker},"msg":"exchange","request_id":`;
+    this.keep(least);
   }
 
-  /** `enabled`: whether lines of this importance are kept at all. */
-  use(rules: ExchangeLogRules, enabled: boolean): void {
-    const { exchanges, receipts } = rules.log;
+  use(rules: ExchangeLogRules): void {
     this.#rules = rules;
+    this.keep(this.#least);
+  }
+
+  /** From now on the least important lines that are kept are these. */
+  keep(least: LogThreshold): void {
+    const { exchanges, receipts } = this.#rules.log;
+    const enabled = isKept("info", least);
+    this.#least = least;
     this.#choice = new ExchangeChoice(enabled ? exchanges : null);
     this.#receipts = enabled && receipts && exchanges !== null;
   }

@@ -12,9 +12,9 @@ export interface Log {
   readonly dropped: number;
   /** Takes what a worker's `LineBatch` posts: whole lines. */
   writeBatch(lines: string): void;
-  /** Lines go to this file from now on; null: to where they go without one. Throws when it cannot be opened: then they go on as before. */
+  /** Lines go to this file from now on; null: to where they go without one. When it cannot be opened they go on as before, and one says so. */
   use(file: string | null): void;
-  /** Opens the file anew, after somebody has moved it away. Throws like `use`. */
+  /** Opens the file anew, after somebody has moved it away. */
   reopen(): void;
   /** Resolves when the destination has taken all that waits, or has failed. For the end of the process. */
   flush(): Promise<void>;
@@ -41,11 +41,18 @@ export function createLog(options: LogOptions): Log {
       return sink.dropped;
     },
     writeBatch: (lines) => sink.write(lines),
-    use: (file) => sink.use(file),
-    reopen: () => sink.reopen(),
+    use: (file) => tell(logger, sink.use(file)),
+    reopen: () => tell(logger, sink.reopen()),
     flush: () => sink.flush(),
     abandon: () => sink.abandon(),
   };
+}
+
+/** `opened`: whether something was, or why it could not be. */
+function tell(logger: pino.Logger, opened: boolean | Error): void {
+  if (opened === true) logger.info("log opened");
+  else if (opened !== false)
+    logger.warn({ error: opened.message }, "the log's file cannot be opened: lines go on where they were");
 }
 
 type Stream = ReturnType<typeof pino.destination>;
@@ -71,13 +78,13 @@ class Sink {
     else this.#stream.write(lines);
   }
 
-  use(file: string | null): void {
-    if (file !== this.#file) this.#change(file);
+  use(file: string | null): boolean | Error {
+    return file !== this.#file && this.#change(file);
   }
 
   /** Standard output and error belong to who has started the process. */
-  reopen(): void {
-    if (this.#file !== null || typeof this.#base === "string") this.#change(this.#file);
+  reopen(): boolean | Error {
+    return (this.#file !== null || typeof this.#base === "string") && this.#change(this.#file);
   }
 
   async flush(): Promise<void> {
@@ -95,7 +102,7 @@ class Sink {
     for (const stream of [this.#stream, ...this.#leaving]) stream.destroy();
   }
 
-  #change(file: string | null): void {
+  #change(file: string | null): true | Error {
     const before = this.#file;
     const old = this.#stream;
     this.#file = file;
@@ -103,7 +110,7 @@ class Sink {
       this.#stream = this.#opened();
     } catch (error) {
       this.#file = before;
-      throw error;
+      return error as Error;
     }
     this.#gone = false;
     this.#leaving.add(old);
@@ -111,6 +118,7 @@ class Sink {
     // What it cannot write now will not be written: it must not be kept for ever.
     old.once("error", () => old.destroy());
     old.end();
+    return true;
   }
 
   #opened(): Stream {

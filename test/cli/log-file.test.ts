@@ -20,7 +20,7 @@ test("a log moves to its file when the configuration says so, and is opened anew
   await ask("/two");
   await logged(`${file}.1`, "/two");
   host.signal("SIGUSR1");
-  await waitFor("the new file", () => linesIn(file).some(({ msg }) => msg === "log opened anew"));
+  await waitFor("the new file", () => linesIn(file).some(({ msg }) => msg === "log opened"));
   await ask("/three");
   await logged(file, "/three");
   expect(linesIn(`${file}.1`).map((line) => line["url.path"])).not.toContain("/three");

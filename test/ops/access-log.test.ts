@@ -68,22 +68,20 @@ describe("a line of an exchange", () => {
   });
 });
 
-describe("the address of a client in a log", () => {
-  test.each(["truncate", "keyed-hash"] as const)(
-    "that has it %s is the same name for the same client",
-    async (log) => {
-      const { host } = await path(undefined, { workers: 2, "client-address": { log } });
-      const told = new Set<unknown>();
-      for (const from of ["127.1.2.3", "127.1.2.3", "127.1.2.3", "127.4.5.6"]) {
-        await using client = await connect(host, from);
-        await client.ask(request(`/${from}`));
-      }
-      const lines = await host.lines("exchanges", ({ msg }) => msg === "exchange", 4);
-      for (const line of lines) told.add(`${String(line["url.path"])} ${String(line["client.address"])}`);
-      expect(told.size).toBe(2);
-      if (log === "truncate")
-        expect([...told].toSorted()).toEqual(["/127.1.2.3 127.1.2.0/24", "/127.4.5.6 127.4.5.0/24"]);
-      else expect([...told].join(" ")).not.toMatch(/ 127/);
-    },
-  );
-});
+test.each([
+  ["truncate", /^(127\.1\.2\.0|127\.4\.5\.0)\/24$/],
+  ["keyed-hash", /^[\w-]{16}$/],
+] as const)(
+  "an address that is logged as %s is the same for the same client, in all workers",
+  async (log, form) => {
+    const { host } = await path(undefined, { workers: 2, "client-address": { log } });
+    for (const from of ["127.1.2.3", "127.1.2.3", "127.1.2.3", "127.4.5.6"]) {
+      await using client = await connect(host, from);
+      await client.ask(request(`/${from}`));
+    }
+    const lines = await host.lines("exchanges", ({ msg }) => msg === "exchange", 4);
+    const told = lines.map((line) => `${String(line["url.path"])} ${String(line["client.address"])}`);
+    expect(new Set(told).size).toBe(2);
+    for (const line of lines) expect(line["client.address"]).toMatch(form);
+  },
+);

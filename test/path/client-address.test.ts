@@ -13,11 +13,10 @@ describe("a client's address", () => {
     const written = [
       JSON.stringify({ address, list: [address] }),
       String(address),
-      `${address as unknown as string}`,
-      "" + (address as unknown as string),
+      `at ${address as unknown as string}`,
       inspect({ address }, { showHidden: true, depth: 9 }),
       inspect(structuredClone({ address })),
-      JSON.stringify(Object.entries({ ...address })),
+      JSON.stringify(Object.entries(address)),
       String(new Error("no", { cause: address }).cause),
     ];
     expect(written.filter((text) => text.includes("203"))).toEqual([]);
@@ -45,12 +44,11 @@ describe("a client's address", () => {
     expect(address.told("whole", KEY)).toBe("203.0.113.7");
     expect(new ClientAddress("::ffff:203.0.113.7").told("whole", KEY)).toBe("203.0.113.7");
     expect(new ClientAddress("").told("keyed-hash", KEY)).toBeUndefined();
-    const forms = { log: "drop", filters: "truncate" } as const;
-    expect([false, true, "whole" as const].map((grant) => formFor(grant, forms))).toEqual([
-      "drop",
-      "truncate",
-      "whole",
-    ]);
+    const config = { clientAddress: { log: "drop", filters: "truncate" } } as const;
+    const forms = ([false, true, "whole"] as const).map((clientAddress) =>
+      formFor({ clientAddress }, config),
+    );
+    expect(forms).toEqual(["drop", "truncate", "whole"]);
   });
 });
 

@@ -125,7 +125,9 @@ async function traffic(): Promise<void> {
   writeFileSync(join(host.folder, "shadow.wasm"), versionOf("2"));
   writeFileSync(join(host.folder, "canary.wasm"), other(readFileSync(component("indiscreet"))));
   await command("swap", "marks", "shadow.wasm", "--shadow", "--for", "0");
-  await command("swap", "indiscreet", "canary.wasm", "--canary", "50%", "--key", "client", "--for", "0");
+  // Whatever fails: the end of a trial is the end of a recording.
+  const endless = "--for 0 --max-failures 100000 --max-errors 100%".split(" ");
+  await command("swap", "indiscreet", "canary.wasm", "--canary", "50%", "--key", "client", ...endless);
   // A change would end it.
   const recording = record();
   await waitFor("the recording", () => existsSync(join(host.folder, "recorded.jsonl")));

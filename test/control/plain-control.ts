@@ -8,6 +8,7 @@ import {
   type ConfigView,
   type Control,
   type Differences,
+  type ExchangeQuestion,
   type Explanation,
   type FileStatus,
   type GenerationView,
@@ -19,9 +20,20 @@ import {
   type WorkerView,
 } from "../../host/control/control.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
+import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
+import { EXCHANGE, keptExchanges } from "./plain-exchanges.ts";
 import { expositionOf } from "./plain-metrics.ts";
-import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
+import {
+  differencesOf,
+  digestOf,
+  findFilter,
+  type Made,
+  type State,
+  withoutTrial,
+  withServer,
+  withTrial,
+} from "./plain-state.ts";
 
 export const FILE = "/etc/sluice/sluice.yaml";
 
@@ -173,11 +185,11 @@ export class PlainControl implements Control {
   }
 
   promote(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#endTrial(name, asked, "promoted");
+    return this.#change(asked, async (state) => withoutTrial(state, name, "promoted"));
   }
 
   endTrial(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#endTrial(name, asked, "rolled-back");
+    return this.#change(asked, async (state) => withoutTrial(state, name, "rolled-back"));
   }
 
   async record(name: string): Promise<AsyncIterable<string>> {
@@ -274,6 +286,14 @@ export class PlainControl implements Control {
     return Promise.resolve([{ at: 1, worker: 1, code: "REQUEST_MALFORMED", status: 400, detail }]);
   }
 
+  exchanges(question: ExchangeQuestion): Promise<readonly TimelineView[]> {
+    return Promise.resolve(keptExchanges(question));
+  }
+
+  exchange(requestId: string): Promise<TimelineView | undefined> {
+    return Promise.resolve(requestId === EXCHANGE.requestId ? EXCHANGE : undefined);
+  }
+
   explain(method: string, url: string): Explanation {
     if (this.failure !== undefined) throw this.failure;
     const { pathname } = new URL(url, "http://localhost");
@@ -293,27 +313,7 @@ export class PlainControl implements Control {
     change: string,
     set: { readonly weight: number } | { readonly drained: boolean },
   ): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => {
-      const known = upstream === "echo" ? state.servers.get(server) : undefined;
-      if (known === undefined) throw new Refusal("SERVER_UNKNOWN", `${upstream} has no server ${server}.`);
-      const servers = new Map([...state.servers, [server, { ...known, ...set }]]);
-      return { state: { ...state, servers }, changes: [change] };
-    });
-  }
-
-  #endTrial(name: string, asked: Asked, end: "promoted" | "rolled-back"): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => {
-      const filter = findFilter(state, name);
-      const trial = state.trials.get(name);
-      if (trial?.state !== "running") throw new Refusal("TRIAL_REFUSED", `The filter ${name} has no trial.`);
-      const { component, digest } = end === "promoted" ? trial : filter;
-      const filters = new Map([...state.filters, [name, { ...filter, component, digest, trial: null }]]);
-      const trials = new Map([
-        ...state.trials,
-        [name, { ...trial, state: end, why: "An operator said so." }],
-      ]);
-      return { state: { ...state, filters, trials }, changes: [`filter ${name}: trial ${end}`] };
-    });
+    return this.#change(asked, async (state) => withServer(state, upstream, server, change, set));
   }
 
   /** One after the other, each on what the one before it left, or refused and nothing is changed. */

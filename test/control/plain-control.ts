@@ -19,11 +19,11 @@ import {
   type SwapResult,
   type WorkerView,
 } from "../../host/control/control.ts";
-import type { ExpositionFormat } from "../../host/ops/exposition.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
 import { EXCHANGE, keptExchanges } from "./plain-exchanges.ts";
+import { expositionOf } from "./plain-metrics.ts";
 import {
   differencesOf,
   digestOf,
@@ -139,17 +139,9 @@ export class PlainControl implements Control {
     return this.ready ? { ready: true, reason: "" } : { ready: false, reason: "worker 2 is starting" };
   }
 
-  metrics(format: ExpositionFormat = "text"): Promise<{ contentType: string; body: string }> {
+  metrics(format: "text" | "openmetrics" = "text"): Promise<{ contentType: string; body: string }> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    if (format === "openmetrics")
-      return Promise.resolve({
-        contentType: "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        body: "# EOF\n",
-      });
-    return Promise.resolve({
-      contentType: "text/plain; version=0.0.4; charset=utf-8",
-      body: `sluice_generation ${this.generation}\n`,
-    });
+    return Promise.resolve(expositionOf(format, this.generation));
   }
 
   swap(name: string, change: SwapRequest, asked: Asked): Promise<SwapResult> {

@@ -19,6 +19,7 @@ import {
   type SwapResult,
   type WorkerView,
 } from "../../host/control/control.ts";
+import type { ExpositionFormat } from "../../host/ops/exposition.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
@@ -138,8 +139,13 @@ export class PlainControl implements Control {
     return this.ready ? { ready: true, reason: "" } : { ready: false, reason: "worker 2 is starting" };
   }
 
-  metrics(): Promise<{ contentType: string; body: string }> {
+  metrics(format: ExpositionFormat = "text"): Promise<{ contentType: string; body: string }> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (format === "openmetrics")
+      return Promise.resolve({
+        contentType: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        body: "# EOF\n",
+      });
     return Promise.resolve({
       contentType: "text/plain; version=0.0.4; charset=utf-8",
       body: `sluice_generation ${this.generation}\n`,

@@ -25,6 +25,7 @@ import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
 import { EXCHANGE, keptExchanges } from "./plain-exchanges.ts";
 import {
+  SERVERS,
   differencesOf,
   digestOf,
   findFilter,
@@ -120,13 +121,8 @@ export class PlainControl implements Control {
     };
   }
 
-  servers(): Promise<ServerView[]> {
-    const one = { upstream: "echo", server: "http://127.0.0.1:9000", address: "" };
-    const two = { upstream: "echo", server: "http://echo.test:80", address: "192.0.2.7" };
-    return Promise.resolve([
-      { ...one, states: { healthy: 2 }, inFlight: 3, pending: 0, connections: 8 },
-      { ...two, states: { healthy: 1, ejected: 1 }, inFlight: 0, pending: 1, connections: 0 },
-    ]);
+  servers(): Promise<readonly ServerView[]> {
+    return Promise.resolve(SERVERS);
   }
 
   workers(): Promise<WorkerView[]> {

@@ -22,9 +22,10 @@ import {
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
-import { EXCHANGE, keptExchanges } from "./plain-exchanges.ts";
+import { keptExchanges } from "./plain-exchanges.ts";
 import { expositionOf } from "./plain-metrics.ts";
 import {
+  SERVERS,
   differencesOf,
   digestOf,
   findFilter,
@@ -120,13 +121,8 @@ export class PlainControl implements Control {
     };
   }
 
-  servers(): Promise<ServerView[]> {
-    const one = { upstream: "echo", server: "http://127.0.0.1:9000", address: "" };
-    const two = { upstream: "echo", server: "http://echo.test:80", address: "192.0.2.7" };
-    return Promise.resolve([
-      { ...one, states: { healthy: 2 }, inFlight: 3, pending: 0, connections: 8 },
-      { ...two, states: { healthy: 1, ejected: 1 }, inFlight: 0, pending: 1, connections: 0 },
-    ]);
+  servers(): Promise<readonly ServerView[]> {
+    return Promise.resolve(SERVERS);
   }
 
   workers(): Promise<WorkerView[]> {
@@ -258,11 +254,12 @@ export class PlainControl implements Control {
 
   drainServer(upstream: string, server: string, drained: boolean, asked: Asked): Promise<ChangeResult> {
     const change = `${server} ${drained ? "drained" : "not drained any more"}`;
-    return this.#changeServer(upstream, server, asked, change, { drained });
+    return this.#change(asked, async (state) => withServer(state, upstream, server, change, { drained }));
   }
 
   setWeight(upstream: string, server: string, weight: number, asked: Asked): Promise<ChangeResult> {
-    return this.#changeServer(upstream, server, asked, `${server} weighs ${weight}`, { weight });
+    const change = `${server} weighs ${weight}`;
+    return this.#change(asked, async (state) => withServer(state, upstream, server, change, { weight }));
   }
 
   artifacts(): Promise<ArtifactView[]> {
@@ -290,8 +287,8 @@ export class PlainControl implements Control {
     return Promise.resolve(keptExchanges(question));
   }
 
-  exchange(requestId: string): Promise<TimelineView | undefined> {
-    return Promise.resolve(requestId === EXCHANGE.requestId ? EXCHANGE : undefined);
+  async exchange(id: string): Promise<TimelineView | undefined> {
+    return keptExchanges({ failed: false, limit: 2 }).find(({ requestId }) => requestId === id);
   }
 
   explain(method: string, url: string): Explanation {
@@ -304,16 +301,6 @@ export class PlainControl implements Control {
       considered: [{ name: "api", matches: true, why: `It takes every ${method}.` }],
       overlaps: [],
     };
-  }
-
-  #changeServer(
-    upstream: string,
-    server: string,
-    asked: Asked,
-    change: string,
-    set: { readonly weight: number } | { readonly drained: boolean },
-  ): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => withServer(state, upstream, server, change, set));
   }
 
   /** One after the other, each on what the one before it left, or refused and nothing is changed. */
@@ -351,8 +338,8 @@ export class PlainControl implements Control {
   }
 
   #fileStatus(): FileStatus {
-    const path = this.file === null ? null : FILE;
-    return { path, differs: this.file !== this.#state.text, problems: [], refusal: null };
+    const differs = this.file !== this.#state.text;
+    return { path: this.file === null ? null : FILE, differs, problems: [], refusal: null };
   }
 
   #read(text: string | undefined): Config {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Config } from "../../host/config/config.ts";
 import { type Difference, type FilterStatus, Refusal } from "../../host/control/control.ts";
+import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TrialRequest, TrialView } from "../../host/trial/trial.ts";
 
 /** What a change leaves behind: what rollback goes back to. */
@@ -12,6 +13,28 @@ export interface State {
   readonly servers: ReadonlyMap<string, { readonly weight: number; readonly drained: boolean }>;
   readonly text: string;
 }
+
+/** Of the upstream `echo`, as two workers see them. */
+export const SERVERS: readonly ServerView[] = [
+  {
+    upstream: "echo",
+    server: "http://127.0.0.1:9000",
+    address: "",
+    states: { healthy: 2 },
+    inFlight: 3,
+    pending: 0,
+    connections: 8,
+  },
+  {
+    upstream: "echo",
+    server: "http://echo.test:80",
+    address: "192.0.2.7",
+    states: { healthy: 1, ejected: 1 },
+    inFlight: 0,
+    pending: 1,
+    connections: 0,
+  },
+];
 
 export interface Made {
   readonly state: State;

@@ -1,15 +1,13 @@
 import type { TimelinesConfig } from "../config/config.ts";
 import { FAILURES } from "../failure.ts";
-import type { Step, Timeline, Wish } from "../timeline.ts";
+import type { Step, Wish } from "../timeline.ts";
 import { isDebugSigned } from "./debug-signature.ts";
 import type { ExchangeEntry } from "./exchange-log.ts";
 import { bounded, pathOf } from "./target.ts";
 import type { TimelineView } from "./timeline-view.ts";
 
-/** An exchange that has ended, as its worker knows it. */
-export interface ChronicleEntry extends ExchangeEntry {
-  readonly timeline: Timeline | undefined;
-}
+/** An exchange that has ended. Its address is there to be taken out of what is kept. */
+export type ChronicleEntry = Omit<ExchangeEntry, "requestFields" | "responseFields" | "protocol">;
 
 /**
  * The exchanges that one worker keeps for who asks what happened: those that were sampled or asked for, those that failed, and those

@@ -1,5 +1,6 @@
 /** What one worker keeps of its exchanges, and how much of each. */
 import { expect, test } from "vitest";
+import { ClientAddress } from "../../host/client-address.ts";
 import { Chronicle, type ChronicleEntry } from "../../host/ops/chronicle.ts";
 import { DECISION } from "../../host/ops/filter-work.ts";
 import { PHASE } from "../../host/ops/meter.ts";
@@ -25,6 +26,7 @@ function entry(change: Partial<ChronicleEntry> = {}): ChronicleEntry {
     versions: undefined,
     metadata: undefined,
     timeline: undefined,
+    clientAddress: new ClientAddress("203.0.113.7"),
     ...change,
   };
 }
@@ -74,6 +76,15 @@ test("a path and a detail that are long are cut", () => {
   const [view] = kept(chronicle);
   expect([view?.path.length, view?.failure?.detail.length]).toEqual([2_049, 2_049]);
   expect(view?.path).toMatch(/^\/é+…$/);
+});
+
+test("an address that a filter has repeated is not kept", () => {
+  const chronicle = new Chronicle(1, CONFIG);
+  const detail = "keys: no quota for 203.0.113.7";
+  chronicle.ended(entry({ failure: { code: "FILTER_TRAPPED", detail }, status: 500 }));
+  const [view] = kept(chronicle);
+  expect(view?.failure?.detail).toMatch(/^keys: no quota for /);
+  expect(JSON.stringify(view)).not.toContain("203.0.113.7");
 });
 
 test("exchanges are told in the order in which they began, though all are within a millisecond", () => {

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientAddress } from "./client-address.ts";
 import { type ChainOwner, ChainRun } from "./chain.ts";
 import { endingOf, Failure } from "./failure.ts";
 import type { MetadataValue } from "./filter/contract.ts";
@@ -48,12 +49,13 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   repliedBy: string | undefined;
   whole = false;
   durationMs = 0;
-  /** What of it the host itself took until the head of the response went out; -1 when none did, or it was an upgrade. */
-  overheadMs = -1;
   readonly #host: ExchangeHost;
   readonly #generation: Generation;
   readonly #client: Client;
   readonly #beganMs: number;
+  /** Filters that edit them put others in their place. */
+  readonly requestFields: FieldList;
+  responseFields: FieldList | undefined;
   #route: Route | undefined;
   #timing: ServerTiming | undefined;
   #run: ChainRun | undefined;
@@ -76,9 +78,11 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host = host;
     this.#generation = generation;
     this.#client = client;
+    this.requestFields = client.head.fields;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
     this.timeline = host.timeline(client, this.#beganMs);
+    if (this.timeline?.wish === "told") this.#timing = new ServerTiming(this.#beganMs, this.timeline);
     client.owner = this;
     generation.hold();
   }
@@ -89,13 +93,13 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       const refusal = lastHopReply(this.#client);
       if (refusal !== undefined) return this.#replyWith(refusal);
       if (facts.via.includes(this.#host.viaName))
-        return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
+        return this.#fail(new Failure("LOOP_DETECTED", "its Via says that it has been here before"));
       const route = this.#generation.router.match(head.method, head.authority, head.path);
       if (route === undefined) {
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
       }
       this.#route = route;
-      if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
+      if (route.serverTiming) this.#timing ??= new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
       this.#run =
         route.chains === undefined
@@ -197,8 +201,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   responsePassed(head: ResponseHead, framing: number, body: HeldBody | undefined): void {
     if (this.#ended) return;
     this.#committed = true;
+    this.responseFields = head.fields;
     const elsewhereMs = (this.#lastCall?.serverMs ?? 0) + (this.#run?.calledMs ?? 0);
-    this.overheadMs = Math.max(0, performance.now() - this.#beganMs - elsewhereMs);
+    this.#route?.meter.headSent(this.#beganMs, elsewhereMs);
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
     const reply = this.#reply;
     if (reply !== undefined)
@@ -331,7 +336,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     return this.#client.connection.tlsVersion;
   }
 
-  get clientAddress(): string {
+  get clientAddress(): ClientAddress {
     return this.#client.address;
   }
 

@@ -20,6 +20,7 @@ import {
   type WorkerView,
 } from "./control/control.ts";
 import { filterOf } from "./control/edits.ts";
+import { exchangeOf, exchangesOf } from "./control/exchanges.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
 import { COLLECT_MS, collectUnused } from "./control/garbage.ts";
@@ -101,6 +102,7 @@ export class Host implements Control {
       changed: ({ config: { log: lines, filters, routes } }) => {
         this.#records.changed();
         log.logger.level = lines.level;
+        useFile(log, lines.file);
         this.#trials.watch(candidatesOf(filters));
         this.#slos.watch(routes);
       },
@@ -344,6 +346,9 @@ export class Host implements Control {
     return this.#fleet.members.refusals();
   }
 
+  readonly exchanges: Control["exchanges"] = (question) => exchangesOf(this.#fleet.members, question);
+  readonly exchange: Control["exchange"] = (requestId) => exchangeOf(this.#fleet.members, requestId);
+
   explain(method: string, url: string): Explanation {
     const live = this.#live;
     return explanationOf(live, statusOf(live, this.#fleet, this.#slos), method, url);
@@ -372,6 +377,18 @@ export class Host implements Control {
       this.#loader.close(),
       this.#symbols.close(),
     ]);
+  }
+}
+
+/** The generation is live already: where its lines go does not end it. */
+function useFile(log: Log, file: string | null): void {
+  try {
+    log.use(file);
+  } catch (error) {
+    log.logger.warn(
+      { file, error: String(error) },
+      "the log's file cannot be opened: lines go on where they were",
+    );
   }
 }
 

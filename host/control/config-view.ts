@@ -43,7 +43,9 @@ function freshViewOf(config: Config): Json {
     artifacts: config.artifacts,
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
     capsules: capsulesView(config),
-    log: plain(config.log),
+    log: logView(config),
+    "client-address": plain(config.clientAddress),
+    timelines: timelinesView(config),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
     forwarded: plain(config.forwarded),
@@ -89,10 +91,25 @@ function isSecret(path: readonly string[]): boolean {
 const SECRET_NAME =
   /secret|token|passw|credential|authori[sz]ation|cookie|sha-?\d|hash|salt|signature|private|keys?$|^key/i;
 
+function logView({ log }: Config): Json {
+  const { exchanges } = log;
+  if (exchanges === null) return { ...(plain(log) as object), exchanges: false };
+  const { samplePercent, only } = exchanges;
+  return {
+    ...(plain(log) as object),
+    exchanges:
+      samplePercent === 100 && only === null ? true : { sample: `${samplePercent}%`, only: plain(only) },
+  };
+}
+
 function capsulesView({ capsules }: Config): Json {
   if (!capsules) return null;
   const { folder, filesMax, bytesMax, bodies, headers } = capsules;
   return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies, headers: [...headers] };
+}
+
+function timelinesView({ timelines: { keep, samplePercent, debug } }: Config): Json {
+  return { keep, sample: `${samplePercent}%`, debug };
 }
 
 function upstreamView(upstream: UpstreamConfig): Json {

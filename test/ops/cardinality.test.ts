@@ -11,6 +11,8 @@ import { within } from "../support/waiting.ts";
 /** Each request has a method, a host and a path of its own, and the path is a label of the filter's metric. */
 const REQUESTS = 34_000;
 const SERIES_MAX = 50;
+/** Two objectives. */
+const SLO = { availability: "99%", latency: { under: "1s", share: "99%" } };
 const WORKERS = 2;
 
 test("100 000 distinct paths, methods, hosts and labels of filters leave as many series as METRICS says", {
@@ -34,13 +36,7 @@ test("100 000 distinct paths, methods, hosts and labels of filters leave as many
       mark: { component: component("mark"), config: { mark: "x" } },
     },
     routes: [
-      {
-        name: "some",
-        match: { path: "/some/*" },
-        filters: ["caller", "mark"],
-        upstream: "main",
-        slo: { availability: "99%", latency: { under: "1s", share: "99%" } },
-      },
+      { name: "some", match: { path: "/some/*" }, filters: ["caller", "mark"], upstream: "main", slo: SLO },
       { name: "one", match: { host: "one.test" }, upstream: "other" },
     ],
     log: { exchanges: false },
@@ -54,8 +50,8 @@ test("100 000 distinct paths, methods, hosts and labels of filters leave as many
     host: 1,
     // Two, and `none`.
     route: 3,
-    filter: 2,
     objective: 2,
+    filter: 2,
     server: 3,
     worker: WORKERS,
     trial: 0,

@@ -21,6 +21,7 @@ const MAIN: MainFacts = {
   fileValid: true,
   connectionsRefused: 0,
   workerRestarts: 0,
+  slos: [],
   recorded: { written: 0, dropped: 0 },
   capsules: { written: 0, dropped: 0 },
   logLinesDropped: 0,

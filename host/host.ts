@@ -41,6 +41,7 @@ import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
+import { Tracing } from "./trace/tracing.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
 import { Trials } from "./trial/trials.ts";
 
@@ -59,6 +60,7 @@ export class Host implements Control {
   readonly #watch: FileWatch;
   readonly #trials: Trials;
   readonly #records: Records;
+  readonly #tracing: Tracing;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
   readonly #file: ConfigFile;
@@ -72,6 +74,9 @@ export class Host implements Control {
     this.#history = history;
     this.#artifacts = new ArtifactStore(live.artifacts);
     this.#loader = new Loader(this.#artifacts);
+    this.#tracing = new Tracing({
+      dropped: (spans, why) => log.logger.warn({ spans, why }, "spans dropped"),
+    });
     this.#fleet = new Fleet(live, {
       observer,
       lines: (lines) => log.writeBatch(lines),
@@ -82,6 +87,7 @@ export class Host implements Control {
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
       recorded: (message) => this.#records.heard(message),
+      traced: (exchanges) => this.#tracing.heard(exchanges),
       drained: (generation) => {
         this.#drained.add(generation);
         log.logger.info({ generation }, "generation drained");
@@ -96,7 +102,8 @@ export class Host implements Control {
         return own.hidden;
       },
       watch: (...configs) => this.#watch.set(...configs),
-      changed: ({ config: { log: lines, filters } }) => {
+      changed: ({ config: { log: lines, filters, traces }, loaded }) => {
+        this.#tracing.use(traces, loaded.traceHeaders);
         this.#records.changed();
         log.logger.level = lines.level;
         this.#trials.watch(candidatesOf(filters));
@@ -234,6 +241,7 @@ export class Host implements Control {
       fileValid: this.#file.isInOrder,
       connectionsRefused: this.#fleet.refusedConnections,
       logLinesDropped: this.#log.dropped,
+      spans: this.#tracing.counts,
     });
   }
 
@@ -354,6 +362,7 @@ export class Host implements Control {
     this.#trials.close();
     await this.#records.close();
     await Promise.all([
+      this.#tracing.close(),
       this.#watch.close(),
       this.#changes.close(),
       this.#artifacts.close(),

@@ -34,7 +34,9 @@ import type { Observer, ObserverModule } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
-import type { Timeline } from "./timeline.ts";
+import { Timeline } from "./timeline.ts";
+import type { Trace } from "./trace/tracer.ts";
+import { WorkerTraces } from "./trace/worker-traces.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
@@ -59,6 +61,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly observer: Observer | undefined;
   readonly shadows: ShadowQueue = new ShadowQueue();
   readonly #recordings = new WorkerRecordings((lines) => this.#post(lines));
+  readonly traces: WorkerTraces;
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
   readonly #admission: Admission;
@@ -81,6 +84,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.observer = observer;
     this.#config = config;
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
+    this.traces = new WorkerTraces(id, (message) => this.#post(message));
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
     this.#exchangeLog = new ExchangeLog(this.#lines, id, logsExchanges(config, config.log.level));
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
@@ -145,8 +149,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     return this.#idPrefix + this.#ids.toString(36);
   }
 
-  timeline(_client: Client, _beganMs: number): Timeline | undefined {
-    return undefined;
+  timeline(_client: Client, beganMs: number, trace: Trace | undefined): Timeline | undefined {
+    return trace === undefined ? undefined : new Timeline(beganMs);
   }
 
   get viaName(): string {
@@ -170,6 +174,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#meter.exchangesInFlight -= 1;
     (route?.meter ?? this.#unrouted).record(exchange.status, exchange.durationMs / 1000);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
+    this.traces.ended(exchange, route?.pattern);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
   }
@@ -292,6 +297,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   /** What of a configuration is no generation's, but the worker's own. */
   #use(config: Config): void {
     const levelChanged = this.#config.log.level !== config.log.level;
+    this.traces.use(config.traces);
     this.#config = config;
     this.#admission.limits = admissionOf(config);
     this.budget.most = config.limits.instancesTotalMax;
@@ -327,6 +333,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   #flush(): void {
     this.#filterLog.flush();
     this.#lines.flush();
+    this.traces.flush();
   }
 
   #post(message: WorkerMessage): void {

@@ -116,7 +116,8 @@ function unknownNames(file: File): Finding[] {
       ...(upstream === undefined ? [] : unknownName(upstream, "upstream", upstreams)),
     ];
   });
-  return [...granted, ...named];
+  const headers = under(file, ["traces", "headers"]).flatMap((spot) => unknownName(spot, "secret", secrets));
+  return [...granted, ...named, ...headers];
 }
 
 function unknownName(spot: Spot, kind: string, names: ReadonlySet<string> | undefined): Finding[] {

@@ -43,6 +43,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     store: draft.store,
     capsules: draft.capsules && { ...draft.capsules, folder: resolve(folder, draft.capsules.folder) },
     log: draft.log,
+    traces: draft.traces,
     timeouts,
     limits,
     forwarded: draft.forwarded,

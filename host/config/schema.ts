@@ -24,6 +24,7 @@ import type {
   SecretSource,
   ServerConfig,
   StoreConfig,
+  TracesConfig,
   UpstreamTls,
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
@@ -37,6 +38,7 @@ import { capsules } from "./capsule-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
+import { traces } from "./traces-schema.ts";
 import { verify, type VerifyDraft } from "./trust-schema.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimit } from "./upstream-limits.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
@@ -55,6 +57,7 @@ export interface Draft {
   /** As it is written: a path from the file's folder. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  readonly traces: TracesConfig | null;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
   readonly forwarded: ForwardedConfig;
@@ -121,6 +124,10 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
       "Where failures of filters are kept, each with all that its filter was given, redacted; nowhere when it is left out.",
     ),
   log: log(),
+  traces: traces()
+    .optional()
+    .transform((input) => input ?? null)
+    .describe("Where spans of exchanges go; none are made when it is left out."),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {
     ...HOST_LIMITS,

@@ -324,7 +324,9 @@ function isSame(live: Live, config: Config, loaded: Loaded): boolean {
   return (
     isDeepStrictEqual(config, live.config) &&
     isDeepStrictEqual(digestsOf(loaded), digestsOf(live.loaded)) &&
-    isDeepStrictEqual([loaded.secrets, loaded.materials], [live.loaded.secrets, live.loaded.materials])
+    isDeepStrictEqual(loaded.secrets, live.loaded.secrets) &&
+    isDeepStrictEqual(loaded.materials, live.loaded.materials) &&
+    isDeepStrictEqual(loaded.traceHeaders, live.loaded.traceHeaders)
   );
 }
 

@@ -4,6 +4,7 @@ import { FILTER_LIMITS, HOST_LIMITS, type Bound } from "../config/limits.ts";
 import { formatMatch } from "../config/resolve.ts";
 import { SERVICE_LIMITS } from "../config/service-limits.ts";
 import { HOST_TIMEOUTS } from "../config/timeouts.ts";
+import { SPAN_BATCH } from "../config/traces-schema.ts";
 import { formatDuration, formatSize } from "../config/units.ts";
 import { formatAdminAddress } from "./admin-address.ts";
 
@@ -43,6 +44,7 @@ function freshViewOf(config: Config): Json {
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
     capsules: capsulesView(config),
     log: plain(config.log),
+    traces: tracesView(config),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
     forwarded: plain(config.forwarded),
@@ -92,6 +94,18 @@ function capsulesView({ capsules }: Config): Json {
   if (!capsules) return null;
   const { folder, filesMax, bytesMax, bodies, headers } = capsules;
   return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies, headers: [...headers] };
+}
+
+function tracesView({ traces }: Config): Json {
+  if (!traces) return null;
+  const { otlp, sample, serviceName, headers, batch } = traces;
+  return {
+    otlp,
+    sample: `${sample}%`,
+    "service-name": serviceName,
+    headers: Object.fromEntries(headers),
+    batch: bounded(batch, SPAN_BATCH),
+  };
 }
 
 function upstreamView(upstream: UpstreamConfig): Json {

@@ -7,6 +7,7 @@ import { newestTrials, type TrialSnapshot } from "../ops/trial-meter.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordedLines } from "../record/worker-recordings.ts";
 import { SharedStore } from "../store/shared-store.ts";
+import type { TracedExchange } from "../trace/traced-exchange.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
@@ -35,6 +36,8 @@ export interface FleetOwner {
   retired(snapshot: MeterSnapshot): void;
   /** A worker has recorded something. */
   recorded(message: RecordedLines | CapsuleMessage): void;
+  /** Sampled exchanges have ended. */
+  traced(exchanges: readonly TracedExchange[]): void;
   /** No worker has anything of this generation any more. */
   drained(generation: number): void;
 }
@@ -255,6 +258,7 @@ export class Fleet {
           member.quarantined = filters;
         },
         recorded: (message) => this.#owner.recorded(message),
+        traced: (exchanges) => this.#owner.traced(exchanges),
         drained: (_, generation) => {
           member.ending.delete(generation);
           this.#tellDrained(generation);

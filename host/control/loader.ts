@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Config, FilterConfig } from "../config/config.ts";
 import { dockerConfigFile } from "../config/docker-config.ts";
 import { readGranted } from "../config/secret-source.ts";
+import { readTraceHeaders, type TraceHeaders } from "../config/trace-headers.ts";
 import type { Artifact, ArtifactStore, TrustCheck } from "../filter/artifact.ts";
 import { ArtifactRefused } from "../filter/contract.ts";
 import { grantsOf } from "../filter/grants.ts";
@@ -21,6 +22,8 @@ export interface Loaded {
   readonly artifacts: Readonly<Record<string, Artifact>>;
   readonly materials: Readonly<Record<string, UpstreamMaterial>>;
   readonly secrets: FilterSecrets;
+  /** What a collector gets of secrets. */
+  readonly traceHeaders: TraceHeaders;
 }
 
 /** What is taken over from what runs, so that a change depends on nothing that it does not change. */
@@ -82,7 +85,9 @@ export class Loader {
         : Object.fromEntries(
             config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
           );
-    return { artifacts, materials, secrets };
+    const told = kept !== undefined && !kept.reread && isSameTold(kept.config, config);
+    const traceHeaders = told ? kept.loaded.traceHeaders : readTraceHeaders(config);
+    return { artifacts, materials, secrets, traceHeaders };
   }
 
   /** Finds a component that may become a filter's, and keeps it. Gives its digest. */
@@ -184,6 +189,10 @@ function trustOf({ verify }: FilterConfig): TrustCheck | undefined {
 
 function isSameGrant(one: FilterConfig | undefined, other: FilterConfig): boolean {
   return JSON.stringify(one?.grant.secrets) === JSON.stringify(other.grant.secrets);
+}
+
+function isSameTold(one: Config, other: Config): boolean {
+  return isDeepStrictEqual(one.traces?.headers, other.traces?.headers);
 }
 
 function isSameSource(one: FilterConfig, other: FilterConfig): boolean {

@@ -259,9 +259,24 @@ export const METRICS = {
     labels: [],
     help: "Log lines that were not written: the destination was too slow, or a filter wrote more than its limits allow.",
   },
+  sluice_spans_total: {
+    type: "counter",
+    unit: "spans",
+    labels: ["result"],
+    help: "Spans of sampled exchanges, by what became of them.",
+  },
 } as const;
 
 export type MetricName = keyof typeof METRICS;
+
+/** What became of spans. */
+export interface SpanCounts {
+  sent: number;
+  /** No room in the queue. */
+  full: number;
+  /** The collector has not taken them. */
+  failed: number;
+}
 
 /** What the main thread knows itself. */
 export interface MainFacts {
@@ -275,6 +290,7 @@ export interface MainFacts {
   readonly connectionsRefused: number;
   /** The main thread's own; the workers' come with their snapshots. */
   readonly logLinesDropped: number;
+  readonly spans: Readonly<SpanCounts>;
 }
 
 /** Adds the workers up and writes Prometheus' text format. Lives in the main thread. */

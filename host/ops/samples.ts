@@ -129,6 +129,7 @@ function mainSamples(
   | "sluice_generation"
   | "sluice_build_info"
   | "sluice_log_lines_dropped_total"
+  | "sluice_spans_total"
 > {
   return {
     sluice_connections_refused_total: [single(main.connectionsRefused)],
@@ -144,6 +145,7 @@ function mainSamples(
     sluice_generation: [single(main.generation)],
     sluice_build_info: [{ value: 1, labels: { version: main.version, node: process.versions.node } }],
     sluice_log_lines_dropped_total: [single(all.logLinesDropped + main.logLinesDropped)],
+    sluice_spans_total: Object.entries(main.spans).map(([result, value]) => ({ value, labels: { result } })),
   };
 }
 

@@ -16,6 +16,7 @@ const MAIN: MainFacts = {
   fileValid: true,
   connectionsRefused: 0,
   logLinesDropped: 0,
+  spans: { sent: 0, full: 0, failed: 0 },
 };
 
 const LIMITS = { metricsMax: 3, metricLabelsMax: 4, metricSeriesMax: 10 };

@@ -26,6 +26,7 @@ const MAIN: MainFacts = {
   fileValid: true,
   connectionsRefused: 2,
   logLinesDropped: 0,
+  spans: { sent: 6, full: 1, failed: 2 },
 };
 
 test("what was recorded is in the exposition, with buckets that contain those before them", async () => {
@@ -72,6 +73,9 @@ test("what was recorded is in the exposition, with buckets that contain those be
     sluice_generation: 7,
     [`sluice_build_info{version="0.1.0",node="${process.versions.node}"}`]: 1,
     sluice_log_lines_dropped_total: 5,
+    'sluice_spans_total{result="sent"}': 6,
+    'sluice_spans_total{result="full"}': 1,
+    'sluice_spans_total{result="failed"}': 2,
   });
 });
 

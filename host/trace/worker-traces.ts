@@ -1,0 +1,57 @@
+import type { TracesConfig } from "../config/config.ts";
+import type { Client } from "../http1/client.ts";
+import { type TracedEntry, type TracedExchange, tracedOf } from "./traced-exchange.ts";
+import { type Trace, Tracer } from "./tracer.ts";
+
+/** Exchanges that have ended, for the main thread to make spans of. */
+export interface TracedMessage {
+  readonly kind: "traced";
+  readonly exchanges: readonly TracedExchange[];
+}
+
+/** The traces of a worker: which of its exchanges are recorded, and what is collected of them. A message costs as much as many of them. */
+export class WorkerTraces {
+  readonly #worker: number;
+  readonly #post: (message: TracedMessage) => void;
+  #tracer: Tracer | undefined;
+  #exchanges: TracedExchange[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(worker: number, post: (message: TracedMessage) => void) {
+    this.#worker = worker;
+    this.#post = post;
+  }
+
+  /** From now on. What was recorded so far is posted first: it goes where it was to go when it was. */
+  use(config: TracesConfig | null): void {
+    this.flush();
+    this.#tracer = config ? new Tracer(config.sample) : undefined;
+  }
+
+  /** Continues a client's trace, or begins one; undefined when nobody makes spans of the exchange. */
+  begin({ head, facts }: Client): Trace | undefined {
+    return this.#tracer?.begin(head, facts.authority);
+  }
+
+  /** `pattern`: of its route. */
+  ended(exchange: TracedEntry, pattern: string | undefined): void {
+    if (exchange.trace === undefined) return;
+    this.#exchanges.push(tracedOf(exchange, exchange.trace, this.#worker, pattern));
+    if (this.#exchanges.length >= BATCH) this.flush();
+    // What waits must not keep a worker alive that has nothing else to do: whoever ends it calls flush().
+    else this.#timer ??= setTimeout(() => this.flush(), WAIT_MS).unref();
+  }
+
+  /** Posts what waits. To be called before the worker ends. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#exchanges.length === 0) return;
+    const exchanges = this.#exchanges;
+    this.#exchanges = [];
+    this.#post({ kind: "traced", exchanges });
+  }
+}
+
+const BATCH = 64;
+const WAIT_MS = 100;

@@ -7,7 +7,6 @@ import { Assembly, type AssemblyOwner } from "./assembly.ts";
 import type { Config, LogLevel } from "./config/config.ts";
 import {
   type Answers,
-  faultOf,
   type HandedConnection,
   type HandedShadows,
   INSTANCES,
@@ -20,6 +19,7 @@ import {
   type WorkerData,
   type WorkerMessage,
 } from "./control/messages.ts";
+import { obey } from "./control/obeying.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
 import { type FilterFailure, framesOf } from "./filter/fault.ts";
@@ -45,7 +45,9 @@ import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
 import { Refusals } from "./ops/refusals.ts";
 import { UpstreamLog } from "./ops/upstream-log.ts";
-import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
+import { LoopMeter } from "./ops/loop-meter.ts";
+import { type HandshakeFailure, NO_ROUTE, WorkerMeter } from "./ops/meter.ts";
+import type { RouteMeter } from "./ops/route-meter.ts";
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
 class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
@@ -108,6 +110,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#admission = new Admission(admissionOf(config));
     this.#reception = new Reception(config, this.#sweeper, this);
     this.#sweeper.add(this.#admission);
+    this.#meter.loop = new LoopMeter(data.place);
+    this.#sweeper.add(this.#meter.loop);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 
@@ -116,7 +120,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     port.on("message", (message: OrderMessage | HandedConnection | HandedShadows) => {
       if ("socket" in message) worker.#adopt(message);
       else if ("shadows" in message) worker.shadows.connect(message.shadows);
-      else void worker.#obey(message);
+      else void obey(port, message, (order) => worker.#carryOut(order));
     });
   }
 
@@ -131,7 +135,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   refused(failure: Failure): void {
-    this.#meter.failed(failure.code);
+    this.#meter.refused(failure.code);
     this.#refusals.add(failure);
   }
 
@@ -172,7 +176,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   ended(exchange: Exchange, route: Route | undefined): void {
     this.#meter.exchangesInFlight -= 1;
-    (route?.meter ?? this.#unrouted).record(exchange.status, exchange.durationMs / 1000);
+    (route?.meter ?? this.#unrouted).ended(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
     this.traces.ended(exchange, route?.pattern);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
@@ -212,19 +216,6 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     for (const name of filters) this.#meter.filter(name).quarantined = 1;
     this.#quarantined = filters;
     this.#post({ kind: "quarantined", filters });
-  }
-
-  async #obey({ id, order }: OrderMessage): Promise<void> {
-    try {
-      this.#post({ kind: "done", id, value: await this.#carryOut(order) });
-    } catch (error) {
-      this.#post({
-        kind: "failed",
-        id,
-        fault: faultOf(error),
-        sentence: error instanceof Error ? error.message : String(error),
-      });
-    }
   }
 
   #carryOut(order: Order): Promise<Answers[keyof Answers]> | Answers[keyof Answers] {
@@ -314,6 +305,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   #adopt({ listener, socket }: HandedConnection): void {
     Atomics.add(this.#data.vitals, TAKEN, 1);
+    this.#meter.connectionsAccepted += 1;
     this.#reception.take(listener, socket);
   }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { TracesConfig } from "../config/config.ts";
 import type { TraceHeaders } from "../config/trace-headers.ts";
-import type { SpanCounts } from "../ops/metrics.ts";
+import type { SpanCounts } from "../ops/host-samples.ts";
 import type { SpanExport } from "./span-export.ts";
 import type { TracedExchange } from "./traced-exchange.ts";
 

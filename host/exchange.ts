@@ -10,13 +10,11 @@ import type { Client, ClientOwner } from "./http1/client.ts";
 import type { ServerResponse } from "./http1/server-connection.ts";
 import type { HeldBody } from "./held-body.ts";
 import { AS_IT_CAME, type FieldList, Reply, ResponseHead } from "./message.ts";
+import type { ExchangeEntry } from "./ops/exchange-log.ts";
 import { outgoingOf, reframe } from "./outgoing.ts";
 import { failureReply, lastHopReply } from "./own-reply.ts";
 import { ServerTiming } from "./server-timing.ts";
 import type { Timeline } from "./timeline.ts";
-import type { TracedEntry } from "./trace/traced-exchange.ts";
-import type { Trace } from "./trace/tracer.ts";
-import type { WorkerTraces } from "./trace/worker-traces.ts";
 import type { UpstreamCall, UpstreamOwner } from "./upstream.ts";
 
 /** What an exchange needs of its worker. */
@@ -24,9 +22,8 @@ export interface ExchangeHost {
   /** How this host names itself in Via: unlike any other host on the way. */
   readonly viaName: string;
   nextRequestId(): string;
-  readonly traces: WorkerTraces;
   /** Where the steps of an exchange that begins are kept; undefined when nobody wants to know. */
-  timeline(client: Client, beganMs: number, trace: Trace | undefined): Timeline | undefined;
+  timeline(client: Client, beganMs: number): Timeline | undefined;
   /** Joins the two sockets of an upgraded exchange; `exchange` is told of its end. */
   tunnel(exchange: Exchange, client: Socket, server: Socket): void;
   /** An exchange has ended: for metrics and log. */
@@ -42,9 +39,8 @@ export interface ExchangeHost {
  * `#end`. Whatever goes wrong becomes a reply, or a broken connection once the head is out. Nothing here is a promise: the
  * path is called back by its client, its chain and its upstream, and costs one object per exchange.
  */
-export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, TracedEntry {
+export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, ExchangeEntry {
   readonly requestId: string;
-  readonly trace: Trace | undefined;
   readonly timeline: Timeline | undefined;
   metadata: Map<string, MetadataValue> | undefined;
   metadataBytes = 0;
@@ -82,8 +78,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, TracedE
     this.#client = client;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
-    this.trace = host.traces.begin(client);
-    this.timeline = host.timeline(client, this.#beganMs, this.trace);
+    this.timeline = host.timeline(client, this.#beganMs);
     client.owner = this;
     generation.hold();
   }
@@ -117,8 +112,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, TracedE
     this.#timing?.requestPassed();
     const route = this.#route as Route;
     this.#body = body;
-    const { viaName } = this.#host;
-    const outgoing = outgoingOf(this.#client, route, viaName, this.requestId, framing, body, this.trace);
+    const { requestId, timeline } = this;
+    const outgoing = outgoingOf(this.#client, route, this.#host, requestId, framing, body, timeline);
     const call = route.upstream.call(outgoing, this.#client.head.fields, this);
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;

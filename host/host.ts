@@ -33,7 +33,7 @@ import type { RecordRequest } from "./record/record-request.ts";
 import { resume } from "./control/resuming.ts";
 import { servedBy } from "./control/served.ts";
 import { VERSION } from "./control/version.ts";
-import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
+import { artifactViews, explanationOf, generationViews, readinessOf, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
@@ -74,9 +74,7 @@ export class Host implements Control {
     this.#history = history;
     this.#artifacts = new ArtifactStore(live.artifacts);
     this.#loader = new Loader(this.#artifacts);
-    this.#tracing = new Tracing({
-      dropped: (spans, why) => log.logger.warn({ spans, why }, "spans dropped"),
-    });
+    this.#tracing = new Tracing(log.logger);
     this.#fleet = new Fleet(live, {
       observer,
       lines: (lines) => log.writeBatch(lines),
@@ -220,14 +218,7 @@ export class Host implements Control {
   }
 
   readiness(): { ready: boolean; reason: string } {
-    if (this.#changes.stopping) return { ready: false, reason: "draining" };
-    const { live } = this.#changes;
-    if (live === undefined) return { ready: false, reason: "starting" };
-    // One that was lost a moment ago is missed here, too.
-    const serving = this.#fleet.members.states().filter(({ state }) => state === "serving").length;
-    const waiting = live.config.workers - serving;
-    if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
-    return { ready: true, reason: `generation ${live.number}` };
+    return readinessOf(this.#changes, this.#fleet);
   }
 
   async metrics(format?: ExpositionFormat): Promise<{ contentType: string; body: string }> {

@@ -5,21 +5,22 @@ import type { HeldBody } from "./held-body.ts";
 import type { Client } from "./http1/client.ts";
 import type { Outgoing } from "./http1/server-connection.ts";
 import { AS_IT_CAME, type FieldList, UNKNOWN } from "./message.ts";
-import type { Trace } from "./trace/tracer.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** The request as the upstream gets it: Host first, then the message's own fields, then what this hop adds. */
 export function outgoingOf(
   client: Client,
   route: Route,
-  viaName: string,
+  { viaName }: { readonly viaName: string },
   requestId: string,
   framing: number,
   body: HeldBody | undefined,
-  trace: Trace | undefined,
+  timeline: Timeline | undefined,
 ): Outgoing {
   const { connection, head, facts, protocol } = client;
   const { fields } = head;
   let told = false;
+  const trace = timeline?.trace;
   let traced = false;
   const kept = framing === AS_IT_CAME;
   const chunked = kept ? facts.hasBody && facts.contentLength < 0 : framing === UNKNOWN;

@@ -35,7 +35,6 @@ import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Timeline } from "./timeline.ts";
-import type { Trace } from "./trace/tracer.ts";
 import { WorkerTraces } from "./trace/worker-traces.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
@@ -63,7 +62,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly observer: Observer | undefined;
   readonly shadows: ShadowQueue = new ShadowQueue();
   readonly #recordings = new WorkerRecordings((lines) => this.#post(lines));
-  readonly traces: WorkerTraces;
+  readonly #traces: WorkerTraces;
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
   readonly #admission: Admission;
@@ -86,7 +85,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.observer = observer;
     this.#config = config;
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
-    this.traces = new WorkerTraces(id, (message) => this.#post(message));
+    this.#traces = new WorkerTraces(id, (message) => this.#post(message));
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
     this.#exchangeLog = new ExchangeLog(this.#lines, id, logsExchanges(config, config.log.level));
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
@@ -153,8 +152,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     return this.#idPrefix + this.#ids.toString(36);
   }
 
-  timeline(_client: Client, beganMs: number, trace: Trace | undefined): Timeline | undefined {
-    return trace === undefined ? undefined : new Timeline(beganMs);
+  timeline(client: Client, beganMs: number): Timeline | undefined {
+    const trace = this.#traces.begin(client);
+    return trace === undefined ? undefined : new Timeline(beganMs, trace);
   }
 
   get viaName(): string {
@@ -178,7 +178,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#meter.exchangesInFlight -= 1;
     (route?.meter ?? this.#unrouted).ended(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
-    this.traces.ended(exchange, route?.pattern);
+    this.#traces.ended(exchange, route?.pattern);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
   }
@@ -288,7 +288,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   /** What of a configuration is no generation's, but the worker's own. */
   #use(config: Config): void {
     const levelChanged = this.#config.log.level !== config.log.level;
-    this.traces.use(config.traces);
+    this.#traces.use(config.traces);
     this.#config = config;
     this.#admission.limits = admissionOf(config);
     this.budget.most = config.limits.instancesTotalMax;
@@ -325,7 +325,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   #flush(): void {
     this.#filterLog.flush();
     this.#lines.flush();
-    this.traces.flush();
+    this.#traces.flush();
   }
 
   #post(message: WorkerMessage): void {

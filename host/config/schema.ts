@@ -33,8 +33,9 @@ import { grant, type GrantDraft, secret } from "./grant-schema.ts";
 import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
 import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
-import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
+import { SERVICE_LIMITS } from "./service-limits.ts";
 import { capsules } from "./capsule-schema.ts";
+import { store } from "./store-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
@@ -107,16 +108,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   artifacts: path("the path of a folder")
     .prefault(".sluice")
     .describe("The folder that keeps compiled filters between starts."),
-  store: mapping("a mapping with size or server", {
-    size: bounded(STORE_SIZE).prefault("64MiB").describe(`${STORE_SIZE.meaning} ${STORE_SIZE.reason}`),
-    server: storeServer()
-      .optional()
-      .describe(
-        "A Valkey or Redis server that has the store in the place of this process, so that many machines share it. User and password are best written as variables.",
-      ),
-  })
-    .transform(({ size, server: remote }) => ({ sizeBytes: size, server: remote ?? null }))
-    .prefault({}),
+  store: store(),
   capsules: capsules()
     .optional()
     .transform((input) => input ?? null)
@@ -124,10 +116,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
       "Where failures of filters are kept, each with all that its filter was given, redacted; nowhere when it is left out.",
     ),
   log: log(),
-  traces: traces()
-    .optional()
-    .transform((input) => input ?? null)
-    .describe("Where spans of exchanges go; none are made when it is left out."),
+  traces: traces(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {
     ...HOST_LIMITS,
@@ -341,12 +330,4 @@ function path(expected: string): z.ZodType<string, string> {
 /** A name that something else has. Whether anything has it is found with the whole file in view (`conflict.ts`). */
 function reference(expected: string): z.ZodType<string, string> {
   return text(expected, /./, (input) => input);
-}
-
-function storeServer(): z.ZodType<string, string> {
-  return text(
-    "an address like redis://127.0.0.1:6379 or rediss://user:password@host/0",
-    /^rediss?:\/\/./,
-    (input) => (URL.canParse(input) && new URL(input).hostname !== "" ? input : undefined),
-  );
 }

@@ -4,10 +4,17 @@ import type { TracesConfig } from "./config.ts";
 import type { Bound } from "./limits.ts";
 import { bounds, mapping, named, text } from "./shape.ts";
 
-/** What `traces` has to be. Whether its secrets can be used is found with their files in view. */
-export function traces(): z.ZodType<TracesConfig, Record<string, unknown>> {
+/** What `traces` may be. Whether its secrets can be used is found with their files in view. */
+export function traces(): z.ZodType<TracesConfig | null, Record<string, unknown> | undefined> {
+  return whole()
+    .optional()
+    .transform((input) => input ?? null)
+    .describe("Where spans of exchanges go; none are made when it is left out.");
+}
+
+function whole(): z.ZodType<TracesConfig, Record<string, unknown>> {
   const reference = text("the name of a secret", /./, (input) => input);
-  const service = text("a name of at most 255 characters", /^[^\0-\x1f\x7f]{1,255}$/, (input) => input);
+  const service = text("a name of at most 255 characters of ASCII", /^[\x20-\x7e]{1,255}$/, (input) => input);
   return mapping("a mapping with otlp", {
     otlp: collector().describe(
       "Where a collector takes spans by OTLP over HTTP, as protobuf; `/v1/traces` is added to a URL without a path.",

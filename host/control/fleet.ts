@@ -9,7 +9,7 @@ import type { RecordedLines } from "../record/worker-recordings.ts";
 import { SharedStore } from "../store/shared-store.ts";
 import type { TracedExchange } from "../trace/traced-exchange.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
-import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
+import { type Endpoint, type Entrance, Entrances, openOrder } from "./entrances.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
 import {
   type HandedConnection,
@@ -18,7 +18,7 @@ import {
   type PreparedFilter,
   VITALS_BYTES,
 } from "./messages.ts";
-import { connectionsOf, loadOf, type Member, Members, SNAPSHOT_MS, within } from "./members.ts";
+import { allOf, connectionsOf, loadOf, type Member, Members, SNAPSHOT_MS, within } from "./members.ts";
 import { PulseWatch } from "./pulse-watch.ts";
 import { ShadowLink } from "./shadow-link.ts";
 import { WorkerLink } from "./worker-link.ts";
@@ -380,18 +380,6 @@ export class Fleet {
       await link.terminate();
     }
   }
-}
-
-/** All values, or the first reason why there are not. */
-function allOf<Value>(results: readonly PromiseSettledResult<Value>[]): Value[] {
-  return results.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
-}
-
-function openOrder({ id, endpoint }: Entrance): Extract<Order, { kind: "open" }> {
-  return { kind: "open", listener: id, tls: endpoint.tls, proxyProtocol: endpoint.proxyProtocol };
 }
 
 /** Workers count from 1. */

@@ -172,3 +172,11 @@ export const SNAPSHOT_MS = 1_000;
 
 /** Nor does a verdict on a trial. */
 const TRIALS_MS = 200;
+
+/** All values, or the first reason why there are not. */
+export function allOf<Value>(results: readonly PromiseSettledResult<Value>[]): Value[] {
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}

@@ -18,9 +18,8 @@ export interface EndedExchange {
   /** What of it the host itself took; -1 when no head went out. */
   readonly overheadMs: number;
   readonly requestId: string;
-  readonly trace?: { readonly traceId: string } | undefined;
   /** Where there is one, somebody can look the exchange up. */
-  readonly timeline: object | undefined;
+  readonly timeline: { readonly trace?: { readonly traceId: string } | undefined } | undefined;
 }
 
 export interface RouteSnapshot {
@@ -49,12 +48,12 @@ export class RouteMeter {
   readonly #overheads = cellsOf(OVERHEAD_BOUNDS);
   readonly #exemplars: (Exemplar | undefined)[] = new Array(EXCHANGE_BOUNDS.length + 1).fill(undefined);
 
-  ended({ status, durationMs, overheadMs, requestId, trace, timeline }: EndedExchange): void {
+  ended({ status, durationMs, overheadMs, requestId, timeline }: EndedExchange): void {
     const seconds = durationMs / 1_000;
     const bucket = this.record(status, seconds);
     if (overheadMs >= 0) observe(this.#overheads, 0, OVERHEAD_BOUNDS, overheadMs / 1_000);
     if (timeline !== undefined)
-      this.#exemplars[bucket] = { requestId, traceId: trace?.traceId, seconds, at: Date.now() };
+      this.#exemplars[bucket] = { requestId, traceId: timeline.trace?.traceId, seconds, at: Date.now() };
   }
 
   /** Counts an exchange that has ended, and gives the bucket of its duration. `status` 0: the client was sent no head. */

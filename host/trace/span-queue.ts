@@ -1,4 +1,5 @@
 import { setTimeout as elapsed } from "node:timers/promises";
+import { ExportResultCode } from "@opentelemetry/core";
 import type { ReadableSpan, SpanExporter, SpanProcessor } from "@opentelemetry/sdk-trace";
 import type { SpanBatchConfig } from "../config/config.ts";
 
@@ -89,7 +90,7 @@ export class SpanQueue implements SpanProcessor {
     const late = new AbortController();
     const answer = new Promise<string | undefined>((resolve) =>
       this.#exporter.export(spans, ({ code, error }) =>
-        resolve(Number(code) === DONE ? undefined : reasonOf(error)),
+        resolve(code === ExportResultCode.SUCCESS ? undefined : reasonOf(error)),
       ),
     );
     // A collector that sends its answer byte by byte keeps the exporter waiting for longer than it should.
@@ -109,7 +110,5 @@ function reasonOf(error: (Error & { readonly code?: string | number }) | undefin
   return String(error?.code ?? error?.message ?? "no reason given").slice(0, REASON_LENGTH);
 }
 
-/** `ExportResultCode.SUCCESS`. */
-const DONE = 0;
 const GRACE_MS = 1_000;
 const REASON_LENGTH = 200;

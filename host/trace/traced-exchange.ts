@@ -43,7 +43,6 @@ export interface TracedExchange {
 
 /** What an exchange gives of itself beside what its log line has. */
 export interface TracedEntry extends ExchangeEntry {
-  readonly trace: Trace | undefined;
   readonly timeline: Timeline | undefined;
   readonly protocol: string;
 }
@@ -51,12 +50,13 @@ export interface TracedEntry extends ExchangeEntry {
 /** To be called when it has ended. */
 export function tracedOf(
   exchange: TracedEntry,
+  { steps, more }: Timeline,
   trace: Trace,
   worker: number,
   pattern: string | undefined,
 ): TracedExchange {
   const { traceId, spanId, parentId, state, tries, head, authority } = trace;
-  const { requestId, generation, durationMs, timeline } = exchange;
+  const { requestId, generation, durationMs } = exchange;
   return {
     traceId,
     spanId,
@@ -83,7 +83,7 @@ export function tracedOf(
     failure: exchange.failure?.code ?? null,
     repliedBy: exchange.repliedBy ?? null,
     versions: exchange.versions ?? null,
-    steps: timeline?.steps ?? [],
-    more: timeline?.more ?? 0,
+    steps,
+    more,
   };
 }

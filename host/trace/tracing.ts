@@ -1,19 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
 import type { TracesConfig } from "../config/config.ts";
 import type { TraceHeaders } from "../config/trace-headers.ts";
 import type { SpanCounts } from "../ops/host-samples.ts";
 import type { SpanExport } from "./span-export.ts";
 import type { TracedExchange } from "./traced-exchange.ts";
 
-export interface TracingOwner {
-  /** For the log; comes once in a while. */
-  dropped(spans: number, why: string): void;
-}
-
 /** The main thread's end of tracing: gives the sampled exchanges of all workers to the collector of the live configuration. */
 export class Tracing {
   readonly counts: SpanCounts = { sent: 0, full: 0, failed: 0 };
-  readonly #owner: TracingOwner;
+  readonly #logger: Logger;
   #config: TracesConfig | null = null;
   #headers: TraceHeaders = {};
   /** OpenTelemetry's SDK takes a tenth of a second to load and 16 MB: only who traces has it. */
@@ -23,8 +19,8 @@ export class Tracing {
   #untold = 0;
   #toldMs = -Infinity;
 
-  constructor(owner: TracingOwner) {
-    this.#owner = owner;
+  constructor(logger: Logger) {
+    this.#logger = logger;
   }
 
   /** From now on. What has come so far goes where it was to go. */
@@ -78,7 +74,7 @@ export class Tracing {
     const nowMs = performance.now();
     if (nowMs - this.#toldMs < TELL_MS) return;
     this.#toldMs = nowMs;
-    this.#owner.dropped(this.#untold, why);
+    this.#logger.warn({ spans: this.#untold, why }, "spans dropped");
     this.#untold = 0;
   }
 }

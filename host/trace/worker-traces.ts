@@ -35,8 +35,9 @@ export class WorkerTraces {
 
   /** `pattern`: of its route. */
   ended(exchange: TracedEntry, pattern: string | undefined): void {
-    if (exchange.trace === undefined) return;
-    this.#exchanges.push(tracedOf(exchange, exchange.trace, this.#worker, pattern));
+    const { timeline } = exchange;
+    if (timeline?.trace === undefined) return;
+    this.#exchanges.push(tracedOf(exchange, timeline, timeline.trace, this.#worker, pattern));
     if (this.#exchanges.length >= BATCH) this.flush();
     // What waits must not keep a worker alive that has nothing else to do: whoever ends it calls flush().
     else this.#timer ??= setTimeout(() => this.flush(), WAIT_MS).unref();

@@ -86,6 +86,8 @@ test("an exchange, its filters' calls and its try at a server are spans of the t
   const { head } = upstream.only;
   expect(head.one("traceparent")).toBe(`00-${TRACE}-${attempt.spanId}-01`);
   expect(head.one("tracestate")).toBe("a=1,b=2");
+  const { body } = await host.host.metrics("openmetrics");
+  expect(body, "the exchange's exemplar does not name its trace").toContain(`trace_id="${TRACE}"`);
   expect(JSON.stringify(spans), "a query is in a span").not.toContain("secret");
 });
 

@@ -11,7 +11,7 @@ export interface TraceContext {
   readonly parentId: string;
   /** Those that are known: `SAMPLED` and `RANDOM`. */
   readonly flags: number;
-  /** What `tracestate` holds, as it goes on; empty without any. */
+  /** What `tracestate` holds, as it goes on; empty without any, and where nobody records: then nobody needs it. */
   readonly state: string;
 }
 
@@ -33,7 +33,9 @@ export function readTraceContext(fields: FieldList): TraceContext | undefined {
       states = states === "" ? (fields[at + 1] as string) : `${states},${fields[at + 1] as string}`;
   }
   const known = parent === undefined ? undefined : readTraceParent(parent);
-  return known === undefined ? undefined : { ...known, state: readTraceState(states) };
+  if (known === undefined) return undefined;
+  const { traceId, parentId, flags } = known;
+  return { traceId, parentId, flags, state: (flags & SAMPLED) === 0 ? "" : readTraceState(states) };
 }
 
 /** Whether a field is one of the two. */

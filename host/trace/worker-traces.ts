@@ -1,5 +1,5 @@
 import type { TracesConfig } from "../config/config.ts";
-import type { Client } from "../http1/client.ts";
+import type { RequestHead } from "../message.ts";
 import { type TracedEntry, type TracedExchange, tracedOf } from "./traced-exchange.ts";
 import { type Trace, Tracer } from "./tracer.ts";
 
@@ -7,6 +7,12 @@ import { type Trace, Tracer } from "./tracer.ts";
 export interface TracedMessage {
   readonly kind: "traced";
   readonly exchanges: readonly TracedExchange[];
+}
+
+/** What a trace has to know of a request. */
+interface BegunRequest {
+  readonly head: RequestHead;
+  readonly facts: { readonly authority: string };
 }
 
 /** The traces of a worker: which of its exchanges are recorded, and what is collected of them. A message costs as much as many of them. */
@@ -29,7 +35,7 @@ export class WorkerTraces {
   }
 
   /** Continues a client's trace, or begins one; undefined when nobody makes spans of the exchange. */
-  begin({ head, facts }: Client): Trace | undefined {
+  begin({ head, facts }: BegunRequest): Trace | undefined {
     return this.#tracer?.begin(head, facts.authority);
   }
 

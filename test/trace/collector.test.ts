@@ -65,12 +65,12 @@ test("what a collector refuses is lost, and what comes after that is sent", asyn
   expect(collector.spans.length).toBe(2);
 });
 
-test("the last spans are sent when the host drains", async () => {
+test.each(["drain", "force"] as const)("the last spans are sent when the host ends: %s", async (end) => {
   const collector = use(await Collector.start());
   const traces = { otlp: collector.origin, sample: "100%", batch: { delay: "1m" } };
   const { host } = await path(undefined, { traces });
   await ask(host, 3);
-  await host.host.drain();
+  await host.host[end]();
   expect(collector.spans.length).toBe(6);
 });
 

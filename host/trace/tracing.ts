@@ -13,7 +13,7 @@ export class Tracing {
   #config: TracesConfig | null = null;
   #headers: TraceHeaders = {};
   /** OpenTelemetry's SDK takes a tenth of a second to load and 16 MB: only who traces has it. */
-  #export: Promise<SpanExport> | undefined;
+  #export: Promise<SpanExport | undefined> | undefined;
   /** Those of earlier configurations, which still send what they have. */
   readonly #closing = new Set<Promise<void>>();
   #untold = 0;
@@ -29,27 +29,12 @@ export class Tracing {
     void this.#leave();
     this.#config = config;
     this.#headers = headers;
-    if (config === null) return;
-    this.#export = import("./span-export.ts").then(
-      ({ SpanExport }) =>
-        new SpanExport(config, headers, {
-          sent: (spans) => {
-            this.counts.sent += spans;
-          },
-          full: (spans) => {
-            this.counts.full += spans;
-            this.#tell(spans, "the queue is full");
-          },
-          failed: (spans, why) => {
-            this.counts.failed += spans;
-            this.#tell(spans, why);
-          },
-        }),
-    );
+    // A generation of an earlier version of this host may have none.
+    if (config) this.#export = this.#open(config, headers);
   }
 
   heard(exchanges: readonly TracedExchange[]): void {
-    void this.#export?.then((to) => to.take(exchanges));
+    void this.#export?.then((to) => to?.take(exchanges)).catch((error: unknown) => this.#broke(error));
   }
 
   /** Sends what there is, but does not wait long for a collector that is slow. */
@@ -59,14 +44,38 @@ export class Tracing {
     await Promise.all(this.#closing);
   }
 
+  #open(config: TracesConfig, headers: TraceHeaders): Promise<SpanExport | undefined> {
+    const owner = {
+      sent: (spans: number) => {
+        this.counts.sent += spans;
+      },
+      full: (spans: number) => {
+        this.counts.full += spans;
+        this.#tell(spans, "the queue is full");
+      },
+      failed: (spans: number, why: string) => {
+        this.counts.failed += spans;
+        this.#tell(spans, why);
+      },
+    };
+    return import("./span-export.ts")
+      .then(({ SpanExport }) => new SpanExport(config, headers, owner))
+      .catch((error: unknown) => this.#broke(error));
+  }
+
   async #leave(): Promise<void> {
     const left = this.#export;
     this.#export = undefined;
     if (left === undefined) return;
-    const closing = left.then((it) => it.close(CLOSE_MS));
+    const closing = left.then((it) => it?.close(CLOSE_MS));
     this.#closing.add(closing);
     await closing;
     this.#closing.delete(closing);
+  }
+
+  /** Whatever it is, the host goes on without spans. */
+  #broke(error: unknown): undefined {
+    this.#logger.error({ error: String(error) }, "spans cannot be made");
   }
 
   #tell(spans: number, why: string): void {

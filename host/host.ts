@@ -20,6 +20,7 @@ import {
   type WorkerView,
 } from "./control/control.ts";
 import { filterOf } from "./control/edits.ts";
+import { exchangeOf, exchangesOf } from "./control/exchanges.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
 import { collectUnused } from "./control/garbage.ts";
@@ -336,6 +337,9 @@ export class Host implements Control {
   refusedRequests(): Promise<readonly RefusedRequest[]> {
     return this.#fleet.members.refusals();
   }
+
+  readonly exchanges: Control["exchanges"] = (question) => exchangesOf(this.#fleet.members, question);
+  readonly exchange: Control["exchange"] = (requestId) => exchangeOf(this.#fleet.members, requestId);
 
   explain(method: string, url: string): Explanation {
     const live = this.#live;

@@ -34,8 +34,9 @@ import type { Observer, ObserverModule } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
-import { Timeline } from "./timeline.ts";
+import type { Timeline } from "./timeline.ts";
 import { WorkerTraces } from "./trace/worker-traces.ts";
+import { Chronicle } from "./ops/chronicle.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
@@ -70,12 +71,14 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #sweeper = new Sweeper();
   readonly #reception: Reception;
   readonly #refusals = new Refusals();
+  readonly #chronicle: Chronicle;
   readonly #generations = new Generations((generation) => this.#post({ kind: "drained", generation }));
-  /** Of each generation that is prepared. */
-  readonly #configs = new Map<number, Config>();
+  /** Of each generation that is prepared, with the key of debug headers. */
+  readonly #configs = new Map<number, readonly [config: Config, debugKey: Uint8Array | null]>();
   #config: Config;
   /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
-  readonly #idPrefix = randomBytes(9).toString("base64url");
+  // An id is typed behind commands, and must not look like one of their options.
+  readonly #idPrefix = randomBytes(9).toString("base64url").replace(/^-/, "_");
   #ids = 0;
 
   private constructor(port: MessagePort, data: WorkerData, observer: Observer | undefined) {
@@ -97,6 +100,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     });
     this.#sweeper.add(this.#filterLog);
     this.#upstreamLog = new UpstreamLog(this.#lines, id, config.log.level);
+    this.#chronicle = new Chronicle(id, config.timelines);
     this.#assembly = new Assembly(
       this.#meter,
       this.#filterLog,
@@ -153,8 +157,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   timeline(client: Client, beganMs: number): Timeline | undefined {
-    const trace = this.#traces.begin(client);
-    return trace === undefined ? undefined : new Timeline(beganMs, trace);
+    return this.#traces.timeline(client, beganMs, this.#chronicle.wish(client.facts.debug));
   }
 
   get viaName(): string {
@@ -179,6 +182,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     (route?.meter ?? this.#unrouted).ended(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
     this.#traces.ended(exchange, route?.pattern);
+    this.#chronicle.ended(exchange);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
   }
@@ -236,6 +240,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#generations.loads();
       case "refusals":
         return this.#refusals.list();
+      case "timelines":
+        return this.#chronicle.list(order.requestId);
       case "level":
         return this.#keepLines(order.level);
       case "snapshot":
@@ -263,13 +269,15 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       this.#generations.live,
     );
     this.#generations.prepare(generation);
-    this.#configs.set(order.generation, order.config);
+    this.#configs.set(order.generation, [order.config, order.debugKey]);
     return filters;
   }
 
   #commit(number: number): undefined {
     this.#generations.commit(number);
-    this.#use(this.#configs.get(number) as Config);
+    const [config, debugKey] = this.#configs.get(number) as [Config, Uint8Array | null];
+    this.#use(config);
+    this.#chronicle.use(config.timelines, debugKey);
     this.#configs.delete(number);
     this.#tellQuarantined();
   }

@@ -25,6 +25,7 @@ export interface Config {
   readonly log: LogConfig;
   /** Where spans of exchanges go; null: none are made. */
   readonly traces: TracesConfig | null;
+  readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
   readonly forwarded: ForwardedConfig;
@@ -166,6 +167,16 @@ export interface SpanBatchConfig {
   readonly queueMax: number;
   /** For one request, with all its tries. */
   readonly exportMs: number;
+}
+
+/** Of which exchanges it is kept what happened in them. */
+export interface TimelinesConfig {
+  /** Of each kind, in each worker; 0: none. */
+  readonly keep: number;
+  /** How many of all exchanges, in percent. */
+  readonly samplePercent: number;
+  /** The name of the secret that debug headers are signed with; null: none counts. */
+  readonly debug: string | null;
 }
 
 /** How long the host waits, in milliseconds. What an upstream may set for itself is in `UpstreamConfig`. */

@@ -105,6 +105,7 @@ function unknownNames(file: File): Finding[] {
       unknownName(spot, "upstream", upstreams),
     ),
   ]);
+  const debug = spotAt(file, ["timelines", "debug"]);
   const named = under(file, ["routes"]).flatMap((route) => {
     const chain = under(file, [...route.path, "filters"]);
     const upstream = spotAt(file, [...route.path, "upstream"]);
@@ -117,7 +118,8 @@ function unknownNames(file: File): Finding[] {
     ];
   });
   const headers = under(file, ["traces", "headers"]).flatMap((spot) => unknownName(spot, "secret", secrets));
-  return [...granted, ...named, ...headers];
+  const signed = debug === undefined ? [] : unknownName(debug, "secret", secrets);
+  return [...granted, ...signed, ...named, ...headers];
 }
 
 function unknownName(spot: Spot, kind: string, names: ReadonlySet<string> | undefined): Finding[] {

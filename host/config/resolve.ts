@@ -44,6 +44,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     capsules: draft.capsules && { ...draft.capsules, folder: resolve(folder, draft.capsules.folder) },
     log: draft.log,
     traces: draft.traces,
+    timelines: draft.timelines,
     timeouts,
     limits,
     forwarded: draft.forwarded,

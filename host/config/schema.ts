@@ -24,6 +24,7 @@ import type {
   SecretSource,
   ServerConfig,
   StoreConfig,
+  TimelinesConfig,
   TracesConfig,
   UpstreamTls,
 } from "./config.ts";
@@ -37,6 +38,7 @@ import { SERVICE_LIMITS } from "./service-limits.ts";
 import { capsules } from "./capsule-schema.ts";
 import { store } from "./store-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
+import { timelines } from "./timelines-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { traces } from "./traces-schema.ts";
@@ -59,6 +61,7 @@ export interface Draft {
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
   readonly traces: TracesConfig | null;
+  readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
   readonly forwarded: ForwardedConfig;
@@ -117,6 +120,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     ),
   log: log(),
   traces: traces(),
+  timelines: timelines(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {
     ...HOST_LIMITS,

@@ -45,6 +45,7 @@ function freshViewOf(config: Config): Json {
     capsules: capsulesView(config),
     log: plain(config.log),
     traces: tracesView(config),
+    timelines: timelinesView(config),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
     forwarded: plain(config.forwarded),
@@ -106,6 +107,10 @@ function tracesView({ traces }: Config): Json {
     headers: Object.fromEntries(headers),
     batch: bounded(batch, SPAN_BATCH),
   };
+}
+
+function timelinesView({ timelines: { keep, samplePercent, debug } }: Config): Json {
+  return { keep, sample: `${samplePercent}%`, debug };
 }
 
 function upstreamView(upstream: UpstreamConfig): Json {

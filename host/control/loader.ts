@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config, FilterConfig } from "../config/config.ts";
 import { dockerConfigFile } from "../config/docker-config.ts";
-import { readGranted } from "../config/secret-source.ts";
+import { readDebugKey, readGranted } from "../config/secret-source.ts";
 import { readTraceHeaders, type TraceHeaders } from "../config/trace-headers.ts";
 import type { Artifact, ArtifactStore, TrustCheck } from "../filter/artifact.ts";
 import { ArtifactRefused } from "../filter/contract.ts";
@@ -24,6 +24,8 @@ export interface Loaded {
   readonly secrets: FilterSecrets;
   /** What a collector gets of secrets. */
   readonly traceHeaders: TraceHeaders;
+  /** What debug headers are signed with; null without `timelines.debug`. */
+  readonly debugKey: Uint8Array | null;
 }
 
 /** What is taken over from what runs, so that a change depends on nothing that it does not change. */
@@ -85,9 +87,12 @@ export class Loader {
         : Object.fromEntries(
             config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
           );
+    const isSameKey =
+      kept !== undefined && !kept.reread && kept.config.timelines.debug === config.timelines.debug;
+    const debugKey = isSameKey ? kept.loaded.debugKey : readDebugKey(config);
     const told = kept !== undefined && !kept.reread && isSameTold(kept.config, config);
     const traceHeaders = told ? kept.loaded.traceHeaders : readTraceHeaders(config);
-    return { artifacts, materials, secrets, traceHeaders };
+    return { artifacts, materials, secrets, debugKey, traceHeaders };
   }
 
   /** Finds a component that may become a filter's, and keeps it. Gives its digest. */

@@ -92,7 +92,7 @@ function logged(metadata: ReadonlyMap<string, MetadataValue>): string {
   return members === "" ? "" : `,"metadata":{${members}}`;
 }
 
-function bounded(text: string): string {
+export function bounded(text: string): string {
   return text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`;
 }
 

@@ -136,7 +136,7 @@ function callAttributes(step: CallStep, { versions }: TracedExchange): Attribute
     "sluice.filter.decision": step.decision,
     "sluice.filter.fuel": step.fuel,
     "sluice.filter.calls": step.calls,
-    ...(step.changed.length === 0 ? {} : { "sluice.filter.changed": [...step.changed] }),
+    ...(step.changed.length === 0 ? {} : { "sluice.filter.changed": step.changed.slice(0, CHANGED_MAX) }),
     ...(version === undefined ? {} : { "sluice.filter.version": version }),
     ...(step.reason === null ? {} : { "error.type": step.reason }),
   };
@@ -176,6 +176,9 @@ function addressOf(origin: string): Attributes {
 function knownMethod(method: string): string | undefined {
   return METHODS.has(method) ? method : undefined;
 }
+
+/** Filters may edit hundreds of fields, and nobody reads that. */
+const CHANGED_MAX = 32;
 
 const METHODS: ReadonlySet<string> = new Set([
   "GET",

@@ -1,7 +1,8 @@
 import type { TracesConfig } from "../config/config.ts";
 import type { RequestHead } from "../message.ts";
+import { Timeline, type Wish } from "../timeline.ts";
 import { type TracedEntry, type TracedExchange, tracedOf } from "./traced-exchange.ts";
-import { type Trace, Tracer } from "./tracer.ts";
+import { Tracer } from "./tracer.ts";
 
 /** Exchanges that have ended, for the main thread to make spans of. */
 export interface TracedMessage {
@@ -34,9 +35,10 @@ export class WorkerTraces {
     this.#tracer = config ? new Tracer(config.sample) : undefined;
   }
 
-  /** Continues a client's trace, or begins one; undefined when nobody makes spans of the exchange. */
-  begin({ head, facts }: BegunRequest): Trace | undefined {
-    return this.#tracer?.begin(head, facts.authority);
+  /** Continues a client's trace, or begins one. A timeline is for the spans of the exchange, or for who else wishes one. */
+  timeline({ head, facts }: BegunRequest, beganMs: number, wish: Wish | undefined): Timeline | undefined {
+    const trace = this.#tracer?.begin(head, facts.authority);
+    return trace === undefined && wish === undefined ? undefined : new Timeline(beganMs, wish, trace);
   }
 
   /** `pattern`: of its route. */

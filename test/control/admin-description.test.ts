@@ -41,6 +41,8 @@ GET /v1/workers read
 GET /v1/log-level read
 POST /v1/log-level admin
 GET /v1/refused read
+GET /v1/exchanges read
+GET /v1/exchanges/{id} read
 POST /v1/explain read
 GET /metrics read
 GET /openapi.json read

@@ -23,6 +23,7 @@ export interface ConfigParts {
   readonly store?: object;
   readonly log?: object;
   readonly traces?: object;
+  readonly timelines?: object;
   readonly capsules?: object;
   readonly forwarded?: object;
   readonly artifacts?: string;

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import type { TracesConfig } from "../../host/config/config.ts";
 import { RequestHead } from "../../host/message.ts";
-import { Timeline } from "../../host/timeline.ts";
 import type { TracedEntry } from "../../host/trace/traced-exchange.ts";
 import { type TracedMessage, WorkerTraces } from "../../host/trace/worker-traces.ts";
 
@@ -16,7 +15,7 @@ const CONFIG: TracesConfig = {
 /** An exchange that has ended, with or without a trace. */
 function ended(traces: WorkerTraces): TracedEntry {
   const head = new RequestHead("GET", "http", "sluice.test", "/a?secret", []);
-  const trace = traces.begin({ head, facts: { authority: "sluice.test" } });
+  const request = { head, facts: { authority: "sluice.test" } };
   return {
     requestId: "1",
     routeName: "api",
@@ -32,7 +31,7 @@ function ended(traces: WorkerTraces): TracedEntry {
     repliedBy: undefined,
     versions: undefined,
     metadata: undefined,
-    timeline: trace && new Timeline(performance.now(), trace),
+    timeline: traces.timeline(request, performance.now(), undefined),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { FailureCode } from "../failure.ts";
-import { type ExchangeEntry, pathOf } from "../ops/exchange-log.ts";
+import type { ExchangeEntry } from "../ops/exchange-log.ts";
+import { pathOf } from "../ops/target.ts";
 import type { Step, Timeline } from "../timeline.ts";
 import type { Trace } from "./tracer.ts";
 
@@ -42,7 +43,8 @@ export interface TracedExchange {
 }
 
 /** What an exchange gives of itself beside what its log line has. */
-export interface TracedEntry extends ExchangeEntry {
+export interface TracedEntry
+  extends Omit<ExchangeEntry, "clientAddress" | "requestFields" | "responseFields" | "metadata"> {
   readonly timeline: Timeline | undefined;
   readonly protocol: string;
 }

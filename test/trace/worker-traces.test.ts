@@ -30,7 +30,6 @@ function ended(traces: WorkerTraces): TracedEntry {
     failure: undefined,
     repliedBy: undefined,
     versions: undefined,
-    metadata: undefined,
     timeline: traces.timeline(request, performance.now(), undefined),
   };
 }

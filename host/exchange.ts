@@ -113,7 +113,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#timing?.requestPassed();
     const route = this.#route as Route;
     this.#body = body;
-    const outgoing = outgoingOf(this.#client, route, this.#host.viaName, this.requestId, framing, body);
+    const { requestId, timeline } = this;
+    const outgoing = outgoingOf(this.#client, route, this.#host, requestId, framing, body, timeline);
     const call = route.upstream.call(outgoing, this.#client.head.fields, this);
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;

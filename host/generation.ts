@@ -11,6 +11,8 @@ import type { Upstream } from "./upstream.ts";
 /** A route as one worker runs it. */
 export interface Route {
   readonly name: string;
+  /** The paths that it matches, as the configuration writes them. */
+  readonly pattern: string;
   readonly filters: readonly Filter[];
   readonly bodies: ChainBodies;
   /** Where a version of one of the filters is tried, or somebody looks on or records: for exchanges that begin from now on. */

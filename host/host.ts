@@ -34,7 +34,7 @@ import type { RecordRequest } from "./record/record-request.ts";
 import { resume } from "./control/resuming.ts";
 import { servedBy } from "./control/served.ts";
 import { VERSION } from "./control/version.ts";
-import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
+import { artifactViews, explanationOf, generationViews, readinessOf, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
@@ -43,6 +43,7 @@ import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
 import { Slos } from "./slo/slos.ts";
+import { Tracing } from "./trace/tracing.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
 import { Trials } from "./trial/trials.ts";
 
@@ -62,6 +63,7 @@ export class Host implements Control {
   readonly #trials: Trials;
   readonly #slos = new Slos({ counts: () => this.#fleet.members.slos(), now: () => performance.now() });
   readonly #records: Records;
+  readonly #tracing: Tracing;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
   readonly #file: ConfigFile;
@@ -75,6 +77,7 @@ export class Host implements Control {
     this.#history = history;
     this.#artifacts = new ArtifactStore(live.artifacts);
     this.#loader = new Loader(this.#artifacts);
+    this.#tracing = new Tracing(log.logger);
     this.#fleet = new Fleet(live, {
       observer,
       lines: (lines) => log.writeBatch(lines),
@@ -85,6 +88,7 @@ export class Host implements Control {
       lost: (sentence) => log.logger.error(sentence),
       retired: (snapshot) => this.#exposition.retire(snapshot),
       recorded: (message) => this.#records.heard(message),
+      traced: (exchanges) => this.#tracing.heard(exchanges),
       drained: (generation) => {
         this.#drained.add(generation);
         log.logger.info({ generation }, "generation drained");
@@ -99,7 +103,8 @@ export class Host implements Control {
         return own.hidden;
       },
       watch: (...configs) => this.#watch.set(...configs),
-      changed: ({ config: { log: lines, filters, routes } }) => {
+      changed: ({ config: { log: lines, filters, routes, traces }, loaded }) => {
+        this.#tracing.use(traces, loaded.traceHeaders);
         this.#records.changed();
         log.logger.level = lines.level;
         log.use(lines.file);
@@ -220,14 +225,7 @@ export class Host implements Control {
   }
 
   readiness(): { ready: boolean; reason: string } {
-    if (this.#changes.stopping) return { ready: false, reason: "draining" };
-    const { live } = this.#changes;
-    if (live === undefined) return { ready: false, reason: "starting" };
-    // One that was lost a moment ago is missed here, too.
-    const serving = this.#fleet.members.states().filter(({ state }) => state === "serving").length;
-    const waiting = live.config.workers - serving;
-    if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
-    return { ready: true, reason: `generation ${live.number}` };
+    return readinessOf(this.#changes, this.#fleet);
   }
 
   async metrics(format?: ExpositionFormat): Promise<{ contentType: string; body: string }> {
@@ -246,6 +244,7 @@ export class Host implements Control {
       workerRestarts: this.#fleet.restarts,
       ...this.#records.kept,
       logLinesDropped: this.#log.dropped,
+      spans: this.#tracing.counts,
     };
     return this.#exposition.render(await this.#fleet.snapshots(), main, format);
   }
@@ -371,6 +370,7 @@ export class Host implements Control {
     this.#slos.close();
     await this.#records.close();
     await Promise.all([
+      this.#tracing.close(),
       this.#watch.close(),
       this.#changes.close(),
       this.#artifacts.close(),

@@ -5,19 +5,23 @@ import type { HeldBody } from "./held-body.ts";
 import type { Client } from "./http1/client.ts";
 import type { Outgoing } from "./http1/server-connection.ts";
 import { AS_IT_CAME, type FieldList, UNKNOWN } from "./message.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** The request as the upstream gets it: Host first, then the message's own fields, then what this hop adds. */
 export function outgoingOf(
   client: Client,
   route: Route,
-  viaName: string,
+  { viaName }: { readonly viaName: string },
   requestId: string,
   framing: number,
   body: HeldBody | undefined,
+  timeline: Timeline | undefined,
 ): Outgoing {
   const { connection, head, facts, protocol } = client;
   const { fields } = head;
   let told = false;
+  const trace = timeline?.trace;
+  let traced = false;
   const kept = framing === AS_IT_CAME;
   const chunked = kept ? facts.hasBody && facts.contentLength < 0 : framing === UNKNOWN;
   const before = `${head.method} ${head.path} HTTP/1.1\r\n`;
@@ -36,6 +40,11 @@ export function outgoingOf(
       told = true;
       continue;
     }
+    // Where filters have left it alone, each try names its own span there.
+    if (trace !== undefined && name.length === 11 && fields[at + 1] === trace.traceparent) {
+      traced = true;
+      continue;
+    }
     text += `${name}: ${fields[at + 1] as string}\r\n`;
   }
   const { peer } = connection;
@@ -46,11 +55,14 @@ export function outgoingOf(
   if (facts.upgrade !== "") text += `Connection: upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;
   else if (facts.acceptsTrailers) text += "Connection: te\r\nTE: trailers\r\n";
   text += "\r\n";
-  const preserved = route.preserveHost;
+  const authority = route.preserveHost ? head.authority : undefined;
+  const asIs = authority !== undefined && !traced;
   return {
     method: head.method,
-    head: preserved ? `${before}Host: ${head.authority}\r\n${text}` : "",
-    around: preserved ? undefined : { before, after: text },
+    head: asIs ? `${before}Host: ${authority}\r\n${text}` : "",
+    around: asIs
+      ? undefined
+      : { before, authority, after: text, line: traced ? () => trace?.next() ?? "" : undefined },
     hasBody: kept ? facts.hasBody : framing !== 0,
     replayable: body !== undefined,
     chunked,

@@ -33,7 +33,7 @@ export class OwnRequests implements HttpSender {
     return {
       method,
       head: "",
-      around: { before: `${method} ${path} HTTP/1.1\r\n`, after },
+      around: { before: `${method} ${path} HTTP/1.1\r\n`, authority: undefined, after, line: undefined },
       hasBody,
       replayable: hasBody,
       chunked: false,

@@ -28,6 +28,7 @@ export function routesOf(
       match: route.match,
       route: {
         name: route.name,
+        pattern: patternOf(route.match),
         filters: chain,
         bodies: bodiesOf(chain),
         chains: RouteTrial.of(chain, tried, taken) ?? observed(chain, observer),
@@ -39,6 +40,10 @@ export function routesOf(
       },
     };
   });
+}
+
+function patternOf({ path }: MatchConfig): string {
+  return path.kind === "exact" ? path.path : `${path.path}*`;
 }
 
 function named<Value>(of: ReadonlyMap<string, Value>, name: string): Value {

@@ -4,6 +4,7 @@ import { isName } from "./fields.ts";
 import { type FieldList, Reply, type RequestHead, ResponseHead, Trailers } from "./message.ts";
 import { DECISION, type DecisionNumber } from "./ops/filter-work.ts";
 import { type FilterFailureReason, type FilterPhase, PHASE } from "./ops/meter.ts";
+import type { Trace } from "./trace/tracer.ts";
 
 /** What a call of a filter came to. */
 export type Decision = keyof typeof DECISION;
@@ -75,12 +76,15 @@ export class Timeline {
   /** Steps that there was no room for. */
   more = 0;
   readonly wish: Wish;
+  /** Where spans are made of the exchange. */
+  readonly trace: Trace | undefined;
   readonly #beganMs: number;
 
   /** `beganMs`: when the exchange began, by `performance.now()`. */
-  constructor(beganMs: number, wish: Wish = "passing") {
+  constructor(beganMs: number, wish: Wish = "passing", trace?: Trace) {
     this.#beganMs = beganMs;
     this.wish = wish;
+    this.trace = trace;
   }
 
   /** A call has returned, or failed for a reason. `began` is by `performance.now()`. */

@@ -146,7 +146,9 @@ export class UpstreamCall implements ServerOwner {
     this.#step = this.#timeline?.tries(this.#upstream.config.name, server.origin);
     const { around } = this.request;
     if (around !== undefined)
-      this.request.head = `${around.before}Host: ${server.authority}\r\n${around.after}`;
+      this.request.head =
+        `${around.before}Host: ${around.authority ?? server.authority}\r\n` +
+        `${around.line?.() ?? ""}${around.after}`;
     server.submit(this);
   }
 

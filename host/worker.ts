@@ -35,7 +35,8 @@ import type { Observer, ObserverModule } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
-import { Timeline } from "./timeline.ts";
+import type { Timeline } from "./timeline.ts";
+import { WorkerTraces } from "./trace/worker-traces.ts";
 import { Chronicle } from "./ops/chronicle.ts";
 import { ExchangeLog, type ExchangeLogRules, linesOf } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
@@ -66,6 +67,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly observer: Observer | undefined;
   readonly shadows: ShadowQueue = new ShadowQueue();
   readonly #recordings = new WorkerRecordings((lines) => this.#post(lines));
+  readonly #traces: WorkerTraces;
   /** What the main thread was told last. */
   #quarantined: readonly string[] = [];
   readonly #admission: Admission;
@@ -92,6 +94,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#config = config;
     this.addresses = new AddressKey(data.addressKey);
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
+    this.#traces = new WorkerTraces(id, (message) => this.#post(message));
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
     this.#exchangeLog = new ExchangeLog(this.#lines, id, this.addresses, linesOf(config), config.log.level);
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
@@ -160,10 +163,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     return this.#lastId;
   }
 
-  timeline({ facts }: Client, beganMs: number): Timeline | undefined {
+  timeline(client: Client, beganMs: number): Timeline | undefined {
     const logged = this.#exchangeLog.wantsSteps(this.#lastId) ? "passing" : undefined;
-    const wish = this.#chronicle.wish(facts.debug) ?? logged;
-    return wish === undefined ? undefined : new Timeline(beganMs, wish);
+    return this.#traces.timeline(client, beganMs, this.#chronicle.wish(client.facts.debug) ?? logged);
   }
 
   get viaName(): string {
@@ -189,6 +191,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     const brokenOff = !exchange.whole && exchange.failure?.code !== "CLIENT_GONE";
     route?.slo?.count(exchange.status, brokenOff, exchange.durationMs);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
+    this.#traces.ended(exchange, route?.pattern);
     this.#chronicle.ended(exchange);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
@@ -305,6 +308,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   /** What of a configuration is no generation's, but the worker's own. */
   #use(config: Config, lines: ExchangeLogRules): void {
     const levelChanged = this.#config.log.level !== config.log.level;
+    this.#traces.use(config.traces);
     this.#config = config;
     this.#admission.limits = admissionOf(config);
     this.budget.most = config.limits.instancesTotalMax;
@@ -341,6 +345,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   #flush(): void {
     this.#filterLog.flush();
     this.#lines.flush();
+    this.#traces.flush();
   }
 
   #post(message: WorkerMessage): void {

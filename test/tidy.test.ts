@@ -123,6 +123,18 @@ describe("imports point one way", () => {
       types: true,
     },
     {
+      why: "OpenTelemetry is loaded with the export of spans, and nowhere else",
+      from: but(
+        () => true,
+        "trace/span-export.ts",
+        "trace/span-maker.ts",
+        "trace/span-queue.ts",
+        "trace/given-ids.ts",
+      ),
+      to: (target) => target.startsWith("@opentelemetry/"),
+      types: true,
+    },
+    {
       why: "the command is the outermost",
       from: (file) => !within("cli")(file),
       to: within("cli"),

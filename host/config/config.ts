@@ -23,6 +23,8 @@ export interface Config {
   /** Where failures of filters are kept with what they were given; null: nowhere. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  /** Where spans of exchanges go; null: none are made. */
+  readonly traces: TracesConfig | null;
   readonly clientAddress: ClientAddressConfig;
   readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts;
@@ -174,6 +176,29 @@ export interface ClientAddressConfig {
   readonly log: Exclude<AddressForm, "whole">;
   /** To filters that are granted it, and whose grant says no more. */
   readonly filters: AddressForm;
+}
+
+/** Of which exchanges spans are made, and who gets them. */
+export interface TracesConfig {
+  /** Where a collector takes them by OTLP: the whole URL, without user and password. */
+  readonly otlp: string;
+  /** In percent, of the traces that begin here. */
+  readonly sample: number;
+  readonly serviceName: string;
+  /** Header fields of requests to the collector, and the names of the secrets that are their values. */
+  readonly headers: readonly (readonly [field: string, secret: string])[];
+  readonly batch: SpanBatchConfig;
+}
+
+/** Bounds of what goes to the collector. */
+export interface SpanBatchConfig {
+  /** Spans in one request. */
+  readonly spansMax: number;
+  readonly delayMs: number;
+  /** Spans that wait. */
+  readonly queueMax: number;
+  /** For one request, with all its tries. */
+  readonly exportMs: number;
 }
 
 /** Of which exchanges it is kept what happened in them. */

@@ -118,6 +118,7 @@ function unknownNames(file: File): Finding[] {
       ...(upstream === undefined ? [] : unknownName(upstream, "upstream", upstreams)),
     ];
   });
+  const headers = under(file, ["traces", "headers"]).flatMap((spot) => unknownName(spot, "secret", secrets));
   const logged = under(file, ["log", "exchanges", "only", "routes"]).flatMap((spot) =>
     unknownName(spot, "route", routeNames(file)),
   );
@@ -126,6 +127,7 @@ function unknownNames(file: File): Finding[] {
     ...(debug === undefined ? [] : unknownName(debug, "secret", secrets)),
     ...named,
     ...logged,
+    ...headers,
   ];
 }
 

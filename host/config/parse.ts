@@ -11,6 +11,7 @@ import { findSecretProblems } from "./secret-source.ts";
 import { type Finding, readSource } from "./source.ts";
 import type { Variables } from "./substitution.ts";
 import { findTlsProblems } from "./tls-files.ts";
+import { findTraceHeaderProblems } from "./trace-headers.ts";
 import { findTrustProblems } from "./trust-files.ts";
 
 /**
@@ -32,6 +33,7 @@ export function parseConfig(text: string, file: string, env: Variables): Config 
     ...findTlsProblems(root, machine.folder),
     ...findTrustProblems(root, machine.folder),
     ...findSecretProblems(root, machine.folder, env),
+    ...findTraceHeaderProblems(root, machine.folder, env),
   );
   if (verdict.kind === "refused" || findings.length > 0)
     throw new ConfigError(file, problems(findings, lines));

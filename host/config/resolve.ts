@@ -44,6 +44,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     capsules: draft.capsules && { ...draft.capsules, folder: resolve(folder, draft.capsules.folder) },
     log: { ...draft.log, file: draft.log.file === null ? null : resolve(folder, draft.log.file) },
     clientAddress: draft["client-address"],
+    traces: draft.traces,
     timelines: draft.timelines,
     timeouts,
     limits,

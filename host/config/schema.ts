@@ -28,6 +28,7 @@ import type {
   SloConfig,
   StoreConfig,
   TimelinesConfig,
+  TracesConfig,
   UpstreamTls,
 } from "./config.ts";
 import { capsules } from "./capsule-schema.ts";
@@ -46,6 +47,7 @@ import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { timelines } from "./timelines-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
+import { traces } from "./traces-schema.ts";
 import { verify, type VerifyDraft } from "./trust-schema.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimit } from "./upstream-limits.ts";
 import { dispatch, server, type UpstreamDispatch } from "./upstream-schema.ts";
@@ -64,6 +66,7 @@ export interface Draft {
   /** As it is written: a path from the file's folder. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  readonly traces: TracesConfig | null;
   readonly "client-address": ClientAddressConfig;
   readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
@@ -121,6 +124,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
       "Where failures of filters are kept, each with all that its filter was given, redacted; nowhere when it is left out.",
     ),
   log: log(),
+  traces: traces(),
   "client-address": clientAddress().describe(
     "What is told of clients' addresses, to the log and to filters: nothing, their network (/24, /48), or a name that is another one each day. The log gets nothing when it is left out.",
   ),

@@ -55,7 +55,8 @@ function longEnough(key: Uint8Array): Uint8Array {
 
 const DEBUG_KEY_BYTES_MIN = 16;
 
-function readSecret(source: SecretSource, variables: Variables): Uint8Array {
+/** Throws a `SecretRefused`. It blocks. */
+export function readSecret(source: SecretSource, variables: Variables): Uint8Array {
   const bytes = source.kind === "file" ? readFile(source.path) : readVariable(source.variable, variables);
   if (bytes.length > SECRET_BYTES_MAX)
     throw new SecretRefused(`expected a secret of at most ${SECRET_BYTES_MAX} bytes, got ${bytes.length}`);
@@ -69,22 +70,28 @@ export function findSecretProblems(root: Place, folder: string, variables: Varia
   const names = [...(placeAt(root, ["secrets"]).place?.children.keys() ?? [])];
   return names.flatMap((name) => {
     const path: Path = ["secrets", name];
-    const { place, broken } = placeAt(root, path);
-    if (place === undefined || broken) return [];
-    // What the schema refuses it has refused already.
-    const verdict = secret().safeParse(place.value);
-    if (!verdict.success) return [];
-    const source = verdict.data;
-    const absolute = source.kind === "file" ? { ...source, path: resolve(folder, source.path) } : source;
+    const source = secretAt(root, String(name), folder);
+    if (source === undefined) return [];
     try {
-      const found = readSecret(absolute, variables);
+      const found = readSecret(source, variables);
       if (name === debug) longEnough(found);
       return [];
     } catch (error) {
       if (!(error instanceof SecretRefused)) throw error;
-      return [{ offset: place.offset, path: formatPath(path), sentence: error.message }];
+      const offset = placeAt(root, path).place?.offset ?? 0;
+      return [{ offset, path: formatPath(path), sentence: error.message }];
     }
   });
+}
+
+/** Where a secret is read, by its name in the file. Undefined for what the schema refuses, which it has done already. */
+export function secretAt(root: Place, name: string, folder: string): SecretSource | undefined {
+  const { place, broken } = placeAt(root, ["secrets", name]);
+  if (place === undefined || broken) return undefined;
+  const verdict = secret().safeParse(place.value);
+  if (!verdict.success) return undefined;
+  const source = verdict.data;
+  return source.kind === "file" ? { ...source, path: resolve(folder, source.path) } : source;
 }
 
 function readVariable(name: string, variables: Variables): Uint8Array {

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import type * as z from "zod";
 import type { StoreConfig } from "./config.ts";
 import { STORE_SIZE } from "./service-limits.ts";
 import { bounded, mapping, text } from "./shape.ts";
@@ -13,7 +13,7 @@ export function store(): z.ZodType<StoreConfig, Record<string, unknown> | undefi
         "A Valkey or Redis server that has the store in the place of this process, so that many machines share it. User and password are best written as variables.",
       ),
   })
-    .transform(({ size, server }) => ({ sizeBytes: size, server: server ?? null }))
+    .transform(({ size, server: remote }) => ({ sizeBytes: size, server: remote ?? null }))
     .prefault({});
 }
 

@@ -328,8 +328,8 @@ function isSame(live: Live, config: Config, loaded: Loaded): boolean {
   );
 }
 
-function outsideOf({ secrets, materials, debugKey }: Loaded): readonly unknown[] {
-  return [secrets, materials, debugKey];
+function outsideOf({ secrets, materials, debugKey, traceHeaders }: Loaded): readonly unknown[] {
+  return [secrets, materials, debugKey, traceHeaders];
 }
 
 function keptOf({ fresh, reread }: Change, { config, loaded }: Live): Kept {

@@ -5,6 +5,7 @@ import { formatMatch } from "../config/resolve.ts";
 import { sloView } from "../config/slo-schema.ts";
 import { SERVICE_LIMITS } from "../config/service-limits.ts";
 import { HOST_TIMEOUTS } from "../config/timeouts.ts";
+import { SPAN_BATCH } from "../config/traces-schema.ts";
 import { formatDuration, formatSize } from "../config/units.ts";
 import { formatAdminAddress } from "./admin-address.ts";
 
@@ -45,6 +46,7 @@ function freshViewOf(config: Config): Json {
     capsules: capsulesView(config),
     log: logView(config),
     "client-address": plain(config.clientAddress),
+    traces: tracesView(config),
     timelines: timelinesView(config),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
@@ -106,6 +108,18 @@ function capsulesView({ capsules }: Config): Json {
   if (!capsules) return null;
   const { folder, filesMax, bytesMax, bodies, headers } = capsules;
   return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies, headers: [...headers] };
+}
+
+function tracesView({ traces }: Config): Json {
+  if (!traces) return null;
+  const { otlp, sample, serviceName, headers, batch } = traces;
+  return {
+    otlp,
+    sample: `${sample}%`,
+    "service-name": serviceName,
+    headers: Object.fromEntries(headers),
+    batch: bounded(batch, SPAN_BATCH),
+  };
 }
 
 function timelinesView({ timelines: { keep, samplePercent, debug } }: Config): Json {

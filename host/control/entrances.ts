@@ -4,6 +4,7 @@ import type { Address } from "../config/config.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
 import { type Door, doorName, openDoors } from "./door.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
+import type { Order } from "./messages.ts";
 
 /** Where connections are taken, and with what they are served; `tls` is null in the clear. */
 export interface Endpoint {
@@ -146,4 +147,9 @@ function isAlike(one: Endpoint, other: Endpoint): boolean {
 function isSame(one: ListenerMaterial | null, other: ListenerMaterial | null): boolean {
   if (one === null || other === null) return one === other;
   return JSON.stringify([one.pairs, one.clientCa]) === JSON.stringify([other.pairs, other.clientCa]);
+}
+
+/** Makes a worker ready for its connections. */
+export function openOrder({ id, endpoint }: Entrance): Extract<Order, { kind: "open" }> {
+  return { kind: "open", listener: id, tls: endpoint.tls, proxyProtocol: endpoint.proxyProtocol };
 }

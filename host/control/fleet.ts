@@ -7,8 +7,9 @@ import { newestTrials, type TrialSnapshot } from "../ops/trial-meter.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordedLines } from "../record/worker-recordings.ts";
 import { SharedStore } from "../store/shared-store.ts";
+import type { TracedExchange } from "../trace/traced-exchange.ts";
 import type { ListenerMaterial } from "../tls/material.ts";
-import { type Endpoint, type Entrance, Entrances } from "./entrances.ts";
+import { type Endpoint, type Entrance, Entrances, openOrder } from "./entrances.ts";
 import type { InheritedSocket, InheritedSockets } from "./inherited-sockets.ts";
 import {
   type HandedConnection,
@@ -17,7 +18,7 @@ import {
   type PreparedFilter,
   VITALS_BYTES,
 } from "./messages.ts";
-import { connectionsOf, loadOf, type Member, Members, SNAPSHOT_MS, within } from "./members.ts";
+import { allOf, connectionsOf, loadOf, type Member, Members, SNAPSHOT_MS, within } from "./members.ts";
 import { PulseWatch } from "./pulse-watch.ts";
 import { type SharedMeans, sharedMeans } from "./shared-means.ts";
 import { ShadowLink } from "./shadow-link.ts";
@@ -36,6 +37,8 @@ export interface FleetOwner {
   retired(snapshot: MeterSnapshot): void;
   /** A worker has recorded something. */
   recorded(message: RecordedLines | CapsuleMessage): void;
+  /** Sampled exchanges have ended. */
+  traced(exchanges: readonly TracedExchange[]): void;
   /** No worker has anything of this generation any more. */
   drained(generation: number): void;
 }
@@ -254,6 +257,7 @@ export class Fleet {
           member.quarantined = filters;
         },
         recorded: (message) => this.#owner.recorded(message),
+        traced: (exchanges) => this.#owner.traced(exchanges),
         drained: (_, generation) => {
           member.ending.delete(generation);
           this.#tellDrained(generation);
@@ -372,18 +376,6 @@ export class Fleet {
       await link.terminate();
     }
   }
-}
-
-/** All values, or the first reason why there are not. */
-function allOf<Value>(results: readonly PromiseSettledResult<Value>[]): Value[] {
-  return results.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
-}
-
-function openOrder({ id, endpoint }: Entrance): Extract<Order, { kind: "open" }> {
-  return { kind: "open", listener: id, tls: endpoint.tls, proxyProtocol: endpoint.proxyProtocol };
 }
 
 /** Workers count from 1. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Config, FilterConfig } from "../config/config.ts";
 import { dockerConfigFile } from "../config/docker-config.ts";
 import { readDebugKey, readGranted } from "../config/secret-source.ts";
+import { readTraceHeaders, type TraceHeaders } from "../config/trace-headers.ts";
 import type { Artifact, ArtifactStore, TrustCheck } from "../filter/artifact.ts";
 import { ArtifactRefused } from "../filter/contract.ts";
 import { grantsOf } from "../filter/grants.ts";
@@ -21,6 +22,8 @@ export interface Loaded {
   readonly artifacts: Readonly<Record<string, Artifact>>;
   readonly materials: Readonly<Record<string, UpstreamMaterial>>;
   readonly secrets: FilterSecrets;
+  /** What a collector gets of secrets. */
+  readonly traceHeaders: TraceHeaders;
   /** What debug headers are signed with; null without `timelines.debug`. */
   readonly debugKey: Uint8Array | null;
 }
@@ -87,7 +90,9 @@ export class Loader {
     const isSameKey =
       kept !== undefined && !kept.reread && kept.config.timelines.debug === config.timelines.debug;
     const debugKey = isSameKey ? kept.loaded.debugKey : readDebugKey(config);
-    return { artifacts, materials, secrets, debugKey };
+    const told = kept !== undefined && !kept.reread && isSameTold(kept.config, config);
+    const traceHeaders = told ? kept.loaded.traceHeaders : readTraceHeaders(config);
+    return { artifacts, materials, secrets, debugKey, traceHeaders };
   }
 
   /** Finds a component that may become a filter's, and keeps it. Gives its digest. */
@@ -189,6 +194,10 @@ function trustOf({ verify }: FilterConfig): TrustCheck | undefined {
 
 function isSameGrant(one: FilterConfig | undefined, other: FilterConfig): boolean {
   return JSON.stringify(one?.grant.secrets) === JSON.stringify(other.grant.secrets);
+}
+
+function isSameTold(one: Config, other: Config): boolean {
+  return isDeepStrictEqual(one.traces?.headers, other.traces?.headers);
 }
 
 function isSameSource(one: FilterConfig, other: FilterConfig): boolean {

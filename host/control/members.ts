@@ -198,3 +198,11 @@ export const SNAPSHOT_MS = 1_000;
 
 /** Nor do a verdict on a trial, and a look at SLOs. */
 const COUNTS_MS = 200;
+
+/** All values, or the first reason why there are not. */
+export function allOf<Value>(results: readonly PromiseSettledResult<Value>[]): Value[] {
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}

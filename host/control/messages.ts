@@ -12,6 +12,7 @@ import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordRequest } from "../record/record-request.ts";
 import type { RecordedLines } from "../record/worker-recordings.ts";
+import type { TracedMessage } from "../trace/worker-traces.ts";
 import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 
 /** What a data worker is born with. */
@@ -169,6 +170,7 @@ export type WorkerMessage =
     }
   | RecordedLines
   | CapsuleMessage
+  | TracedMessage
   /** Nothing is left of a generation that was live: no exchange and no instance. */
   | { readonly kind: "drained"; readonly generation: number }
   /** Whole log lines. */

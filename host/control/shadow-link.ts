@@ -117,6 +117,7 @@ export class ShadowLink {
         fault: (line, digest, frames) => this.#owner.fault(line, digest, frames),
         quarantined: () => {},
         recorded: () => {},
+        traced: () => {},
         drained: () => {},
         ended: (_, error) => this.#ended(thread, error),
       },

@@ -3,10 +3,24 @@ import { explainRoutes } from "../config/explain.ts";
 import { formatMatch } from "../config/resolve.ts";
 import type { KeptComponent } from "../filter/component-store.ts";
 import type { Slos } from "../slo/slos.ts";
-import type { Live } from "./changes.ts";
+import type { Changes, Live } from "./changes.ts";
 import type { ArtifactView, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GenerationRecord } from "./history.ts";
+
+/** Whether it serves with all that it has. */
+export function readinessOf(
+  { stopping, live }: Changes,
+  fleet: Fleet,
+): { readonly ready: boolean; readonly reason: string } {
+  if (stopping) return { ready: false, reason: "draining" };
+  if (live === undefined) return { ready: false, reason: "starting" };
+  // One that was lost a moment ago is missed here, too.
+  const serving = fleet.members.states().filter(({ state }) => state === "serving").length;
+  const waiting = live.config.workers - serving;
+  if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
+  return { ready: true, reason: `generation ${live.number}` };
+}
 
 /** What runs, as operators are told of it. */
 export function statusOf(

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Frame } from "../filter/fault.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordedLines } from "../record/worker-recordings.ts";
+import type { TracedExchange } from "../trace/traced-exchange.ts";
 import type {
   Answers,
   Fault,
@@ -40,6 +41,8 @@ export interface WorkerLinkOwner {
   drained(link: WorkerLink, generation: number): void;
   /** Something was recorded. */
   recorded(message: RecordedLines | CapsuleMessage): void;
+  /** Sampled exchanges have ended. */
+  traced(exchanges: readonly TracedExchange[]): void;
   /** The thread has ended, asked or not. Comes once. */
   ended(link: WorkerLink, error: Error | undefined): void;
 }
@@ -120,6 +123,7 @@ export class WorkerLink {
     if (message.kind === "quarantined") return this.#owner.quarantined(message.filters);
     if (message.kind === "drained") return this.#owner.drained(this, message.generation);
     if (message.kind === "recorded" || message.kind === "capsule") return this.#owner.recorded(message);
+    if (message.kind === "traced") return this.#owner.traced(message.exchanges);
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "done") waiting?.resolve(message.value as never);

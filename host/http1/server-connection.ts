@@ -63,13 +63,23 @@ export interface ServerKeeper {
   upgraded(connection: ServerConnection, socket: Socket): void;
 }
 
+/** A head before and after its Host. */
+export interface HeadParts {
+  readonly before: string;
+  /** Undefined where Host is to name the server, whichever will be chosen. */
+  readonly authority: string | undefined;
+  readonly after: string;
+  /** Gives a line that is another one for each try. */
+  readonly line: (() => string) | undefined;
+}
+
 /** One request, as it is put on a connection. */
 export interface Outgoing {
   readonly method: string;
   /** The head, as it goes on the wire. */
   head: string;
-  /** The head before and after its Host, when that is to name the server, whichever will be chosen. */
-  readonly around: { readonly before: string; readonly after: string } | undefined;
+  /** What the head is made of for each try anew; undefined when it is the same for all. */
+  readonly around: HeadParts | undefined;
   readonly hasBody: boolean;
   /** The body is here as a whole, and can be sent again. */
   readonly replayable: boolean;

@@ -19,7 +19,8 @@ export type HostMetric =
   | "sluice_build_info"
   | "sluice_recorded_exchanges_total"
   | "sluice_capsules_total"
-  | "sluice_log_lines_dropped_total";
+  | "sluice_log_lines_dropped_total"
+  | "sluice_spans_total";
 
 /** What the main thread knows itself. */
 export interface MainFacts {
@@ -42,6 +43,16 @@ export interface MainFacts {
   readonly capsules: Kept;
   /** The main thread's own; the workers' come with their snapshots. */
   readonly logLinesDropped: number;
+  readonly spans: Readonly<SpanCounts>;
+}
+
+/** What became of spans. */
+export interface SpanCounts {
+  sent: number;
+  /** No room in the queue. */
+  full: number;
+  /** The collector has not taken them. */
+  failed: number;
 }
 
 /** How much of something was kept, and how much there was no room for. */
@@ -172,6 +183,15 @@ export const HOST_METRICS: Readonly<Record<HostMetric, Metric>> = {
       "Log lines that were not written: the destination was too slow or gone (`destination`), or a filter wrote more than its limits allow (`limit`).",
     series: always(2),
   },
+  sluice_spans_total: {
+    type: "counter",
+    unit: "spans",
+    labels: ["result"],
+    help: "Spans of sampled exchanges, by what became of them.",
+    meaning:
+      "Spans of sampled exchanges ([tracing.md](tracing.md#the-way-to-the-collector)): `sent`, `failed` when the collector has not taken them, `full` when there was no room for them.",
+    series: always(3),
+  },
 };
 
 export function hostSamples(all: MeterSnapshot, main: MainFacts): Samples<HostMetric> {
@@ -205,6 +225,7 @@ export function hostSamples(all: MeterSnapshot, main: MainFacts): Samples<HostMe
       destination: main.logLinesDropped,
       limit: all.logLinesDropped,
     }),
+    sluice_spans_total: either("result", { ...main.spans }),
   };
 }
 

@@ -16,9 +16,8 @@ export interface EndedExchange {
   readonly status: number;
   readonly durationMs: number;
   readonly requestId: string;
-  readonly traceId?: string | undefined;
   /** Where there is one, somebody can look the exchange up. */
-  readonly timeline: object | undefined;
+  readonly timeline: { readonly trace?: { readonly traceId: string } | undefined } | undefined;
 }
 
 export interface RouteSnapshot {
@@ -61,10 +60,11 @@ export class RouteMeter {
     observe(this.#overheads, 0, OVERHEAD_BOUNDS, (performance.now() - beganMs - elsewhereMs) / 1_000);
   }
 
-  ended({ status, durationMs, requestId, traceId, timeline }: EndedExchange): void {
+  ended({ status, durationMs, requestId, timeline }: EndedExchange): void {
     const seconds = durationMs / 1_000;
     const bucket = this.record(status, seconds);
-    if (timeline !== undefined) this.#exemplars[bucket] = { requestId, traceId, seconds, at: Date.now() };
+    if (timeline !== undefined)
+      this.#exemplars[bucket] = { requestId, traceId: timeline.trace?.traceId, seconds, at: Date.now() };
   }
 
   /** Counts an exchange that has ended, and gives the bucket of its duration. `status` 0: the client was sent no head. */

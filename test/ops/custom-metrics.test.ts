@@ -23,6 +23,7 @@ const MAIN: MainFacts = {
   recorded: { written: 4, dropped: 3 },
   capsules: { written: 2, dropped: 1 },
   logLinesDropped: 0,
+  spans: { sent: 0, full: 0, failed: 0 },
 };
 
 const LIMITS = { metricsMax: 3, metricLabelsMax: 4, metricSeriesMax: 10 };

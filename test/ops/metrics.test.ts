@@ -28,6 +28,7 @@ const MAIN: MainFacts = {
   recorded: { written: 4, dropped: 3 },
   capsules: { written: 2, dropped: 1 },
   logLinesDropped: 0,
+  spans: { sent: 6, full: 1, failed: 2 },
 };
 
 test("what was recorded is in the exposition, with buckets that contain those before them", async () => {
@@ -75,6 +76,9 @@ test("what was recorded is in the exposition, with buckets that contain those be
     [`sluice_build_info{version="0.1.0",node="${process.versions.node}"}`]: 1,
     'sluice_log_lines_dropped_total{reason="destination"}': 1,
     'sluice_log_lines_dropped_total{reason="limit"}': 4,
+    'sluice_spans_total{result="sent"}': 6,
+    'sluice_spans_total{result="full"}': 1,
+    'sluice_spans_total{result="failed"}': 2,
   });
 });
 

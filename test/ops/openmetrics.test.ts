@@ -25,6 +25,7 @@ const MAIN: MainFacts = {
   recorded: { written: 0, dropped: 0 },
   capsules: { written: 0, dropped: 0 },
   logLinesDropped: 0,
+  spans: { sent: 0, full: 0, failed: 0 },
 };
 
 const ended = (durationMs: number, parts: Partial<EndedExchange> = {}): EndedExchange => ({
@@ -49,7 +50,8 @@ test("each bucket of a route's durations has the newest exchange that can be loo
   const route = meter.route("api");
   const before = Date.now() / 1_000;
   route.ended(ended(3, { requestId: "first", timeline: {} }));
-  route.ended(ended(4, { requestId: "second", traceId: "4bf92f3577b34da6a3ce929d0e0e4736", timeline: {} }));
+  const trace = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736" };
+  route.ended(ended(4, { requestId: "second", timeline: { trace } }));
   route.ended(ended(4));
   route.ended(ended(20_000, { requestId: "slow", timeline: {} }));
   route.ended(ended(600));

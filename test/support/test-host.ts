@@ -22,6 +22,7 @@ export interface ConfigParts {
   readonly workers?: number;
   readonly store?: object;
   readonly log?: object;
+  readonly traces?: object;
   readonly "client-address"?: object | string;
   readonly timelines?: object;
   readonly capsules?: object;

@@ -69,7 +69,12 @@ export class NamedUpstream implements AsyncDisposable {
       upstreamUpgraded: (_fields: FieldList, socket) => void socket.destroy(),
       upstreamFailed: reject,
     };
-    const around = { before: `GET ${path} HTTP/1.1\r\n`, after: "\r\n" };
+    const around = {
+      before: `GET ${path} HTTP/1.1\r\n`,
+      authority: undefined,
+      after: "\r\n",
+      line: undefined,
+    };
     const request = {
       method: "GET",
       head: "",

@@ -39,6 +39,7 @@ import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
 import { Exposition } from "./ops/metrics.ts";
+import type { MeterSnapshot } from "./ops/meter.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
@@ -208,6 +209,10 @@ export class Host implements Control {
     return merged(await this.#fleet.snapshots()).views;
   }
 
+  async counts(): Promise<MeterSnapshot> {
+    return this.#exposition.sum(await this.#fleet.snapshots());
+  }
+
   workers(): Promise<readonly WorkerView[]> {
     return this.#fleet.members.views();
   }
@@ -305,6 +310,10 @@ export class Host implements Control {
       config: redacted(viewOf(config), this.#file.hidden),
       file: this.#file.status(config),
     };
+  }
+
+  configText(): string {
+    return this.#file.text();
   }
 
   validate(text: string): readonly Problem[] {

@@ -292,13 +292,17 @@ export class Exposition {
     );
   }
 
+  /** What all workers have counted, with those that are no more. */
+  sum(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
+    return merged(this.#retired === undefined ? snapshots : [this.#retired, ...snapshots]);
+  }
+
   /** One snapshot per living worker; of one that does not answer, its last. */
   async render(
     snapshots: readonly MeterSnapshot[],
     main: MainFacts,
   ): Promise<{ contentType: string; body: string }> {
-    const all = this.#retired === undefined ? snapshots : [this.#retired, ...snapshots];
-    const sum = merged(all);
+    const sum = this.sum(snapshots);
     const values = samples(sum, main);
     const metrics = (Object.keys(METRICS) as MetricName[]).map((name) => {
       const { type, help } = METRICS[name];

@@ -18,9 +18,19 @@ import {
   type SwapResult,
   type WorkerView,
 } from "../../host/control/control.ts";
+import { type MeterSnapshot, WorkerMeter } from "../../host/ops/meter.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
-import { differencesOf, digestOf, findFilter, type Made, type State, withTrial } from "./plain-state.ts";
+import {
+  differencesOf,
+  digestOf,
+  findFilter,
+  type Made,
+  SERVER_VIEWS,
+  type State,
+  statusOf,
+  withTrial,
+} from "./plain-state.ts";
 
 export const FILE = "/etc/sluice/sluice.yaml";
 
@@ -83,43 +93,25 @@ export class PlainControl implements Control {
 
   status(): Status {
     if (this.failure !== undefined) throw this.failure;
-    const { filters, servers } = this.#state;
     return {
-      version: "0.1.0",
-      pid: process.pid,
-      startedAt: Date.now() - 65_000,
+      ...statusOf(this.#state, this.ready),
       generation: this.generation,
-      listen: ["127.0.0.1:8080"],
-      workers: [
-        { id: 1, state: "serving" },
-        { id: 2, state: this.ready ? "serving" : "starting" },
-      ],
-      filters: [...filters.values()],
-      routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo" }],
-      upstreams: [
-        {
-          name: "echo",
-          servers: [...servers.keys()],
-          drained: [...servers].filter(([, { drained }]) => drained).map(([server]) => server),
-        },
-      ],
       file: this.#fileStatus(),
     };
   }
 
   servers(): Promise<ServerView[]> {
-    const one = { upstream: "echo", server: "http://127.0.0.1:9000", address: "" };
-    const two = { upstream: "echo", server: "http://echo.test:80", address: "192.0.2.7" };
-    return Promise.resolve([
-      { ...one, states: { healthy: 2 }, inFlight: 3, pending: 0, connections: 8 },
-      { ...two, states: { healthy: 1, ejected: 1 }, inFlight: 0, pending: 1, connections: 0 },
-    ]);
+    return Promise.resolve(SERVER_VIEWS);
   }
 
   workers(): Promise<WorkerView[]> {
     const { workers } = this.status();
     const idle = { generation: this.generation, connections: 1, exchanges: 0, instances: 4 };
     return Promise.resolve(workers.map((worker) => ({ ...worker, ...idle })));
+  }
+
+  counts(): Promise<MeterSnapshot> {
+    return Promise.resolve(new WorkerMeter().snapshot());
   }
 
   readiness(): { ready: boolean; reason: string } {
@@ -215,6 +207,12 @@ export class PlainControl implements Control {
       config: parseConfig(this.#state.text, FILE, {}),
       file: this.#fileStatus(),
     };
+  }
+
+  configText(): string {
+    if (this.file === null)
+      throw new Refusal("NO_FILE", "This host was started without a configuration file.");
+    return this.file;
   }
 
   validate(text: string): readonly Problem[] {

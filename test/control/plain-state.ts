@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Config } from "../../host/config/config.ts";
-import { type Difference, type FilterStatus, Refusal } from "../../host/control/control.ts";
+import { type Difference, type FilterStatus, Refusal, type Status } from "../../host/control/control.ts";
+import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TrialRequest, TrialView } from "../../host/trial/trial.ts";
 
 /** What a change leaves behind: what rollback goes back to. */
@@ -16,6 +17,28 @@ export interface State {
 export interface Made {
   readonly state: State;
   readonly changes: readonly string[];
+}
+
+export function statusOf({ filters, servers }: State, ready: boolean): Omit<Status, "generation" | "file"> {
+  return {
+    version: "0.1.0",
+    pid: process.pid,
+    startedAt: Date.now() - 65_000,
+    listen: ["127.0.0.1:8080"],
+    workers: [
+      { id: 1, state: "serving" },
+      { id: 2, state: ready ? "serving" : "starting" },
+    ],
+    filters: [...filters.values()],
+    routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo" }],
+    upstreams: [
+      {
+        name: "echo",
+        servers: [...servers.keys()],
+        drained: [...servers].filter(([, { drained }]) => drained).map(([server]) => server),
+      },
+    ],
+  };
 }
 
 export function findFilter(state: State, name: string): FilterStatus {
@@ -75,3 +98,25 @@ export function differencesOf(from: Config, to: Config): Difference[] {
     .filter((path) => JSON.stringify(from[path]) !== JSON.stringify(to[path]))
     .map((path) => ({ path, kind: "changed", from: from[path], to: to[path] }));
 }
+
+/** The servers of the upstream `echo`, as its workers see them. */
+export const SERVER_VIEWS: ServerView[] = [
+  {
+    upstream: "echo",
+    server: "http://127.0.0.1:9000",
+    address: "",
+    states: { healthy: 2 },
+    inFlight: 3,
+    pending: 0,
+    connections: 8,
+  },
+  {
+    upstream: "echo",
+    server: "http://echo.test:80",
+    address: "192.0.2.7",
+    states: { healthy: 1, ejected: 1 },
+    inFlight: 0,
+    pending: 1,
+    connections: 0,
+  },
+];

@@ -7,7 +7,6 @@ import { Assembly, type AssemblyOwner } from "./assembly.ts";
 import type { Config, LogLevel } from "./config/config.ts";
 import {
   type Answers,
-  faultOf,
   type HandedConnection,
   type HandedShadows,
   INSTANCES,
@@ -20,6 +19,7 @@ import {
   type WorkerData,
   type WorkerMessage,
 } from "./control/messages.ts";
+import { obey } from "./control/obeying.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
 import { type FilterFailure, framesOf } from "./filter/fault.ts";
@@ -112,7 +112,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     port.on("message", (message: OrderMessage | HandedConnection | HandedShadows) => {
       if ("socket" in message) worker.#adopt(message);
       else if ("shadows" in message) worker.shadows.connect(message.shadows);
-      else void worker.#obey(message);
+      else void obey(port, message, (order) => worker.#carryOut(order));
     });
   }
 
@@ -207,19 +207,6 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     for (const name of filters) this.#meter.filter(name).quarantined = 1;
     this.#quarantined = filters;
     this.#post({ kind: "quarantined", filters });
-  }
-
-  async #obey({ id, order }: OrderMessage): Promise<void> {
-    try {
-      this.#post({ kind: "done", id, value: await this.#carryOut(order) });
-    } catch (error) {
-      this.#post({
-        kind: "failed",
-        id,
-        fault: faultOf(error),
-        sentence: error instanceof Error ? error.message : String(error),
-      });
-    }
   }
 
   #carryOut(order: Order): Promise<Answers[keyof Answers]> | Answers[keyof Answers] {

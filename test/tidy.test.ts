@@ -25,6 +25,7 @@ describe("imports point one way", () => {
     ["passage.ts"],
     ["borrowing.ts", "outlet.ts", "stage.ts"],
     ["server.ts"],
+    ["timeline.ts"],
     ["forwarding.ts"],
     [
       "message.ts",
@@ -74,7 +75,7 @@ describe("imports point one way", () => {
     },
     {
       why: "exchanges reach filter/ only through the chain",
-      from: but(serves, "chain.ts", "passage.ts", "stage.ts", "borrowing.ts"),
+      from: but(serves, "chain.ts", "passage.ts", "stage.ts", "borrowing.ts", "timeline.ts"),
       to: within("filter"),
     },
     {

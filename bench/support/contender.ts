@@ -121,17 +121,29 @@ export class Field {
     for (const log of [false, true]) {
       if (ways.every((way) => way.log !== log)) continue;
       const ports = await this.#ports();
-      const child = await startSluice(this.#folder, ports, this.#pair, log, []);
+      const name = log ? "sluice-logging" : SLUICE;
+      const child = await startSluice(this.#folder, ports, this.#pair, name, { log: { exchanges: log } });
       for (const { name, prefix } of ways.filter((way) => way.log === log))
         this.#add({ name, kind: "sluice", variant: name !== SLUICE, child, ports, prefix });
     }
   }
 
   /** Sluice alone, for a profile. */
-  async sluice(nodeOptions: readonly string[]): Promise<Contender> {
+  sluice(nodeOptions: readonly string[]): Promise<Contender> {
+    return this.sluiceWith(SLUICE, "/0", { log: { exchanges: false } }, nodeOptions);
+  }
+
+  /** Sluice with these parts of a configuration, asked for what begins with `prefix`. */
+  async sluiceWith(
+    name: string,
+    prefix: string,
+    parts: object,
+    nodeOptions: readonly string[] = [],
+  ): Promise<Contender> {
     const ports = await this.#ports();
-    const child = await startSluice(this.#folder, ports, this.#pair, false, nodeOptions);
-    const contender: Contender = { name: SLUICE, kind: "sluice", variant: false, child, ports, prefix: "/0" };
+    const file = name.replaceAll(/[^a-z0-9]+/g, "-");
+    const child = await startSluice(this.#folder, ports, this.#pair, file, parts, nodeOptions);
+    const contender: Contender = { name, kind: "sluice", variant: name !== SLUICE, child, ports, prefix };
     this.#add(contender);
     return contender;
   }
@@ -151,8 +163,9 @@ async function startSluice(
   folder: string,
   ports: Ports,
   pair: Pair,
-  log: boolean,
-  nodeOptions: readonly string[],
+  name: string,
+  parts: object,
+  nodeOptions: readonly string[] = [],
 ): Promise<Child> {
   const names = ["first", "second", "third"];
   const component = join(FILTERS_DIRECTORY, "probe.wasm");
@@ -165,7 +178,6 @@ async function startSluice(
     admin: false,
     workers: 1,
     artifacts: join(folder, "store"),
-    log: { exchanges: log },
     limits: { "upstream-connections": CONNECTIONS_MAX },
     upstreams: { api: { servers: [`http://127.0.0.1:${ports.upstream}`] } },
     filters: Object.fromEntries(
@@ -176,8 +188,8 @@ async function startSluice(
       filters: names.slice(0, count),
       upstream: "api",
     })),
+    ...parts,
   };
-  const name = log ? "sluice-logging" : "sluice";
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${name}.yaml`);
   // JSON is YAML.

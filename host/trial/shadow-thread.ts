@@ -4,7 +4,6 @@ import type { FilterConfig } from "../config/config.ts";
 import {
   type Answers,
   AT_WORK,
-  faultOf,
   type HandedShadows,
   INSTANCES,
   type Order,
@@ -14,6 +13,7 @@ import {
   type WorkerData,
   type WorkerMessage,
 } from "../control/messages.ts";
+import { obey } from "../control/obeying.ts";
 import { InstanceBudget } from "../filter/budget.ts";
 import type { HostServices } from "../filter/contract.ts";
 import { type FilterFailure, framesOf } from "../filter/fault.ts";
@@ -87,7 +87,7 @@ class ShadowThread {
     const thread = new ShadowThread(port, data);
     port.on("message", (message: OrderMessage | HandedShadows) => {
       if ("shadows" in message) thread.#listen(message.shadows);
-      else void thread.#obey(message);
+      else void obey(port, message, (order) => thread.#carryOut(order));
     });
   }
 
@@ -126,15 +126,6 @@ class ShadowThread {
     const { trials } = this.#live;
     if (trials.has(trial)) return trials;
     return [...this.#prepared.values()].find((each) => each.trials.has(trial))?.trials ?? trials;
-  }
-
-  async #obey({ id, order }: OrderMessage): Promise<void> {
-    try {
-      this.#post({ kind: "done", id, value: await this.#carryOut(order) });
-    } catch (error) {
-      const sentence = error instanceof Error ? error.message : String(error);
-      this.#post({ kind: "failed", id, fault: faultOf(error), sentence });
-    }
   }
 
   #carryOut(order: Order): Promise<Answers[keyof Answers]> | Answers[keyof Answers] {

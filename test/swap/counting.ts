@@ -3,13 +3,57 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { type RawClient, request } from "../support/raw-client.ts";
-import { component, type LogLine, type TestHost } from "../support/test-host.ts";
+import {
+  component,
+  type ConfigParts,
+  type LogLine,
+  startProxy,
+  type TestHost,
+} from "../support/test-host.ts";
+import { type Answer, ok, Upstream } from "../support/upstream.ts";
 
 export const COUNT: string = component("count");
 export const DIGEST: string = digestOf(COUNT);
 
 export function digestOf(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
+}
+
+/** A host with the filter, its upstream, and those who ask it. */
+export class CountingStage implements AsyncDisposable {
+  /** What the upstream answers. */
+  answer: Answer = () => ok("here");
+  readonly #stack = new AsyncDisposableStack();
+  #upstream: Upstream | undefined;
+  #host: TestHost | undefined;
+
+  get host(): TestHost {
+    return this.#host as TestHost;
+  }
+
+  get upstream(): Upstream {
+    return this.#upstream as Upstream;
+  }
+
+  /** Gives a client of the host. */
+  async start(config: object, parts: ConfigParts = {}): Promise<RawClient> {
+    this.#upstream = this.#stack.use(await Upstream.start((arrival) => this.answer(arrival)));
+    const host = await startProxy(this.#upstream, {
+      filters: { count: { component: COUNT, config } },
+      routes: [{ upstream: "main", filters: ["count"] }],
+      ...parts,
+    });
+    this.#host = this.#stack.use(host);
+    return this.connect();
+  }
+
+  async connect(): Promise<RawClient> {
+    return this.#stack.use(await this.host.connect());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
 }
 
 /** What one more exchange tells. */

@@ -2,37 +2,19 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { handmade } from "../contract/handmade.ts";
-import { type RawClient, request } from "../support/raw-client.ts";
-import { type ConfigParts, component, startProxy, type TestHost } from "../support/test-host.ts";
-import { ok, Upstream } from "../support/upstream.ts";
+import { request } from "../support/raw-client.ts";
+import { component } from "../support/test-host.ts";
+import { ok } from "../support/upstream.ts";
 import { waitFor } from "../support/waiting.ts";
-import { ask, COUNT, counted, isHandover, results, swap, whyNot } from "./counting.ts";
+import { ask, counted, CountingStage, isHandover, results, swap, whyNot } from "./counting.ts";
 
-let stack: AsyncDisposableStack;
-let upstream: Upstream;
-let host: TestHost;
+let stage: CountingStage;
 
-beforeEach(async () => {
-  stack = new AsyncDisposableStack();
-  upstream = stack.use(await Upstream.start(() => ok("here")));
+beforeEach(() => {
+  stage = new CountingStage();
 });
 
-afterEach(() => stack.disposeAsync());
-
-async function start(config: object, parts: ConfigParts = {}): Promise<RawClient> {
-  host = stack.use(
-    await startProxy(upstream, {
-      filters: { count: { component: COUNT, config } },
-      routes: [{ upstream: "main", filters: ["count"] }],
-      ...parts,
-    }),
-  );
-  return connect();
-}
-
-async function connect(): Promise<RawClient> {
-  return stack.use(await host.connect());
-}
+afterEach(() => stage[Symbol.asyncDispose]());
 
 describe("nothing is handed over, and the new version begins without", () => {
   test.each<[string, object, object, RegExp, Record<string, number>]>([
@@ -72,67 +54,65 @@ describe("nothing is handed over, and the new version begins without", () => {
       { saved: 1, refused: 1 },
     ],
   ])("%s", async (_, before, after, why, counts) => {
-    const client = await start(before, { limits: { "state-bytes": "1KiB" } });
+    const client = await stage.start(before, { limits: { "state-bytes": "1KiB" } });
     expect(await counted(client, 2)).toBe(2);
-    await swap(host, { ...after, mark: "2" });
-    expect(await whyNot(host)).toMatch(why);
+    await swap(stage.host, { ...after, mark: "2" });
+    expect(await whyNot(stage.host)).toMatch(why);
     expect(await ask(client)).toEqual({ count: 1, lineage: "0", from: "", mark: "2" });
-    expect(await results(host)).toEqual(counts);
+    expect(await results(stage.host)).toEqual(counts);
   });
 
   test("when restore refuses with a sentence without end, of which the log has the beginning", async () => {
-    await start({});
-    const file = await handmade(join(host.folder, "verbose.wasm"), {
+    await stage.start({});
+    const file = await handmade(join(stage.host.folder, "verbose.wasm"), {
       restore: `
         (memory.fill (i32.const 4096) (i32.const 104) (i32.const 60000))
         (i32.store8 (i32.const 2048) (i32.const 1))
         (i32.store (i32.const 2052) (i32.const 4096)) (i32.store (i32.const 2056) (i32.const 60000))
         (i32.const 2048)`,
     });
-    await swap(host, {}, file);
-    const why = await whyNot(host);
+    await swap(stage.host, {}, file);
+    const why = await whyNot(stage.host);
     expect([why.length, why.startsWith("the new version refuses it: hhhh")]).toEqual([8_192, true]);
   });
 
   test("when there is nothing, which is no failure", async () => {
-    const client = await start({ save: "nothing" });
+    const client = await stage.start({ save: "nothing" });
     await counted(client, 2);
-    await swap(host, { restore: "panic" });
+    await swap(stage.host, { restore: "panic" });
     expect(await counted(client, 1)).toBe(1);
-    expect(await results(host)).toEqual({});
-    expect(host.log().filter(isHandover)).toEqual([]);
+    expect(await results(stage.host)).toEqual({});
+    expect(stage.host.log().filter(isHandover)).toEqual([]);
   });
 
   test("from a version without a state, or to one", async () => {
-    const client = await start({});
+    const client = await stage.start({});
     await counted(client, 2);
-    await swap(host, { mark: "none" }, component("mark"));
+    await swap(stage.host, { mark: "none" }, component("mark"));
     expect(await ask(client)).toMatchObject({ count: 0, mark: "none" });
-    await swap(host, { mark: "2" });
+    await swap(stage.host, { mark: "2" });
     expect(await ask(client)).toMatchObject({ count: 1, mark: "2" });
-    expect(await results(host)).toEqual({});
+    expect(await results(stage.host)).toEqual({});
   });
 });
 
 test("while all instances are at work a swap waits for one of them, for timeouts.instance-wait", async () => {
   const waiting: (() => void)[] = [];
-  upstream = stack.use(
-    await Upstream.start(async () => {
-      await new Promise<void>((resolve) => waiting.push(resolve));
-      return ok("here");
-    }),
-  );
-  const client = await start({ hold: true }, { limits: { instances: 1 } });
+  stage.answer = async () => {
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    return ok("here");
+  };
+  const client = await stage.start({ hold: true }, { limits: { instances: 1 } });
   client.send(request("/"));
   await waitFor("the exchange", () => waiting.length === 1);
-  await swap(host, { hold: true, mark: "2" });
-  expect(await whyNot(host)).toBe("no instance of the old version became free in time");
+  await swap(stage.host, { hold: true, mark: "2" });
+  expect(await whyNot(stage.host)).toBe("no instance of the old version became free in time");
   waiting.pop()?.();
   expect((await client.response()).head.one("x-count"), "the exchange has not noticed").toBe("1");
 
   client.send(request("/"));
   await waitFor("the exchange", () => waiting.length === 1);
-  const swapping = swap(host, { hold: true, mark: "3" });
+  const swapping = swap(stage.host, { hold: true, mark: "3" });
   waiting.pop()?.();
   expect((await client.response()).head.one("x-count")).toBe("1");
   await swapping;
@@ -144,24 +124,26 @@ test("while all instances are at work a swap waits for one of them, for timeouts
 
 describe("the old version goes on", () => {
   test("with what it knows, when the swap is refused after it has saved", async () => {
-    const client = await start({});
+    const client = await stage.start({});
     expect(await counted(client, 2)).toBe(2);
-    await expect(swap(host, { unknown: 1 })).rejects.toMatchObject({ code: "CONFIGURE_REFUSED" });
+    await expect(swap(stage.host, { unknown: 1 })).rejects.toMatchObject({ code: "CONFIGURE_REFUSED" });
     expect(await counted(client, 1)).toBe(3);
     // What was saved for the one that was refused is not what the next one gets.
-    await swap(host, { mark: "2" });
+    await swap(stage.host, { mark: "2" });
     expect(await ask(client)).toMatchObject({ count: 4, mark: "2" });
-    expect(await results(host)).toEqual({ saved: 2, restored: 1 });
+    expect(await results(stage.host)).toEqual({ saved: 2, restored: 1 });
   });
 
   test("with a fresh instance, when save has trapped and the swap is refused", async () => {
-    const client = await start({ save: "panic" });
+    const client = await stage.start({ save: "panic" });
     expect(await counted(client, 2)).toBe(2);
-    await expect(swap(host, { unknown: 1 })).rejects.toMatchObject({ code: "CONFIGURE_REFUSED" });
+    await expect(swap(stage.host, { unknown: 1 })).rejects.toMatchObject({ code: "CONFIGURE_REFUSED" });
     expect(await counted(client, 1), "the instance that has trapped is not used again").toBe(1);
-    expect(await host.metric('sluice_filter_instances_ended_total{filter="count",reason="fault"}')).toBe(1);
     expect(
-      await host.metric('sluice_filter_failures_total{filter="count",reason="trap"}'),
+      await stage.host.metric('sluice_filter_instances_ended_total{filter="count",reason="fault"}'),
+    ).toBe(1);
+    expect(
+      await stage.host.metric('sluice_filter_failures_total{filter="count",reason="trap"}'),
       "no exchange",
     ).toBe(0);
   });

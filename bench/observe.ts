@@ -1,0 +1,178 @@
+/**
+ * What an exchange costs to be seen: CPU time of the process per request, with metrics, log, timelines and traces, each on and off.
+ *
+ *   node bench/observe.ts [--quick] [--json] [--rounds N]
+ *
+ * Each way is a process of its own with one worker and one filter, and all of them are measured in turns. Metrics cannot be switched off: what they
+ * take is measured by itself, by the calls that an exchange makes of them.
+ */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { parseArgs } from "node:util";
+import { PHASE, WorkerMeter } from "../host/ops/meter.ts";
+import { cleanUpAtExit, runFolder } from "./support/child.ts";
+import { type Contender, Field, SLUICE } from "./support/contender.ts";
+import { buildProbe } from "./support/filters.ts";
+import { load, sample } from "./support/load.ts";
+import { type Aim, keepReport, machine, median, printAims, printMarkdown } from "./support/report.ts";
+import { MAIN_ROW, type Row, rowsNamed } from "./support/rows.ts";
+import { hasTool } from "./support/tool.ts";
+
+export interface ObserveReport {
+  readonly machine: object;
+  /** Nanoseconds that metrics take of an exchange with one filter, by themselves. */
+  readonly metricsNs: number;
+  readonly ways: readonly {
+    readonly name: string;
+    /** CPU microseconds per request, of each round. */
+    readonly us: readonly number[];
+    /** The same against the first way of the round. */
+    readonly ratios: readonly number[];
+  }[];
+  readonly aims: readonly Aim[];
+}
+
+export async function measureObserving(quick: boolean, rounds = 0): Promise<ObserveReport | undefined> {
+  if (!(await hasTool("wrk"))) {
+    console.error("What it costs to be seen is not measured: wrk is missing, which makes the load.");
+    return undefined;
+  }
+  const [row] = rowsNamed([MAIN_ROW]) as [Row];
+  const folder = runFolder();
+  const field = await Field.open(folder);
+  const collector = await Collector.start();
+  try {
+    const contenders: Contender[] = [];
+    for (const [name, parts] of Object.entries(waysWith(collector.url)))
+      contenders.push(await field.sluiceWith(name, "/1", parts));
+    for (const contender of contenders) await load(contender, row, quick ? 1 : 5, folder);
+    const us = contenders.map((): number[] => []);
+    const most = rounds > 0 ? rounds : quick ? 2 : 9;
+    for (let round = 0; round < most; round++) {
+      for (let index = 0; index < contenders.length; index++) {
+        const at = (index + round) % contenders.length;
+        us[at]?.push((await sample(contenders[at] as Contender, row, folder)).cpuUsPerRequest);
+      }
+      console.error(`round ${round + 1} of ${most}`);
+    }
+    const [base = []] = us;
+    const ways = contenders.map(({ name }, at) => {
+      const own = us[at] ?? [];
+      return { name, us: own, ratios: own.map((value, round) => value / (base[round] ?? Number.NaN)) };
+    });
+    const metricsNs = metricsAlone();
+    return { machine: machine(), metricsNs, ways, aims: aimsOf(ways, metricsNs) };
+  } finally {
+    await field.stop();
+    await collector.stop();
+  }
+}
+
+/** Parts of the configuration by what is on. The first way is the one that the others are compared with. */
+function waysWith(otlp: string): Readonly<Record<string, object>> {
+  const off = { log: { exchanges: false }, timelines: { keep: 0 } };
+  const traces = { otlp, sample: "1%" };
+  const plain = { exchanges: true, receipts: false };
+  return {
+    [SLUICE]: off,
+    "log, without receipts": { ...off, log: plain },
+    "log, with receipts": { ...off, log: { exchanges: true } },
+    "timelines of 1 %": { log: off.log },
+    "traces of 1 %": { ...off, traces },
+    "all, log without receipts": { log: plain, traces },
+    all: { traces },
+  };
+}
+
+function aimsOf(ways: ObserveReport["ways"], metricsNs: number): Aim[] {
+  const all = median(ways.find(({ name }) => name === "all")?.ratios ?? []);
+  return [
+    { sentence: `all: ${all.toFixed(3)} × all off (at most 1.12)`, met: all <= 1.12 },
+    { sentence: `metrics: ${metricsNs.toFixed(0)} ns an exchange (at most 150)`, met: metricsNs <= 150 },
+  ];
+}
+
+/** What the meters of an exchange with one filter take: its two calls, a try at a server, and its end. */
+function metricsAlone(): number {
+  const meter = new WorkerMeter();
+  const [route, filter, server] = [
+    meter.route("a"),
+    meter.filter("f"),
+    meter.server("u", "http://127.0.0.1:1"),
+  ];
+  const rounds: number[] = [];
+  for (let round = 0; round < METER_ROUNDS; round++) {
+    const began = performance.now();
+    for (let turn = 0; turn < METER_TURNS; turn++) {
+      meter.exchangesInFlight += 1;
+      filter.called(PHASE.request, 3e-6);
+      filter.called(PHASE.response, 2e-6);
+      server.tries += 1;
+      route.record(200, 5e-4);
+      meter.exchangesInFlight -= 1;
+    }
+    rounds.push(((performance.now() - began) * 1e6) / METER_TURNS);
+  }
+  return median(rounds);
+}
+
+/** Takes traces and forgets them: what it costs is not the host's. */
+class Collector {
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static start(): Promise<Collector> {
+    const server = createServer((request, response) => {
+      request.resume().on("end", () => response.end());
+    });
+    return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(new Collector(server))));
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+export function printObserving({ ways, aims }: ObserveReport): void {
+  printMarkdown(
+    ["on", "CPU µs per request", "÷ all off", "from–to"],
+    ways.map(({ name, us, ratios }) => [
+      name === SLUICE ? "nothing but metrics" : name,
+      median(us).toFixed(1),
+      median(ratios).toFixed(3),
+      `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
+    ]),
+  );
+  console.log();
+  printAims(aims);
+}
+
+const METER_ROUNDS = 21;
+const METER_TURNS = 200_000;
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      rounds: { type: "string", default: "0" },
+    },
+  });
+  cleanUpAtExit();
+  buildProbe();
+  const report = await measureObserving(values.quick, Number(values.rounds));
+  if (report === undefined) process.exitCode = 1;
+  else {
+    keepReport("observe", report);
+    if (values.json) console.log(JSON.stringify(report, null, 2));
+    else printObserving(report);
+  }
+}

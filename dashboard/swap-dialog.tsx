@@ -20,6 +20,7 @@ interface Wish {
   readonly config: string;
   readonly how: How;
   readonly percent: string;
+  readonly key: "client" | "none";
 }
 
 /** Puts another version in the place of a filter's present one, or tries it beside that. */
@@ -30,6 +31,7 @@ export function SwapDialog({ name, filter, onEnd }: Properties): JSX.Element {
     config: "",
     how: "at-once",
     percent: "5",
+    key: "client",
   });
   const [preview, setPreview] = useState<Differences>();
   const [trouble, setTrouble] = useState<unknown>();
@@ -132,6 +134,18 @@ function WishFields({
         ))}
         {wish.how === "canary" && (
           <label>
+            What keeps to one version{" "}
+            <select
+              value={wish.key}
+              onChange={({ currentTarget: { value } }) => onChange({ ...wish, key: value as Wish["key"] })}
+            >
+              <option value="client">the client</option>
+              <option value="none">nothing: each exchange by itself</option>
+            </select>
+          </label>
+        )}
+        {wish.how === "canary" && (
+          <label>
             Percent of exchanges{" "}
             <input
               type="number"
@@ -155,11 +169,11 @@ const HOWS: readonly (readonly [How, string])[] = [
   ["shadow", "as a shadow: it sees copies, and what it would do is compared"],
 ];
 
-function bodyOf({ component, config, how, percent }: Wish): object {
+function bodyOf({ component, config, how, percent, key }: Wish): object {
   return {
     component: component.trim(),
     ...(config.trim() !== "" && { config: JSON.parse(config) as unknown }),
-    ...(how === "canary" && { trial: { kind: how, percent: Number(percent), key: { kind: "client" } } }),
+    ...(how === "canary" && { trial: { kind: how, percent: Number(percent), key: { kind: key } } }),
     ...(how === "shadow" && { trial: { kind: how } }),
   };
 }

@@ -131,6 +131,8 @@ function drawMarks(plot: uPlot, swaps: State["swaps"], colour: string): void {
   ctx.strokeStyle = colour;
   ctx.fillStyle = colour;
   ctx.font = `${11 * devicePixelRatio}px sans-serif`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   ctx.setLineDash([2, 3]);
   for (const { at, generation } of swaps) {
     const x = Math.round(plot.valToPos(at / 1_000, "x", true));

@@ -134,6 +134,7 @@ interface EditorProperties {
 /** A text with the numbers of its lines; lines with problems are marked, and what is wrong stands below each of them. */
 function Editor({ text, onInput, problems }: EditorProperties): JSX.Element {
   const gutter = useRef<HTMLDivElement>(null);
+  const [scrolled, setScrolled] = useState(0);
   const lines = text.split("\n");
   const byLine = new Map<number, string[]>();
   for (const { line, sentence } of problems) byLine.set(line, [...(byLine.get(line) ?? []), sentence]);
@@ -158,13 +159,31 @@ function Editor({ text, onInput, problems }: EditorProperties): JSX.Element {
         wrap="off"
         value={text}
         onInput={({ currentTarget }) => onInput(currentTarget.value)}
-        onScroll={({ currentTarget }) => {
-          if (gutter.current !== null) gutter.current.scrollTop = currentTarget.scrollTop;
+        onScroll={({ currentTarget: { scrollTop } }) => {
+          setScrolled(scrollTop);
+          if (gutter.current !== null) gutter.current.scrollTop = scrollTop;
         }}
       />
+      <div class="notes" aria-hidden="true">
+        {[...byLine].map(([line, sentences]) => (
+          <div
+            key={line}
+            style={{
+              top: `${PADDING_PX + (line - 1) * LINE_PX - scrolled}px`,
+              left: `min(${(lines[line - 1]?.length ?? 0) + 4}ch, 60%)`,
+            }}
+          >
+            {sentences.join(" ")}
+          </div>
+        ))}
+      </div>
     </div>
   );
 }
+
+/** As the style sheet has them. */
+const LINE_PX = 18;
+const PADDING_PX = 6;
 
 function ProblemList({ problems }: { readonly problems: readonly PlacedProblem[] }): JSX.Element {
   return (

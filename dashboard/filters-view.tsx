@@ -44,7 +44,7 @@ const COLUMNS: readonly Column<LiveFilter>[] = [
   {
     title: "Version",
     cell: ({ component, digest }) => (
-      <span title={`${component}\n${digest}`}>
+      <span class="version" title={`${component}\n${digest}`}>
         {fileName(component)} <code>{short(digest)}</code>
       </span>
     ),
@@ -60,7 +60,7 @@ const COLUMNS: readonly Column<LiveFilter>[] = [
   { title: "Mean", isNumber: true, cell: ({ meanUs }) => micros(meanUs), by: ({ meanUs = 0 }) => meanUs },
   { title: "p99", isNumber: true, cell: ({ p99Us }) => micros(p99Us), by: ({ p99Us = 0 }) => p99Us },
   {
-    title: "Failures since the start",
+    title: "Failures",
     cell: ({ failures }) => <Failures failures={failures} />,
     by: ({ failures }) => Object.values(failures).reduce((sum, count) => sum + count, 0),
   },

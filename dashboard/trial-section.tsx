@@ -4,7 +4,7 @@ import { filterPath } from "./api.ts";
 import { type Proposal, useChanger } from "./change-dialog.tsx";
 import { Condition } from "./header.tsx";
 import { useMay } from "./store-context.ts";
-import { clock, duration, fileName, number, percent, short } from "./wording.ts";
+import { clock, duration, fileName, number, percent, short, shortened } from "./wording.ts";
 
 interface Properties {
   readonly name: string;
@@ -25,7 +25,8 @@ export function TrialSection({ name, trial, present }: Properties): JSX.Element 
         {name}: {kind}
       </h2>
       <p>
-        <Condition isGood={state !== "rolled-back"} text={WORDS[state]} /> since {clock(startedAt)}. {why}.
+        <Condition isGood={state !== "rolled-back"} text={WORDS[state]} /> since {clock(startedAt)}:{" "}
+        {shortened(why)}.
       </p>
       <table>
         <caption class="unseen">Both versions of {name}</caption>

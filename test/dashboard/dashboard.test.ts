@@ -176,6 +176,7 @@ describe.skipIf(program === undefined && process.env["CI"] === undefined)(
       await editor.fill(text.replace('"upstream": "main"', '"upstream": "mian"'));
       const problem = page.getByRole("button", { name: new RegExp(`^line ${line}, column \\d+$`) });
       await problem.waitFor();
+      expect(await page.locator(".notes").textContent()).toContain("did you mean main?");
       expect(await page.locator(".gutter .wrong").textContent()).toBe(`✕ ${line}`);
       expect(await apply.isDisabled()).toBe(true);
       await problem.click();

@@ -7,7 +7,7 @@ import { useRows } from "./rows.ts";
 import { useLive, useMay } from "./store-context.ts";
 import { SwapDialog } from "./swap-dialog.tsx";
 import { TrialSection } from "./trial-section.tsx";
-import { fileName, micros, NOTHING, number, plural, short } from "./wording.ts";
+import { bytes, fileName, micros, NOTHING, number, plural, short } from "./wording.ts";
 
 export function FiltersView(): JSX.Element {
   const { view } = useLive();
@@ -59,6 +59,18 @@ const COLUMNS: readonly Column<LiveFilter>[] = [
   },
   { title: "Mean", isNumber: true, cell: ({ meanUs }) => micros(meanUs), by: ({ meanUs = 0 }) => meanUs },
   { title: "p99", isNumber: true, cell: ({ p99Us }) => micros(p99Us), by: ({ p99Us = 0 }) => p99Us },
+  {
+    title: "Fuel",
+    isNumber: true,
+    cell: ({ fuel }) => number(fuel),
+    by: ({ fuel = 0 }) => fuel,
+  },
+  {
+    title: "Memory",
+    isNumber: true,
+    cell: ({ memoryBytes }) => bytes(memoryBytes),
+    by: ({ memoryBytes }) => memoryBytes,
+  },
   {
     title: "Failures",
     cell: ({ failures }) => <Failures failures={failures} />,

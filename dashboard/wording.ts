@@ -26,6 +26,10 @@ export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? NOTHING : `${trimmed(share * 100)} %`;
 }
 
+export function bytes(count: number): string {
+  return count >= 1_048_576 ? `${trimmed(count / 1_048_576)} MiB` : `${trimmed(count / 1_024)} KiB`;
+}
+
 export function clock(unixMs: number): string {
   return new Date(unixMs).toLocaleTimeString("en-GB");
 }

@@ -243,6 +243,7 @@ export class Assembly {
   ): Promise<Filter> {
     const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
+    const { work } = this.#meter.filter(entry.name);
     const inputs = capsules ? new NotedInputs() : undefined;
     const host = {
       ...(inputs !== undefined && { time: inputs, random: inputs }),
@@ -253,10 +254,11 @@ export class Assembly {
         space: spaceOf(entry.grant.store ?? "nobody"),
         rates: spaceOf(`rates of ${entry.grant.rateLimit ?? "nobody"}`),
         remote: this.#remoteGrant(entry.grant),
+        counts: work.stored,
       },
       metrics: this.#meter.custom.scope(entry.name, limits, (text) => own.redacted(text)),
       clientAddressGranted: entry.grant.clientAddress,
-      http: new HttpClient(entry.grant.http ?? [], settings.limits),
+      http: new HttpClient(entry.grant.http ?? [], settings.limits, (result) => work.requested(result)),
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
         level: Parameters<FilterLog["line"]>[0],

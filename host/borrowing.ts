@@ -1,6 +1,5 @@
 import { Failure } from "./failure.ts";
 import {
-  type Awaitable,
   type BodyDecision,
   type ChunkDecision,
   type ExchangeFacts,
@@ -14,6 +13,8 @@ import { FilterQuarantined } from "./filter/quarantine.ts";
 import { HeldBody } from "./held-body.ts";
 import type { RequestHead, ResponseHead, Trailers } from "./message.ts";
 import { type FilterFailureReason, type FilterPhase, PHASE } from "./ops/meter.ts";
+import { DECISION, type DecisionNumber } from "./ops/filter-work.ts";
+import { invoke } from "./invocation.ts";
 import { changedSince, decisionOf, type Sight, sightOf, type Timeline } from "./timeline.ts";
 
 export interface BorrowingOwner extends ExchangeFacts {
@@ -45,6 +46,8 @@ export abstract class Borrowing {
   /** How many filters the request has reached. */
   protected reached = 0;
   protected ended = false;
+  /** Time in the filters' calls so far. */
+  calledMs = 0;
   /** By filter: its instance between its phases; DONE after its last one, or after it failed. */
   readonly #held: (Instance | typeof DONE | undefined)[];
   /** By filter: the phases that may still come. Without bodies the order of phases is plain, and nothing has to be kept. */
@@ -75,8 +78,11 @@ export abstract class Borrowing {
   }
 
   /** A call has returned or failed, after so long. */
-  protected called(at: number, phase: FilterPhase, ms: number): void {
-    (this.filters[at] as Filter).meter.called(phase, ms / 1000);
+  protected called(at: number, phase: FilterPhase, ms: number, fuel: number, decision: DecisionNumber): void {
+    this.calledMs += ms;
+    const { meter } = this.filters[at] as Filter;
+    meter.called(phase, ms / 1000);
+    meter.work.called(phase, fuel, decision);
   }
 
   /** A filter has failed, or could not be called. */
@@ -117,11 +123,12 @@ export abstract class Borrowing {
       const fuel = instance.fuelUsed;
       this.#served(at, filter, phase, instance);
       const ms = performance.now() - began;
-      this.called(at, phase, ms);
-      timeline?.called(filter, phase, began, ms, fuel, decisionOf(answer), null, changes(before, message));
+      const decision = decisionOf(answer);
+      this.called(at, phase, ms, fuel, decision);
+      timeline?.called(filter, phase, began, ms, fuel, decision, null, changes(before, message));
       return answer;
     } catch (error) {
-      if (instance !== undefined) this.called(at, phase, performance.now() - began);
+      if (instance !== undefined) this.#failedCall(at, phase, instance, began);
       return this.#fault(at, filter, phase, instance, error, began);
     }
   }
@@ -150,16 +157,23 @@ export abstract class Borrowing {
         this.#served(at, filter, phase, instance);
         const ms = performance.now() - began;
         const decision = decisionOf(answer);
+        this.called(at, phase, ms, fuel, decision);
         this.facts.timeline?.called(filter, phase, began, ms, fuel, decision, null, changes(before, message));
         return answer;
       })
-      .catch((error: unknown) => this.#fault(at, filter, phase, instance, error, began))
-      .then((answer) => this.#returned(at, suspended, answer, began));
+      .catch((error: unknown) => {
+        this.#failedCall(at, phase, instance, began);
+        return this.#fault(at, filter, phase, instance, error, began);
+      })
+      .then((answer) => this.#returned(at, suspended, answer));
     return this.#queue(at, phase);
   }
 
-  #returned(at: number, suspended: Suspended, answer: Answer, began: number): void {
-    this.called(at, suspended.phase, performance.now() - began);
+  #failedCall(at: number, phase: FilterPhase, instance: Instance, began: number): void {
+    this.called(at, phase, performance.now() - began, instance.fuelUsed, DECISION.fail);
+  }
+
+  #returned(at: number, suspended: Suspended, answer: Answer): void {
     suspended.answer = answer;
     const phases = this.#waits?.get(at) ?? 0;
     this.#waits?.delete(at);
@@ -236,18 +250,25 @@ export abstract class Borrowing {
       const fuel = instance.fuelUsed;
       this.#free(filter, instance);
       const ms = performance.now() - began;
-      this.called(at, PHASE.end, ms);
-      this.facts.timeline?.called(filter, PHASE.end, began, ms, fuel, "pass", null, NONE);
+      this.called(at, PHASE.end, ms, fuel, DECISION.pass);
+      this.facts.timeline?.called(filter, PHASE.end, began, ms, fuel, DECISION.pass, null, NONE);
     } catch (error) {
+      if (instance !== undefined) this.#failedCall(at, PHASE.end, instance, began);
       this.#fault(at, filter, PHASE.end, instance, error, began);
     }
   }
 
   #finishLate(at: number, filter: Filter, instance: Instance, over: Promise<void>, began: number): void {
     void over
-      .then(() => this.#free(filter, instance))
-      .catch((error: unknown) => this.#fault(at, filter, PHASE.end, instance, error, began))
-      .then(() => this.called(at, PHASE.end, performance.now() - began));
+      .then(() => {
+        const fuel = instance.fuelUsed;
+        this.#free(filter, instance);
+        return this.called(at, PHASE.end, performance.now() - began, fuel, DECISION.pass);
+      })
+      .catch((error: unknown) => {
+        this.#failedCall(at, PHASE.end, instance, began);
+        this.#fault(at, filter, PHASE.end, instance, error, began);
+      });
   }
 
   #free(filter: Filter, instance: Instance): void {
@@ -335,7 +356,7 @@ export abstract class Borrowing {
     if (instance !== undefined) filter.pool.discard(instance);
     this.faulted(at, reason, error);
     const ms = performance.now() - began;
-    this.facts.timeline?.called(filter, phase, began, ms, fuel, "fail", reason, NONE);
+    this.facts.timeline?.called(filter, phase, began, ms, fuel, DECISION.fail, reason, NONE);
     this.facts.filterFailed(filter, fault);
     return new Failure(failureOf(reason), `${filter.name}: ${detail}`);
   }
@@ -343,41 +364,12 @@ export abstract class Borrowing {
   /** A call that cannot be made. */
   #uncalled(at: number, filter: Filter, phase: FilterPhase, reason: "busy" | "quarantined"): void {
     this.faulted(at, reason);
-    this.facts.timeline?.called(filter, phase, performance.now(), 0, 0, "fail", reason, NONE);
+    this.facts.timeline?.called(filter, phase, performance.now(), 0, 0, DECISION.fail, reason, NONE);
   }
 }
 
 function changes(before: Sight | undefined, message: Message): readonly string[] {
   return before === undefined || message === undefined ? NONE : changedSince(before, message);
-}
-
-function invoke(
-  instance: Instance,
-  phase: FilterPhase,
-  message: Message,
-  body: Buffer | HeldBody | undefined,
-  last: boolean,
-): Awaitable<ChunkDecision | BodyDecision> {
-  switch (phase) {
-    case PHASE.request:
-      return instance.onRequest(message as RequestHead);
-    case PHASE.response:
-      return instance.onResponse(message as ResponseHead);
-    case PHASE["request-body"]:
-      return body instanceof HeldBody
-        ? instance.onRequestBody(message as RequestHead, body)
-        : instance.onRequestChunk(body as Buffer, last);
-    case PHASE["response-body"]:
-      return body instanceof HeldBody
-        ? instance.onResponseBody(message as ResponseHead, body)
-        : instance.onResponseChunk(body as Buffer, last);
-    case PHASE["request-trailers"]:
-      return instance.onRequestTrailers(message as Trailers);
-    case PHASE["response-trailers"]:
-      return instance.onResponseTrailers(message as Trailers);
-    default:
-      throw new Error(`phase ${phase} is none of a message`);
-  }
 }
 
 /** A call that waits for something outside. */

@@ -48,6 +48,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   repliedBy: string | undefined;
   whole = false;
   durationMs = 0;
+  /** What of it the host itself took until the head of the response went out; -1 when none did, or it was an upgrade. */
+  overheadMs = -1;
   readonly #host: ExchangeHost;
   readonly #generation: Generation;
   readonly #client: Client;
@@ -56,6 +58,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   #timing: ServerTiming | undefined;
   #run: ChainRun | undefined;
   #call: UpstreamCall | undefined;
+  /** The same when it is over, for what it took. */
+  #lastCall: UpstreamCall | undefined;
   /** The whole response that goes out in the place of the upstream's. */
   #reply: Reply | undefined;
   /** Of the upstream's response: its length, or -1. */
@@ -112,6 +116,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     const call = route.upstream.call(outgoing, this.#client.head.fields, this);
     // Much may happen before `begin` returns, all of it by way of the call.
     this.#call = call;
+    this.#lastCall = call;
     call.begin();
   }
 
@@ -192,6 +197,8 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   responsePassed(head: ResponseHead, framing: number, body: HeldBody | undefined): void {
     if (this.#ended) return;
     this.#committed = true;
+    const elsewhereMs = (this.#lastCall?.serverMs ?? 0) + (this.#run?.calledMs ?? 0);
+    this.overheadMs = Math.max(0, performance.now() - this.#beganMs - elsewhereMs);
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
     const reply = this.#reply;
     if (reply !== undefined)

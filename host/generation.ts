@@ -1,7 +1,7 @@
 import type { ChainBodies, ChainOwner, ChainRun } from "./chain.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { FieldList } from "./message.ts";
-import type { RouteMeter } from "./ops/meter.ts";
+import type { RouteMeter } from "./ops/route-meter.ts";
 import type { OwnRequests } from "./own-request.ts";
 import type { Router } from "./router.ts";
 import type { Upstream } from "./upstream.ts";

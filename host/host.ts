@@ -38,7 +38,7 @@ import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { merged } from "./ops/merge.ts";
-import { Exposition } from "./ops/metrics.ts";
+import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
 import type { MeterSnapshot } from "./ops/meter.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
@@ -228,18 +228,23 @@ export class Host implements Control {
     return { ready: true, reason: `generation ${live.number}` };
   }
 
-  async metrics(): Promise<{ contentType: string; body: string }> {
-    return this.#exposition.render(await this.#fleet.snapshots(), {
+  async metrics(format?: ExpositionFormat): Promise<{ contentType: string; body: string }> {
+    const main = {
       version: VERSION,
       generation: this.#changes.live?.number ?? 0,
+      generationsDrained: this.#drained.size,
+      draining: this.#changes.stopping,
       swapsOk: this.#operations.swaps.ok,
       swapsRefused: this.#operations.swaps.refused,
       reloadsOk: this.#operations.reloads.ok,
       reloadsRefused: this.#operations.reloads.refused,
       fileValid: this.#file.isInOrder,
       connectionsRefused: this.#fleet.refusedConnections,
+      workerRestarts: this.#fleet.restarts,
+      ...this.#records.kept,
       logLinesDropped: this.#log.dropped,
-    });
+    };
+    return this.#exposition.render(await this.#fleet.snapshots(), main, format);
   }
 
   swap(filter: string, request: SwapRequest, asked: Asked = LOCAL): Promise<SwapResult> {

@@ -124,6 +124,7 @@ export class Server implements ServerKeeper, Choice, Timed {
     if (this.#all.size < connectionsMax) return call.run(this.#open());
     if (this.#pending.length < pendingMax) {
       call.pendingUntilMs = Date.now() + pendingMs;
+      if (call.pendingSinceMs === 0) call.pendingSinceMs = performance.now();
       this.#pending.push(call);
       return;
     }

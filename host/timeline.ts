@@ -2,18 +2,19 @@ import type { FailureCode } from "./failure.ts";
 import { HOLD, RESET } from "./filter/contract.ts";
 import { isName } from "./fields.ts";
 import { type FieldList, Reply, type RequestHead, ResponseHead, Trailers } from "./message.ts";
+import { DECISION, type DecisionNumber } from "./ops/filter-work.ts";
 import { type FilterFailureReason, type FilterPhase, PHASE } from "./ops/meter.ts";
 
-/** What a call of a filter came to: it let the message go on, put something in the place of a body, kept a chunk, answered, broke off, or failed. */
-export const DECISIONS = ["pass", "replace", "hold", "reply", "reset", "fail"] as const;
+/** What a call of a filter came to. */
+export type Decision = keyof typeof DECISION;
 
-export type Decision = (typeof DECISIONS)[number];
+export const DECISIONS: readonly Decision[] = Object.keys(DECISION) as Decision[];
 
-export function decisionOf(answer: unknown): Exclude<Decision, "fail"> {
-  if (answer === undefined) return "pass";
-  if (answer instanceof Reply) return "reply";
-  if (answer === HOLD) return "hold";
-  return answer === RESET ? "reset" : "replace";
+export function decisionOf(answer: unknown): DecisionNumber {
+  if (answer === undefined) return DECISION.pass;
+  if (answer instanceof Reply) return DECISION.reply;
+  if (answer === HOLD) return DECISION.hold;
+  return answer === RESET ? DECISION.reset : DECISION.replace;
 }
 
 /** What happened in an exchange, in the order in which it began. Plain data: it crosses threads, and is shown as JSON. */
@@ -84,10 +85,11 @@ export class Timeline {
     began: number,
     ms: number,
     fuel: number,
-    decision: Decision,
+    decided: DecisionNumber,
     reason: FilterFailureReason | null,
     changed: readonly string[],
   ): void {
+    const decision = DECISIONS[decided] as Decision;
     const last = this.steps.at(-1);
     const phaseName = PHASE_NAMES[phase] as keyof typeof PHASE;
     if (

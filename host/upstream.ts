@@ -86,6 +86,10 @@ export class UpstreamCall implements ServerOwner {
   readonly request: Outgoing;
   /** When it has waited too long for a connection. */
   pendingUntilMs = 0;
+  /** Since when it waits for a connection; 0 when it does not. */
+  pendingSinceMs = 0;
+  /** How long its servers, and connections to them, have been waited for until the head came. */
+  serverMs = 0;
   /** When all tries have to be over; 0 without a bound. */
   untilMs = 0;
   /** It wants a connection that has carried nothing before: a kept one has broken under it. */
@@ -99,6 +103,8 @@ export class UpstreamCall implements ServerOwner {
   #connection: ServerConnection | undefined;
   #retries = 0;
   #bodyBegun = false;
+  /** When the request was put on its connection; 0 when no head is waited for. */
+  #sentMs = 0;
   /** Of the response that is coming; 0 before its head. */
   #status = 0;
   readonly #timeline: Timeline | undefined;
@@ -130,6 +136,7 @@ export class UpstreamCall implements ServerOwner {
 
   /** Its server is none any more, and has not got it. */
   elsewhere(): void {
+    this.#given();
     this.#try();
   }
 
@@ -146,6 +153,8 @@ export class UpstreamCall implements ServerOwner {
   /** The server has a connection for it. */
   run(connection: ServerConnection): void {
     this.#connection = connection;
+    this.#sentMs = performance.now();
+    if (this.pendingSinceMs > 0) this.#waited(this.#sentMs);
     connection.start(this.request, this);
   }
 
@@ -168,6 +177,7 @@ export class UpstreamCall implements ServerOwner {
   /** Nobody waits for the answer any more: the connection is dropped with it. */
   cancel(): void {
     if (this.#finish() === undefined) return;
+    this.#given();
     this.#tried(null);
     if (this.#connection === undefined) this.#server?.forget(this);
     else this.#connection.cancel();
@@ -184,6 +194,7 @@ export class UpstreamCall implements ServerOwner {
 
   responded(response: ServerResponse): void {
     this.#status = response.status;
+    this.#headCame();
     this.#answered(response.status);
     if (response.status >= 502 && this.#triesElsewhere(response.status)) {
       const connection = this.#connection;
@@ -215,6 +226,7 @@ export class UpstreamCall implements ServerOwner {
 
   upgraded(fields: FieldList, socket: Socket, rest: Buffer | undefined): void {
     this.#server?.answered(101);
+    this.#headCame();
     this.#answered(101);
     this.#tried(null);
     const owner = this.#owner;
@@ -230,11 +242,34 @@ export class UpstreamCall implements ServerOwner {
   failed(failure: Failure, untouched: boolean): void {
     this.#connection = undefined;
     if (this.#owner === undefined) return;
+    this.#given();
     this.#tried(failure.code);
     const reason = this.#blame(failure.code, untouched);
     if (reason !== undefined) this.#server?.missed(reason);
     if (untouched && this.#triesAgain(failure)) return this.#try();
     this.#finish()?.upstreamFailed(failure);
+  }
+
+  #headCame(): void {
+    const ms = performance.now() - this.#sentMs;
+    this.#sentMs = 0;
+    this.serverMs += ms;
+    this.#server?.meter.responded(ms / 1_000);
+  }
+
+  /** No head comes any more. */
+  #given(): void {
+    if (this.pendingSinceMs > 0) this.#waited(performance.now());
+    if (this.#sentMs > 0) this.serverMs += performance.now() - this.#sentMs;
+    this.#sentMs = 0;
+  }
+
+  /** It has a connection now, or will never get one. */
+  #waited(nowMs: number): void {
+    const ms = nowMs - this.pendingSinceMs;
+    this.pendingSinceMs = 0;
+    this.serverMs += ms;
+    this.#server?.meter.waited(ms / 1_000);
   }
 
   #answered(status: number): void {

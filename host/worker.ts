@@ -43,7 +43,9 @@ import { FilterLog } from "./ops/filter-log.ts";
 import { LineBatch } from "./ops/line-batch.ts";
 import { Refusals } from "./ops/refusals.ts";
 import { UpstreamLog } from "./ops/upstream-log.ts";
-import { type HandshakeFailure, NO_ROUTE, type RouteMeter, WorkerMeter } from "./ops/meter.ts";
+import { LoopMeter } from "./ops/loop-meter.ts";
+import { type HandshakeFailure, NO_ROUTE, WorkerMeter } from "./ops/meter.ts";
+import type { RouteMeter } from "./ops/route-meter.ts";
 
 /** A data worker: listeners, and the generation that serves what they accept. The main thread gives it orders. */
 class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
@@ -104,6 +106,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#admission = new Admission(admissionOf(config));
     this.#reception = new Reception(config, this.#sweeper, this);
     this.#sweeper.add(this.#admission);
+    this.#meter.loop = new LoopMeter(data.place);
+    this.#sweeper.add(this.#meter.loop);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 
@@ -127,7 +131,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 
   refused(failure: Failure): void {
-    this.#meter.failed(failure.code);
+    this.#meter.refused(failure.code);
     this.#refusals.add(failure);
   }
 
@@ -168,7 +172,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   ended(exchange: Exchange, route: Route | undefined): void {
     this.#meter.exchangesInFlight -= 1;
-    (route?.meter ?? this.#unrouted).record(exchange.status, exchange.durationMs / 1000);
+    (route?.meter ?? this.#unrouted).ended(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
@@ -295,6 +299,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   #adopt({ listener, socket }: HandedConnection): void {
     Atomics.add(this.#data.vitals, TAKEN, 1);
+    this.#meter.connectionsAccepted += 1;
     this.#reception.take(listener, socket);
   }
 

@@ -24,6 +24,7 @@ describe("imports point one way", () => {
     ["router.ts", "chain.ts", "upstream.ts"],
     ["passage.ts"],
     ["borrowing.ts", "outlet.ts", "stage.ts"],
+    ["invocation.ts"],
     ["server.ts"],
     ["timeline.ts"],
     ["forwarding.ts"],

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { accepts } from "hono/accepts";
 import { addChangeRoutes } from "./admin-change-routes.ts";
 import { type AdminApp, json, looks, open, TOKEN_SCHEME } from "./admin-endpoint.ts";
 import { addLiveRoutes } from "./admin-live-routes.ts";
@@ -17,8 +18,9 @@ export function addRoutes(app: AdminApp, control: Control, feed: LiveFeed): void
     return ready ? c.text(`${details}ready\n`, 200) : c.text(`${details}${reason}\n`, 503);
   });
   app.openapi(metricsRoute, async (c) => {
-    const { contentType, body } = await control.metrics();
-    return c.text(body, 200, { "content-type": contentType });
+    const type = accepts(c, { header: "Accept", supports: [TEXT, OPENMETRICS], default: TEXT });
+    const { contentType, body } = await control.metrics(type === TEXT ? "text" : "openmetrics");
+    return c.text(body, 200, { "content-type": contentType, vary: "accept" });
   });
   addViewRoutes(app, control);
   addLiveRoutes(app, control, feed);
@@ -59,6 +61,9 @@ function readinessDetails({ workers, filters }: Status): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
+const TEXT = "text/plain";
+const OPENMETRICS = "application/openmetrics-text";
+
 const text = (description: string) => ({ description, content: { "text/plain": { schema: z.string() } } });
 
 const probe = open();
@@ -92,7 +97,13 @@ const metricsRoute = createRoute({
   method: "get",
   path: "/metrics",
   summary: "All metrics, for Prometheus",
-  responses: { 200: text("The exposition"), ...look.responses },
+  responses: {
+    200: {
+      description: "The exposition; OpenMetrics, with exemplars, for who prefers it",
+      content: { [TEXT]: { schema: z.string() }, [OPENMETRICS]: { schema: z.string() } },
+    },
+    ...look.responses,
+  },
 });
 
 const descriptionRoute = createRoute({

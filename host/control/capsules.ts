@@ -19,6 +19,8 @@ export class Capsules {
   readonly #symbols: SymbolReader;
   readonly #components: ComponentStore;
   readonly #logger: Logger;
+  /** So far. */
+  readonly kept: { written: number; dropped: number } = { written: 0, dropped: 0 };
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -38,9 +40,10 @@ export class Capsules {
   /** Never rejects. */
   keep(message: CapsuleMessage): Promise<void> {
     const { filter, reason } = message;
-    const written = this.#keep(message).catch((error: unknown) =>
-      this.#logger.error({ filter, reason, err: error }, "capsule not written"),
-    );
+    const written = this.#keep(message).catch((error: unknown) => {
+      this.kept.dropped += 1;
+      this.#logger.error({ filter, reason, err: error }, "capsule not written");
+    });
     this.#writing = Promise.all([this.#writing, written]);
     return written;
   }
@@ -65,6 +68,7 @@ export class Capsules {
     const header = headerOf(live, entry, digest, rules, this.#file.hidden);
     const text = encodeCapsule(header, { reason, stack }, exchange);
     const file = await this.#folder.write(capsules, { filter, reason }, text);
+    this.kept[file === undefined ? "dropped" : "written"] += 1;
     if (file === undefined) this.#logger.warn({ filter, reason }, "capsule not written: it is too long");
     else this.#logger.info({ filter, reason, file }, "capsule written");
   }

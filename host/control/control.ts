@@ -1,5 +1,6 @@
 import type { LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
+import type { ExpositionFormat } from "../ops/exposition.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ServerView } from "../ops/server-meter.ts";
 import type { RecordRequest } from "../record/record-request.ts";
@@ -16,8 +17,8 @@ export interface Control {
   servers(): Promise<readonly ServerView[]>;
   /** Live: the main thread answers. Ready: every worker serves a generation and none is draining. */
   readiness(): { readonly ready: boolean; readonly reason: string };
-  /** The Prometheus exposition of all workers and the main thread, with its content type. */
-  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** The exposition of all workers and the main thread, with its content type; Prometheus' text when no format is asked for. */
+  metrics(format?: ExpositionFormat): Promise<{ readonly contentType: string; readonly body: string }>;
   /** What all workers have counted, those that are no more among them. */
   counts(): Promise<MeterSnapshot>;
   /** What every worker does now; one that does not answer is told by its state alone. */

@@ -78,7 +78,8 @@ export class Fleet {
   #stopping = false;
   /** Ids are never used again: metrics and log lines of a lost worker stay its own. */
   #lastId = 0;
-  #restarts = 0;
+  /** Workers that were lost and replaced. */
+  restarts = 0;
   /** Connections that were reset, because every worker had as many as it may. */
   refusedConnections = 0;
   /** Unlike that of any other process: a request that comes with it has been here before (RFC 9110 §7.6.3). */
@@ -238,9 +239,11 @@ export class Fleet {
   #add(): Member {
     this.#lastId += 1;
     const vitals = new Int32Array(new SharedArrayBuffer(VITALS_BYTES));
+    const place = this.members.freePlace;
     const link = new WorkerLink(
       {
         id: this.#lastId,
+        place,
         vitals,
         config: this.#config,
         viaName: this.#viaName,
@@ -269,6 +272,7 @@ export class Fleet {
     });
     const member: Member = {
       link,
+      place,
       state: "starting",
       snapshot: undefined,
       trials: [],
@@ -343,9 +347,9 @@ export class Fleet {
     this.#owner.lost(`worker ${link.id} ended: ${error?.message ?? "no error"}`);
     // Before there is a generation the start fails anyway, and says why.
     if (this.#live === undefined) return;
-    this.#restarts += 1;
+    this.restarts += 1;
     // The first replacement comes at once; one that dies young must not spin.
-    setTimeout(() => void this.#replace(), Math.min((this.#restarts - 1) * RESTART_STEP_MS, RESTART_MAX_MS));
+    setTimeout(() => void this.#replace(), Math.min((this.restarts - 1) * RESTART_STEP_MS, RESTART_MAX_MS));
   }
 
   async #replace(): Promise<void> {

@@ -50,6 +50,7 @@ export class LiveLook {
       filters: this.#filters(status, activity, now),
       upstreams: upstreamsOf(status, activity, counts.views),
       workers: Object.fromEntries(workers.map(({ id, ...worker }: WorkerView) => [id, worker])),
+      loops: Object.fromEntries([...activity.loops].filter(([place]) => place > 0)),
       failures: Object.fromEntries(counts.failures.filter(([, count]) => count > 0)),
       file: fileOf(status.file),
     };
@@ -141,7 +142,7 @@ function fileOf({ path, refusal, ...file }: FileStatus): LiveFile {
 }
 
 const IDLE: ExchangeActivity = { perSecond: 0, errorsPerSecond: 0 };
-const UNCALLED: FilterActivity = { callsPerSecond: 0, failuresPerSecond: 0, failures: {} };
+const UNCALLED: FilterActivity = { callsPerSecond: 0, failuresPerSecond: 0, memoryBytes: 0, failures: {} };
 const UNTRIED = { triesPerSecond: 0, failuresPerSecond: 0 };
 
 /** With a look each second, durations are those of the last ten. */

@@ -20,6 +20,8 @@ export interface LiveView {
   readonly filters: Readonly<Record<string, LiveFilter>>;
   readonly upstreams: Readonly<Record<string, Readonly<Record<string, LiveServer>>>>;
   readonly workers: Readonly<Record<string, Omit<WorkerView, "id">>>;
+  /** By a worker's place, which the one that takes its place has, too: the share of the time that its event loop is at work. */
+  readonly loops: Readonly<Record<string, number>>;
   /** Failures of exchanges since the start, by code; none that have not happened. */
   readonly failures: Readonly<Record<string, number>>;
   readonly file: LiveFile;

@@ -9,6 +9,8 @@ import type { WorkerLink } from "./worker-link.ts";
 /** A data worker, as the main thread sees it. */
 export interface Member {
   readonly link: WorkerLink;
+  /** As in `WorkerData`. */
+  readonly place: number;
   state: "starting" | "serving" | "draining";
   snapshot: MeterSnapshot | undefined;
   /** What it has counted of trials, when it last answered. */
@@ -31,6 +33,14 @@ export class Members {
 
   get all(): readonly Member[] {
     return [...this.#all.values()];
+  }
+
+  /** The lowest that is free. */
+  get freePlace(): number {
+    const taken = new Set(Array.from(this.#all.values(), ({ place }) => place));
+    let place = 1;
+    while (taken.has(place)) place += 1;
+    return place;
   }
 
   get(id: number): Member | undefined {

@@ -16,6 +16,8 @@ import type { ListenerMaterial, UpstreamMaterial } from "../tls/material.ts";
 /** What a data worker is born with. */
 export interface WorkerData {
   readonly id: number;
+  /** From 1 to the number of workers; one that takes a lost worker's place has its number. 0 for the thread of shadows. */
+  readonly place: number;
   /** What the main thread may see at any time, by the places PULSE, OPEN, TAKEN and INSTANCES. */
   readonly vitals: Int32Array<SharedArrayBuffer>;
   /** The memory of the store that all workers share. */

@@ -5,7 +5,11 @@ import { type Answers, faultOf, type Order, type OrderMessage, type WorkerMessag
 export type CarryOut = (order: Order) => Promise<Answers[keyof Answers]> | Answers[keyof Answers];
 
 /** Carries out an order of the main thread, and answers it once. */
-export async function obey(port: MessagePort, { id, order }: OrderMessage, carryOut: CarryOut): Promise<void> {
+export async function obey(
+  port: MessagePort,
+  { id, order }: OrderMessage,
+  carryOut: CarryOut,
+): Promise<void> {
   const answer = (message: WorkerMessage): void => port.postMessage(message);
   try {
     answer({ kind: "done", id, value: await carryOut(order) });

@@ -23,6 +23,8 @@ export class Recordings {
   readonly #members: Members;
   readonly #running = new Map<number, Running>();
   #last = 0;
+  /** Exchanges, of all recordings so far. */
+  readonly kept: { written: number; dropped: number } = { written: 0, dropped: 0 };
 
   constructor(members: Members) {
     this.#members = members;
@@ -40,7 +42,9 @@ export class Recordings {
     const running = new Running(header, request, async () => {
       const dropped = await this.#members.ask<"record-end">({ kind: "record-end", recording });
       this.#running.delete(recording);
-      return dropped.reduce((sum, [, count]) => sum + count, 0);
+      const count = dropped.reduce((sum, [, one]) => sum + one, 0);
+      this.kept.dropped += count;
+      return count;
     });
     this.#running.set(recording, running);
     await this.#members.ask<"record">({ kind: "record", recording, filter: header.filter, request });
@@ -48,7 +52,7 @@ export class Recordings {
   }
 
   heard({ recording, lines }: RecordedLines): void {
-    this.#running.get(recording)?.add(lines);
+    this.kept.written += this.#running.get(recording)?.add(lines) ?? 0;
   }
 
   /** What they record is served no more. */
@@ -75,12 +79,14 @@ class Running implements AsyncIterable<string> {
     this.#timer = setTimeout(() => this.end("time"), request.forMs);
   }
 
-  add(lines: readonly string[]): void {
+  /** Gives how many of them it has taken. */
+  add(lines: readonly string[]): number {
+    const before = this.#recorded;
     for (const line of lines) {
       // What comes after the end was under way when it came to that.
       if (this.#recorded >= this.#request.exchangesMax || this.#bytes + line.length > RECORDING_BYTES_MAX) {
         this.end(this.#recorded >= this.#request.exchangesMax ? "exchanges" : "bytes");
-        return;
+        break;
       }
       this.#recorded += 1;
       this.#bytes += line.length;
@@ -88,6 +94,7 @@ class Running implements AsyncIterable<string> {
     }
     if (this.#recorded >= this.#request.exchangesMax) this.end("exchanges");
     this.#wake?.();
+    return this.#recorded - before;
   }
 
   end(reason: RecordingReason): void {

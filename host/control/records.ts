@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { ComponentStore } from "../filter/component-store.ts";
 import type { SymbolReader } from "../filter/symbols.ts";
+import type { Kept } from "../ops/host-samples.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordRequest } from "../record/record-request.ts";
 import type { RecordedLines } from "../record/worker-recordings.ts";
@@ -31,6 +32,11 @@ export class Records {
     this.#file = file;
     this.#recordings = new Recordings(members);
     this.#capsules = new Capsules(changes, file, symbols, components, logger);
+  }
+
+  /** How much of both has been kept so far. */
+  get kept(): { readonly recorded: Kept; readonly capsules: Kept } {
+    return { recorded: this.#recordings.kept, capsules: this.#capsules.kept };
   }
 
   heard(message: RecordedLines | CapsuleMessage): void {

@@ -31,7 +31,7 @@ export interface ShadowLinkOwner extends Pick<WorkerLinkOwner, "lines" | "fault"
  * replaced, and its loss is a failure of the candidate that was at work.
  */
 export class ShadowLink {
-  readonly #data: Omit<WorkerData, "id" | "vitals">;
+  readonly #data: Omit<WorkerData, "id" | "place" | "vitals">;
   readonly #owner: ShadowLinkOwner;
   #thread: Thread | undefined;
   #live: Prepare | undefined;
@@ -39,7 +39,7 @@ export class ShadowLink {
   #losses = 0;
   #stopped = false;
 
-  constructor(data: Omit<WorkerData, "id" | "vitals">, owner: ShadowLinkOwner) {
+  constructor(data: Omit<WorkerData, "id" | "place" | "vitals">, owner: ShadowLinkOwner) {
     this.#data = data;
     this.#owner = owner;
   }
@@ -111,7 +111,7 @@ export class ShadowLink {
     if (this.#thread !== undefined) return this.#thread;
     const vitals = new Int32Array(new SharedArrayBuffer(VITALS_BYTES));
     const link = new WorkerLink(
-      { ...this.#data, id: SHADOW_THREAD, vitals },
+      { ...this.#data, id: SHADOW_THREAD, place: 0, vitals },
       {
         lines: (lines) => this.#owner.lines(lines),
         fault: (line, digest, frames) => this.#owner.fault(line, digest, frames),

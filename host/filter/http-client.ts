@@ -1,5 +1,6 @@
 import { isFieldValue, isReserved, isToken } from "../fields.ts";
 import type { FieldList } from "../message.ts";
+import type { HttpResult } from "../ops/filter-work.ts";
 
 /** A request of a filter's own (WIT `http-client.outgoing`). */
 export interface OwnRequest {
@@ -55,19 +56,23 @@ export interface HttpCall {
 export class HttpClient {
   readonly #granted: ReadonlySet<string>;
   readonly #limits: HttpLimits;
+  readonly #told: (result: HttpResult) => void;
   #inFlight = 0;
 
-  constructor(granted: readonly string[], limits: HttpLimits) {
+  /** `told`: what came of each request, whether or not it was sent. */
+  constructor(granted: readonly string[], limits: HttpLimits, told: (result: HttpResult) => void = () => {}) {
     this.#granted = new Set(granted);
     this.#limits = limits;
+    this.#told = told;
   }
 
   /** An answer that is known at once, or the promise of one. `pending` learns how to end it early. */
   send(sender: HttpSender, request: OwnRequest, pending: PendingCall): HttpAnswer | Promise<HttpAnswer> {
-    if (!this.#granted.has(request.upstream)) return failed({ tag: "not-granted" });
-    const broken = whyInvalid(request, this.#limits);
-    if (broken !== undefined) return failed({ tag: "invalid", val: broken });
-    if (this.#inFlight >= this.#limits.httpInFlightMax) return failed({ tag: "busy" });
+    const refused = this.#refused(request);
+    if (refused !== undefined) {
+      this.#told(refused.tag);
+      return failed(refused);
+    }
     this.#inFlight += 1;
     return new Promise((resolve) => {
       const timer = setTimeout(
@@ -77,12 +82,20 @@ export class HttpClient {
       pending.begin((answer) => {
         clearTimeout(timer);
         this.#inFlight -= 1;
+        this.#told(answer.tag === "ok" ? "ok" : answer.val.tag);
         resolve(answer);
       });
       pending.carriedBy(
         sender.send(request, this.#limits.httpResponseBytesMax, (answer) => pending.done(answer)),
       );
     });
+  }
+
+  #refused(request: OwnRequest): HttpError | undefined {
+    if (!this.#granted.has(request.upstream)) return { tag: "not-granted" };
+    const broken = whyInvalid(request, this.#limits);
+    if (broken !== undefined) return { tag: "invalid", val: broken };
+    return this.#inFlight >= this.#limits.httpInFlightMax ? { tag: "busy" } : undefined;
   }
 }
 

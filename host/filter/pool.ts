@@ -1,5 +1,6 @@
 import type { Instance } from "./contract.ts";
 import type { InstanceBudget } from "./budget.ts";
+import type { MemorySource } from "../ops/filter-work.ts";
 import type { InstanceEnd } from "../ops/meter.ts";
 import { QUARANTINED, type Quarantine } from "./quarantine.ts";
 
@@ -24,6 +25,11 @@ export interface Waiter {
 /** What the pool counts; shared with the filter's pools of other generations. */
 export interface PoolMeter {
   instances: number;
+  readonly work: {
+    waited(seconds: number): void;
+    watch(memory: MemorySource): void;
+    forget(memory: MemorySource): void;
+  };
   ended(why: InstanceEnd, count: number): void;
 }
 
@@ -33,7 +39,7 @@ export interface PoolMeter {
  * Last in, first out: the instance used last is the one whose memory is still in the caches. One is kept ready beyond those in
  * use, so that no exchange waits while one is made; more are made as concurrency asks for them, and let go when it no longer does.
  */
-export class InstancePool {
+export class InstancePool implements MemorySource {
   readonly #make: () => Instance;
   readonly #limits: PoolLimits;
   readonly #meter: PoolMeter;
@@ -42,11 +48,11 @@ export class InstancePool {
   /** Whether one more is made when the last free one is taken. Not where it is back within the same call. */
   readonly #ahead: boolean;
   readonly #bytesMax: number;
+  readonly #alive = new Set<Instance>();
   readonly #free: Instance[] = [];
   readonly #waiting: Queued[] = [];
   /** Those that want the next one that is given back, before it goes on. */
   readonly #visitors: ((instance: Instance) => void)[] = [];
-  #count = 0;
   #closed = false;
   /** Tells who waits for the last instance to go, once the pool is closed. */
   #empty: (() => void) | undefined;
@@ -75,11 +81,18 @@ export class InstancePool {
     this.#bytesMax = Math.max(limits.instanceBytesMax, 2 * first.memoryBytes);
     budget.insist();
     this.#free.push(first);
-    this.#alive(1);
+    this.#add(first);
+    meter.work.watch(this);
   }
 
   get quarantined(): boolean {
     return this.#quarantine.shut;
+  }
+
+  get memoryBytes(): number {
+    let bytes = 0;
+    for (const instance of this.#alive) bytes += instance.memoryBytes;
+    return bytes;
   }
 
   /**
@@ -103,7 +116,8 @@ export class InstancePool {
       queueMicrotask(() => waiter.granted(undefined));
       return;
     }
-    const queued: Queued = { waiter, timer: setTimeout(() => this.#expire(queued), this.#limits.waitMs) };
+    const timer = setTimeout(() => this.#expire(queued), this.#limits.waitMs);
+    const queued: Queued = { waiter, timer, sinceMs: performance.now() };
     this.#waiting.push(queued);
   }
 
@@ -120,14 +134,14 @@ export class InstancePool {
    * that throws ends the instance and rejects, and is no failure of an exchange.
    */
   async visit<Result>(use: (instance: Instance) => Result): Promise<Result | undefined> {
-    const served = (this.#free.at(-1)?.exchanges ?? 0) > 0 || this.#count === this.#free.length;
+    const served = (this.#free.at(-1)?.exchanges ?? 0) > 0 || this.#alive.size === this.#free.length;
     const instance = served ? this.#free.pop() : ((await this.#nextGiven()) ?? this.#free.pop());
     if (instance === undefined) return undefined;
     let result: Result;
     try {
       result = use(instance);
     } catch (error) {
-      this.#retire("fault");
+      this.#retire("fault", instance);
       throw error;
     }
     this.#keep(instance);
@@ -149,15 +163,15 @@ export class InstancePool {
   }
 
   #keep(instance: Instance): void {
-    if (instance.exchanges >= this.#limits.instanceExchangesMax) return this.#retire("exchanges");
-    if (instance.memoryBytes >= this.#bytesMax) return this.#retire("memory");
+    if (instance.exchanges >= this.#limits.instanceExchangesMax) return this.#retire("exchanges", instance);
+    if (instance.memoryBytes >= this.#bytesMax) return this.#retire("memory", instance);
     this.#hand(instance);
   }
 
   /** Ends an instance that has failed. Its successor is made before the next call needs it, or at once for one that waits. */
   discard(instance: Instance): void {
     this.#quarantine.failed(instance);
-    this.#retire("fault");
+    this.#retire("fault", instance);
   }
 
   /** Lets go of those that nobody has needed for a while, and of all that are idle when other filters have no room. */
@@ -176,8 +190,7 @@ export class InstancePool {
     this.#closed = true;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#empty = resolve;
-    this.#end("swap", this.#free.length);
-    this.#free.length = 0;
+    this.#end("swap", this.#free.splice(0));
     return promise;
   }
 
@@ -203,7 +216,7 @@ export class InstancePool {
     const began = performance.now();
     try {
       const fresh = this.#make();
-      this.#alive(1);
+      this.#add(fresh);
       return fresh;
     } catch (error) {
       this.#budget.release(1);
@@ -218,44 +231,51 @@ export class InstancePool {
     const next = this.#waiting.shift();
     if (next === undefined) {
       if (!this.#closed) this.#free.push(instance);
-      else this.#end("swap", 1);
+      else this.#end("swap", [instance]);
       return;
     }
     clearTimeout(next.timer);
+    this.#waited(next);
     // Not from within the giver's call: it has not finished its own exchange.
     queueMicrotask(() => next.waiter.granted(instance));
   }
 
-  #retire(why: InstanceEnd): void {
-    this.#end(why, 1);
+  #retire(why: InstanceEnd, instance: Instance): void {
+    this.#end(why, [instance]);
     if (this.#free.length === 0 || this.#waiting.length > 0) this.#replaceSoon();
   }
 
   /** From the bottom: the ones used longest ago. */
   #shrink(count: number): void {
     if (count <= 0) return;
-    this.#free.splice(0, count);
-    this.#end("idle", count);
+    this.#end("idle", this.#free.splice(0, count));
   }
 
   /** Whether one more may be made, for which there is room then. The first one needs none. */
   #room(): boolean {
-    if (this.#count >= this.#limits.instancesMax) return false;
-    if (this.#count > 0) return this.#budget.claim();
+    if (this.#alive.size >= this.#limits.instancesMax) return false;
+    if (this.#alive.size > 0) return this.#budget.claim();
     this.#budget.insist();
     return true;
   }
 
-  #alive(change: number): void {
-    this.#count += change;
-    this.#meter.instances += change;
+  #add(instance: Instance): void {
+    this.#alive.add(instance);
+    this.#meter.instances += 1;
   }
 
-  #end(why: InstanceEnd, count: number): void {
-    this.#alive(-count);
-    this.#budget.release(count);
-    this.#meter.ended(why, count);
-    if (this.#closed && this.#count === 0) this.#empty?.();
+  #end(why: InstanceEnd, instances: readonly Instance[]): void {
+    for (const instance of instances) this.#alive.delete(instance);
+    this.#meter.instances -= instances.length;
+    this.#budget.release(instances.length);
+    this.#meter.ended(why, instances.length);
+    if (!this.#closed || this.#alive.size > 0) return;
+    this.#meter.work.forget(this);
+    this.#empty?.();
+  }
+
+  #waited({ sinceMs }: Queued): void {
+    this.#meter.work.waited((performance.now() - sinceMs) / 1_000);
   }
 
   /** Not within the call that has made it necessary: an exchange waits for that. */
@@ -286,6 +306,7 @@ export class InstancePool {
     const at = this.#waiting.indexOf(queued);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
+    this.#waited(queued);
     queued.waiter.granted(undefined);
   }
 }
@@ -293,4 +314,5 @@ export class InstancePool {
 interface Queued {
   readonly waiter: Waiter;
   readonly timer: NodeJS.Timeout;
+  readonly sinceMs: number;
 }

@@ -1,3 +1,4 @@
+import { STORE_OPERATION } from "../ops/filter-work.ts";
 import type { CellRate, Exchanged, Part, Space, Store, StoreFault } from "../store/store.ts";
 import type { RemoteStore } from "../store/remote-store.ts";
 import type { CallTime } from "./call-time.ts";
@@ -12,6 +13,8 @@ export interface StoreGrant {
   readonly rates: Space;
   /** The store on a server, which then stands in the place of the other one. */
   readonly remote: RemoteGrant | undefined;
+  /** How often each operation was asked for, in the order of `STORE_OPERATION`; where somebody counts them. */
+  readonly counts?: Float64Array;
 }
 
 export interface RemoteGrant {
@@ -26,29 +29,34 @@ export class StoreAccess {
   readonly #grant: StoreGrant;
   readonly #limits: FilterLimits;
   readonly #time: CallTime;
-
+  readonly #counts: Float64Array;
   /** Undefined where the store is this process's own. */
   readonly remote: RemoteAccess | undefined;
 
   constructor(grant: StoreGrant, limits: FilterLimits, time: CallTime) {
-    this.remote = grant.remote === undefined ? undefined : new RemoteAccess(grant.remote, limits);
+    this.#counts = grant.counts ?? uncounted();
+    this.remote =
+      grant.remote === undefined ? undefined : new RemoteAccess(grant.remote, limits, this.#counts);
     this.#grant = grant;
     this.#limits = limits;
     this.#time = time;
   }
 
   get(key: Part): Uint8Array | undefined | StoreFault {
+    this.#counts[STORE_OPERATION.get]! += 1;
     if (this.#tooLarge(key)) return "too-large";
     return this.#grant.store.get(this.#grant.space, key, this.#now);
   }
 
   set(key: Part, value: Part, lifetimeMs: number): undefined | StoreFault {
+    this.#counts[STORE_OPERATION.set]! += 1;
     if (this.#tooLarge(key, value)) return "too-large";
     const now = this.#now;
     return this.#grant.store.set(this.#grant.space, key, value, now + lifetimeMs * MS, now);
   }
 
   delete(key: Part): undefined | StoreFault {
+    this.#counts[STORE_OPERATION.delete]! += 1;
     if (this.#tooLarge(key)) return "too-large";
     return this.#grant.store.delete(this.#grant.space, key, this.#now);
   }
@@ -59,6 +67,7 @@ export class StoreAccess {
     value: Part,
     lifetimeMs: number,
   ): Exchanged | StoreFault {
+    this.#counts[STORE_OPERATION["compare-and-set"]]! += 1;
     if (this.#tooLarge(key, value)) return "too-large";
     const now = this.#now;
     const expires = now + lifetimeMs * MS;
@@ -66,6 +75,7 @@ export class StoreAccess {
   }
 
   add(key: Part, amount: bigint, lifetimeMs: number): bigint | StoreFault {
+    this.#counts[STORE_OPERATION.add]! += 1;
     if (this.#tooLarge(key)) return "too-large";
     const now = this.#now;
     return this.#grant.store.add(this.#grant.space, key, amount, now + lifetimeMs * MS, now);
@@ -73,6 +83,7 @@ export class StoreAccess {
 
   /** How many more could come at once now; below zero, in how many milliseconds it would be allowed. */
   take(key: Part, limit: number, periodMs: number, burst: number, cost: number): number | StoreFault {
+    this.#counts[STORE_OPERATION.take]! += 1;
     const rate = rateOf(limit, periodMs, burst, cost);
     if (rate === undefined) return "bad-rate";
     if (this.#tooLarge(key)) return "too-large";
@@ -93,22 +104,27 @@ export class StoreAccess {
 export class RemoteAccess {
   readonly #grant: RemoteGrant;
   readonly #limits: FilterLimits;
+  readonly #counts: Float64Array;
 
-  constructor(grant: RemoteGrant, limits: FilterLimits) {
+  constructor(grant: RemoteGrant, limits: FilterLimits, counts: Float64Array = uncounted()) {
     this.#grant = grant;
     this.#limits = limits;
+    this.#counts = counts;
   }
 
   async get(key: Buffer): Promise<Uint8Array | undefined | StoreFault> {
+    this.#counts[STORE_OPERATION.get]! += 1;
     return this.#tooLarge(key) ? "too-large" : await this.#grant.store.get(this.#grant.space, key);
   }
 
   async set(key: Buffer, value: Buffer, lifetimeMs: number): Promise<undefined | StoreFault> {
+    this.#counts[STORE_OPERATION.set]! += 1;
     if (this.#tooLarge(key, value)) return "too-large";
     return await this.#grant.store.set(this.#grant.space, key, value, lifetimeMs);
   }
 
   async delete(key: Buffer): Promise<undefined | StoreFault> {
+    this.#counts[STORE_OPERATION.delete]! += 1;
     return this.#tooLarge(key) ? "too-large" : await this.#grant.store.delete(this.#grant.space, key);
   }
 
@@ -118,11 +134,13 @@ export class RemoteAccess {
     value: Buffer,
     lifetimeMs: number,
   ): Promise<Exchanged | StoreFault> {
+    this.#counts[STORE_OPERATION["compare-and-set"]]! += 1;
     if (this.#tooLarge(key, value)) return "too-large";
     return await this.#grant.store.compareAndSet(this.#grant.space, key, expected, value, lifetimeMs);
   }
 
   async add(key: Buffer, amount: bigint, lifetimeMs: number): Promise<bigint | StoreFault> {
+    this.#counts[STORE_OPERATION.add]! += 1;
     if (this.#tooLarge(key)) return "too-large";
     return await this.#grant.store.add(this.#grant.space, key, amount, lifetimeMs);
   }
@@ -134,6 +152,7 @@ export class RemoteAccess {
     burst: number,
     cost: number,
   ): Promise<number | StoreFault> {
+    this.#counts[STORE_OPERATION.take]! += 1;
     const rate = rateOf(limit, periodMs, burst, cost);
     if (rate === undefined) return "bad-rate";
     if (this.#tooLarge(key)) return "too-large";
@@ -144,6 +163,10 @@ export class RemoteAccess {
     const { storeKeyBytesMax, storeValueBytesMax } = this.#limits;
     return key.length > storeKeyBytesMax || (value !== undefined && value.length > storeValueBytesMax);
   }
+}
+
+function uncounted(): Float64Array {
+  return new Float64Array(Object.keys(STORE_OPERATION).length);
 }
 
 function rateOf(limit: number, periodMs: number, burst: number, cost: number): CellRate | undefined {

@@ -1,14 +1,14 @@
 /** What counters say of the time between two looks at them. Everything here is computed where somebody looks on, and nowhere else. */
+import { CALL_BOUNDS, EXCHANGE_BOUNDS } from "./buckets.ts";
+import type { LoopSnapshot } from "./loop-meter.ts";
 import {
-  CALL_BOUNDS,
   CALL_CELLS,
-  EXCHANGE_BOUNDS,
   FILTER_FAILURE_REASONS,
   type FilterSnapshot,
   type MeterSnapshot,
   PHASE,
-  type RouteSnapshot,
 } from "./meter.ts";
+import type { RouteSnapshot } from "./route-meter.ts";
 import type { ServerCounts } from "./server-meter.ts";
 
 /** Members that are undefined are not known: nothing has ended, or nothing was called. */
@@ -25,6 +25,10 @@ export interface FilterActivity {
   readonly failuresPerSecond: number;
   readonly meanUs?: number | undefined;
   readonly p99Us?: number | undefined;
+  /** In the mean of a call. */
+  readonly fuel?: number | undefined;
+  /** Of linear memory, in all instances now. */
+  readonly memoryBytes: number;
   /** Since the host started, by reason; none that have not happened. */
   readonly failures: Readonly<Record<string, number>>;
 }
@@ -40,6 +44,8 @@ export interface Activity {
   readonly filters: ReadonlyMap<string, FilterActivity>;
   /** By `serverKey`. */
   readonly servers: ReadonlyMap<string, ServerActivity>;
+  /** The share of the time that the event loop of a worker was at work, by the worker's place. */
+  readonly loops: ReadonlyMap<number, number>;
 }
 
 /** What the workers had counted at one time, of a clock that only goes forward. */
@@ -81,6 +87,7 @@ export function activityOf(longBefore: Look, before: Look, now: Look): Activity 
         serverActivity(server, lastServers.get(serverKey(server)), seconds),
       ]),
     ),
+    loops: new Map(now.counts.loops.map((loop) => [loop.place, busyShare(loop, before.counts.loops)])),
   };
 }
 
@@ -138,6 +145,8 @@ function filterActivity(
     failuresPerSecond: rounded(Math.max(0, failures) / seconds),
     meanUs: calls === 0 ? undefined : scaled((long.at(-1) ?? 0) / calls, 1_000_000),
     p99Us: scaled(quantile(0.99, CALL_BOUNDS, buckets), 1_000_000),
+    fuel: calls === 0 ? undefined : rounded((sum(now.work.fuel) - sum(old?.work.fuel ?? NONE)) / calls),
+    memoryBytes: now.work.memoryBytes,
     failures: Object.fromEntries(
       FILTER_FAILURE_REASONS.flatMap((reason, at) => {
         const count = now.failures[at] ?? 0;
@@ -163,6 +172,13 @@ function serverActivity(now: ServerCounts, last: ServerCounts | undefined, secon
     triesPerSecond: rounded(Math.max(0, tries) / seconds),
     failuresPerSecond: rounded(Math.max(0, failures) / seconds),
   };
+}
+
+function busyShare(now: LoopSnapshot, before: readonly LoopSnapshot[]): number {
+  const last = before.find(({ place }) => place === now.place);
+  const active = now.activeSeconds - (last?.activeSeconds ?? 0);
+  const idle = now.idleSeconds - (last?.idleSeconds ?? 0);
+  return active <= 0 ? 0 : rounded(active / (active + Math.max(0, idle)));
 }
 
 /** Never below zero: a worker that has not told its last counts is missing until it is counted among those that are no more. */

@@ -219,7 +219,10 @@ function clashes(one: Declaration, other: Declaration): boolean {
   return sampleNames(one).some((name) => sampleNames(other).includes(name));
 }
 
+/** OpenMetrics calls a counter by its name without `_total`, and its sample with it, whichever it was declared with. */
 function sampleNames({ kind, name }: Declaration): string[] {
+  const base = name.replace(/_total$/, "");
+  if (kind === "counter") return [base, `${base}_total`];
   return kind === "histogram" ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
 }
 

@@ -1,12 +1,11 @@
 import type { CustomSnapshot } from "./custom-metrics.ts";
-import { histogram, type Sample } from "./samples.ts";
+import { histogram, type Sample } from "./sample.ts";
 
 /** A metric of filters, in the shape that the client library exports. */
 export interface Family {
   readonly name: string;
   readonly type: CustomSnapshot["kind"];
   readonly help: string;
-  readonly aggregator: "first";
   readonly values: Sample[];
 }
 
@@ -16,7 +15,7 @@ export function customFamilies(all: readonly CustomSnapshot[]): Family[] {
   for (const metric of all) {
     const name = `${PREFIX}${metric.name}`;
     const { kind: type, help } = metric;
-    const family = families.get(name) ?? { name, type, help, aggregator: "first", values: [] };
+    const family = families.get(name) ?? { name, type, help, values: [] };
     families.set(name, family);
     // Two workers may differ while a change is under way: one family has one type.
     if (family.type === type) family.values.push(...samplesOf(name, metric));

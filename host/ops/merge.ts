@@ -1,5 +1,9 @@
+import { addCells } from "./buckets.ts";
 import { mergedCustom } from "./custom-metrics.ts";
-import type { FilterSnapshot, MeterSnapshot, RouteSnapshot } from "./meter.ts";
+import { addWork } from "./filter-work.ts";
+import { addLoops } from "./loop-meter.ts";
+import type { FilterSnapshot, MeterSnapshot } from "./meter.ts";
+import { addRoutes } from "./route-meter.ts";
 import { addCounts as addServers, addViews } from "./server-meter.ts";
 import { addTrials, trialKey, type TrialSnapshot } from "./trial-meter.ts";
 
@@ -10,6 +14,7 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
   return {
     exchangesInFlight: sum((snapshot) => snapshot.exchangesInFlight),
     connectionsOpen: sum((snapshot) => snapshot.connectionsOpen),
+    connectionsAccepted: sum((snapshot) => snapshot.connectionsAccepted),
     tunnelsOpen: sum((snapshot) => snapshot.tunnelsOpen),
     logLinesDropped: sum((snapshot) => snapshot.logLinesDropped),
     routes: byName(
@@ -34,6 +39,12 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
     custom: mergedCustom(snapshots.flatMap((snapshot) => snapshot.custom)),
     handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
     failures: addCounts(snapshots.flatMap((snapshot) => snapshot.failures)),
+    refused: addCounts(snapshots.flatMap((snapshot) => snapshot.refused)),
+    loops: byKey(
+      snapshots.flatMap((snapshot) => snapshot.loops),
+      ({ place }) => place,
+      addLoops,
+    ),
   };
 }
 
@@ -50,24 +61,16 @@ function byName<Item extends { readonly name: string }>(
 
 function byKey<Item>(
   items: readonly Item[],
-  keyOf: (item: Item) => string,
+  keyOf: (item: Item) => string | number,
   add: (one: Item, other: Item) => Item,
 ): Item[] {
-  const found = new Map<string, Item>();
+  const found = new Map<string | number, Item>();
   for (const item of items) {
     const key = keyOf(item);
     const other = found.get(key);
     found.set(key, other === undefined ? item : add(other, item));
   }
   return [...found.values()];
-}
-
-function addRoutes(one: RouteSnapshot, other: RouteSnapshot): RouteSnapshot {
-  return {
-    name: one.name,
-    statuses: addCounts([...one.statuses, ...other.statuses]),
-    durations: addCells(one.durations, other.durations),
-  };
 }
 
 function addFilters(one: FilterSnapshot, other: FilterSnapshot): FilterSnapshot {
@@ -80,6 +83,7 @@ function addFilters(one: FilterSnapshot, other: FilterSnapshot): FilterSnapshot 
     handlesLeaked: one.handlesLeaked + other.handlesLeaked,
     handovers: addCells(one.handovers, other.handovers),
     quarantined: one.quarantined + other.quarantined,
+    work: addWork(one.work, other.work),
   };
 }
 
@@ -87,8 +91,4 @@ function addCounts<Key>(counts: readonly (readonly [Key, number])[]): (readonly 
   const found = new Map<Key, number>();
   for (const [key, count] of counts) found.set(key, (found.get(key) ?? 0) + count);
   return [...found];
-}
-
-function addCells(one: Float64Array, other: Float64Array): Float64Array {
-  return one.map((value, cell) => value + other[cell]!);
 }

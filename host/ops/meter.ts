@@ -1,17 +1,11 @@
 import { FAILURES, type FailureCode } from "../failure.ts";
+import { CALL_BOUNDS, observe } from "./buckets.ts";
 import { CustomMetrics, type CustomSnapshot } from "./custom-metrics.ts";
+import { FilterWork, type WorkSnapshot } from "./filter-work.ts";
+import type { LoopMeter, LoopSnapshot } from "./loop-meter.ts";
+import { RouteMeter, type RouteSnapshot } from "./route-meter.ts";
 import { type ServerCounts, ServerMeter, type ServerSource, type ServerView } from "./server-meter.ts";
 import { trialKey, TrialMeter, type TrialSnapshot } from "./trial-meter.ts";
-
-/** Upper bounds of `sluice_exchange_duration_seconds`: OpenTelemetry's for http.server.request.duration. */
-export const EXCHANGE_BOUNDS: readonly number[] = [
-  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
-];
-
-/** Upper bounds of `sluice_filter_call_duration_seconds`: from one microsecond, a call that does nothing, to a tenth of a second. */
-export const CALL_BOUNDS: readonly number[] = [
-  1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1,
-];
 
 /** The phases of a filter as `FilterMeter.called` takes them: small integers, so that a call is an index and no lookup. */
 export const PHASE = {
@@ -110,6 +104,7 @@ export const NO_ROUTE = "none";
 export interface MeterSnapshot {
   readonly exchangesInFlight: number;
   readonly connectionsOpen: number;
+  readonly connectionsAccepted: number;
   readonly tunnelsOpen: number;
   readonly logLinesDropped: number;
   readonly routes: readonly RouteSnapshot[];
@@ -125,14 +120,10 @@ export interface MeterSnapshot {
   readonly handshakeFailures: readonly (readonly [reason: HandshakeFailure, count: number])[];
   /** Every code of the failure table, also those that have not happened: `increase()` cannot see the first of a new series. */
   readonly failures: readonly (readonly [code: FailureCode, count: number])[];
-}
-
-export interface RouteSnapshot {
-  readonly name: string;
-  /** Only the statuses that were seen; 0 is an exchange whose client was sent no head. */
-  readonly statuses: readonly (readonly [status: number, count: number])[];
-  /** One cell per bound of `EXCHANGE_BOUNDS`, one for what is longer, then the sum in seconds. */
-  readonly durations: Float64Array;
+  /** Of these: requests that were refused before they became exchanges. */
+  readonly refused: readonly (readonly [code: FailureCode, count: number])[];
+  /** One of a worker itself; of several, one for each place. */
+  readonly loops: readonly LoopSnapshot[];
 }
 
 export interface FilterSnapshot {
@@ -149,6 +140,7 @@ export interface FilterSnapshot {
   readonly handovers: Float64Array;
   /** Workers in which it is quarantined: 0 or 1 in a worker's own snapshot. */
   readonly quarantined: number;
+  readonly work: WorkSnapshot;
 }
 
 /**
@@ -159,8 +151,11 @@ export interface FilterSnapshot {
 export class WorkerMeter {
   exchangesInFlight = 0;
   connectionsOpen = 0;
+  connectionsAccepted = 0;
   tunnelsOpen = 0;
   logLinesDropped = 0;
+  /** Of the thread that this is in, where it has one that turns. */
+  loop: LoopMeter | undefined;
   /** The filters' own. */
   readonly custom: CustomMetrics = new CustomMetrics();
   readonly #routes = new Map<string, RouteMeter>();
@@ -171,6 +166,7 @@ export class WorkerMeter {
   readonly #trials = new Map<string, { readonly meter: TrialMeter; uses: number }>();
   readonly #handshakeFailures = new Map(HANDSHAKE_FAILURES.map((reason) => [reason, 0]));
   readonly #failures = new Map((Object.keys(FAILURES) as FailureCode[]).map((code) => [code, 0]));
+  readonly #refused = new Map(this.#failures);
 
   /** Not for the path: a generation asks once and keeps what it gets. */
   route(name: string): RouteMeter {
@@ -234,10 +230,17 @@ export class WorkerMeter {
     this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
   }
 
+  /** A request has failed before there was an exchange. */
+  refused(code: FailureCode): void {
+    this.failed(code);
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+  }
+
   snapshot(): MeterSnapshot {
     return {
       exchangesInFlight: this.exchangesInFlight,
       connectionsOpen: this.connectionsOpen,
+      connectionsAccepted: this.connectionsAccepted,
       tunnelsOpen: this.tunnelsOpen,
       logLinesDropped: this.logLinesDropped,
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
@@ -250,32 +253,9 @@ export class WorkerMeter {
       trials: this.trials(),
       handshakeFailures: Array.from(this.#handshakeFailures),
       failures: Array.from(this.#failures),
+      refused: Array.from(this.#refused),
+      loops: this.loop === undefined ? [] : [this.loop.snapshot()],
     };
-  }
-}
-
-/** Status codes have three digits and begin with 1 to 5; cell 0 is for everything else. */
-const STATUS_FIRST = 100;
-const STATUS_LAST = 599;
-
-/** What one route has done. */
-export class RouteMeter {
-  readonly #statuses = new Float64Array(STATUS_LAST - STATUS_FIRST + 2);
-  readonly #durations = new Float64Array(EXCHANGE_BOUNDS.length + 2);
-
-  /** Counts an exchange that has ended. `status` 0: the client was sent no head. */
-  record(status: number, seconds: number): void {
-    const cell = status >= STATUS_FIRST && status <= STATUS_LAST ? status - STATUS_FIRST + 1 : 0;
-    this.#statuses[cell]! += 1;
-    observe(this.#durations, 0, EXCHANGE_BOUNDS, seconds);
-  }
-
-  snapshot(name: string): RouteSnapshot {
-    const statuses: [number, number][] = [];
-    this.#statuses.forEach((count, cell) => {
-      if (count > 0) statuses.push([cell === 0 ? 0 : cell + STATUS_FIRST - 1, count]);
-    });
-    return { name, statuses, durations: this.#durations.slice() };
   }
 }
 
@@ -289,6 +269,7 @@ export class FilterMeter {
   handlesLeaked = 0;
   /** 1 while it is, as the generation that is live has it. */
   quarantined = 0;
+  readonly work: FilterWork = new FilterWork(Object.keys(PHASE).length);
   readonly #instanceEnds = new Float64Array(INSTANCE_ENDS.length);
   readonly #calls = new Float64Array(Object.keys(PHASE).length * CALL_CELLS);
   readonly #failures = new Float64Array(FILTER_FAILURE_REASONS.length);
@@ -322,18 +303,9 @@ export class FilterMeter {
       handlesLeaked: this.handlesLeaked,
       handovers: this.#handovers.slice(),
       quarantined: this.quarantined,
+      work: this.work.snapshot(),
     };
   }
-}
-
-/** Counts one value in the histogram that begins at `start`. A scan beats a binary search here: most values fall into the first buckets. */
-function observe(cells: Float64Array, start: number, bounds: readonly number[], seconds: number): void {
-  // A clock that stood still or went back must not poison the sum, which would stay NaN for good.
-  const value = seconds > 0 ? seconds : 0;
-  let bucket = 0;
-  while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1;
-  cells[start + bucket]! += 1;
-  cells[start + bounds.length + 1]! += value;
 }
 
 function named<Meter>(meters: Map<string, Meter>, name: string, most: number, make: () => Meter): Meter {

@@ -1,4 +1,5 @@
 import type { ServerState } from "../upstream/standing.ts";
+import { addCells, cellsOf, observe, WAIT_BOUNDS } from "./buckets.ts";
 
 /** How a try at a server fails: no connection, one that broke or spoke no HTTP, one that was too slow, a status from 500 on. */
 export const TRY_FAILURES = ["connect", "reset", "timeout", "status"] as const;
@@ -16,9 +17,21 @@ export class ServerMeter {
   lookupsFound = 0;
   lookupsFailed = 0;
   readonly #failures = new Float64Array(TRY_FAILURES.length);
+  readonly #responses = cellsOf(WAIT_BOUNDS);
+  readonly #waits = cellsOf(WAIT_BOUNDS);
 
   failed(reason: TryFailure): void {
     this.#failures[TRY_FAILURES.indexOf(reason)]! += 1;
+  }
+
+  /** The head of a response has come, so long after its request was put on a connection. */
+  responded(seconds: number): void {
+    observe(this.#responses, 0, WAIT_BOUNDS, seconds);
+  }
+
+  /** A request has waited so long for a connection, in vain or not. */
+  waited(seconds: number): void {
+    observe(this.#waits, 0, WAIT_BOUNDS, seconds);
   }
 
   snapshot(upstream: string, server: string): ServerCounts {
@@ -28,6 +41,8 @@ export class ServerMeter {
       server,
       counts: { tries, retries, ejections, checksPassed, checksFailed, lookupsFound, lookupsFailed },
       failures: this.#failures.slice(),
+      responses: this.#responses.slice(),
+      waits: this.#waits.slice(),
     };
   }
 }
@@ -38,6 +53,10 @@ export interface ServerCounts {
   readonly counts: Readonly<Record<ServerCount, number>>;
   /** In the order of `TRY_FAILURES`. */
   readonly failures: Float64Array;
+  /** One cell per bound of `WAIT_BOUNDS`, one for what is longer, then the sum in seconds. */
+  readonly responses: Float64Array;
+  /** The same. */
+  readonly waits: Float64Array;
 }
 
 export type ServerCount =
@@ -76,7 +95,9 @@ export function addCounts(one: ServerCounts, other: ServerCounts): ServerCounts 
   return {
     ...one,
     counts: counts as Record<ServerCount, number>,
-    failures: one.failures.map((value, at) => value + other.failures[at]!),
+    failures: addCells(one.failures, other.failures),
+    responses: addCells(one.responses, other.responses),
+    waits: addCells(one.waits, other.waits),
   };
 }
 

@@ -25,6 +25,7 @@ import { settingsOf } from "../filter/settings.ts";
 import { CustomMetrics } from "../ops/custom-metrics.ts";
 import { FilterLog } from "../ops/filter-log.ts";
 import { LineBatch } from "../ops/line-batch.ts";
+import { LoopMeter } from "../ops/loop-meter.ts";
 import { WorkerMeter } from "../ops/meter.ts";
 import { type TrialMeter, trialKey } from "../ops/trial-meter.ts";
 import { SharedStore, spaceOf } from "../store/shared-store.ts";
@@ -80,6 +81,8 @@ class ShadowThread {
       },
     });
     this.#sweeper.add(this.#log);
+    this.#meter.loop = new LoopMeter(data.place);
+    this.#sweeper.add(this.#meter.loop);
     this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
   }
 

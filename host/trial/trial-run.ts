@@ -4,6 +4,7 @@ import type { ExchangeFacts, Outcome } from "../filter/contract.ts";
 import type { Filter } from "../filter/filter.ts";
 import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead } from "../message.ts";
+import type { DecisionNumber } from "../ops/filter-work.ts";
 import type { FilterFailureReason, FilterPhase } from "../ops/meter.ts";
 import type { SideMeter } from "../ops/trial-meter.ts";
 import type { Taker } from "./taker.ts";
@@ -124,8 +125,14 @@ export class TrialRun extends ChainRun {
     return this.#taps[at]?.facts ?? super.factsOf(at);
   }
 
-  protected override called(at: number, phase: FilterPhase, ms: number): void {
-    super.called(at, phase, ms);
+  protected override called(
+    at: number,
+    phase: FilterPhase,
+    ms: number,
+    fuel: number,
+    decision: DecisionNumber,
+  ): void {
+    super.called(at, phase, ms, fuel, decision);
     const side = this.#chain.sides[at];
     if (side !== undefined) side.ms += ms;
   }

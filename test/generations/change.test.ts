@@ -6,6 +6,7 @@ import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Refusal } from "../../host/control/control.ts";
 import { InstancePool } from "../../host/filter/pool.ts";
+import { FilterWork } from "../../host/ops/filter-work.ts";
 import { RawClient, request } from "../support/raw-client.ts";
 import { component, startHost, TestHost } from "../support/test-host.ts";
 import { ok, Upstream } from "../support/upstream.ts";
@@ -246,7 +247,7 @@ describe("the old generation", () => {
       make,
       make(),
       { instancesMax: 4, waitMs: 1, instanceIdleMs: 1, instanceExchangesMax: 9, instanceBytesMax: 9 },
-      { instances: 0, ended: () => {} },
+      { instances: 0, ended: () => {}, work: new FilterWork(0) },
       { admits: () => true, shut: false, passed: () => {}, failed: () => {}, lent: () => {} } as never,
       { insist: () => {}, claim: () => true, release: () => {}, hasTime: true, spend: () => {} } as never,
       false,

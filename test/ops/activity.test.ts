@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { activityOf, type Look, quantile, serverKey } from "../../host/ops/activity.ts";
-import { EXCHANGE_BOUNDS, PHASE, WorkerMeter } from "../../host/ops/meter.ts";
+import { EXCHANGE_BOUNDS } from "../../host/ops/buckets.ts";
+import { PHASE, WorkerMeter } from "../../host/ops/meter.ts";
 
 const at = (meter: WorkerMeter, atMs: number): Look => ({ atMs, counts: meter.snapshot() });
 

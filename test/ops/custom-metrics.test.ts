@@ -3,18 +3,24 @@ import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import type { CustomMetric, Declaration, MetricScope } from "../../host/ops/custom-metrics.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
-import { Exposition, type MainFacts } from "../../host/ops/metrics.ts";
+import { Exposition } from "../../host/ops/exposition.ts";
+import type { MainFacts } from "../../host/ops/host-samples.ts";
 import { INSTALL, promtool } from "./promtool.ts";
 
 const MAIN: MainFacts = {
   version: "0.1.0",
   generation: 1,
+  generationsDrained: 0,
+  draining: false,
   swapsOk: 0,
   swapsRefused: 0,
   reloadsOk: 2,
   reloadsRefused: 0,
   fileValid: true,
   connectionsRefused: 0,
+  workerRestarts: 1,
+  recorded: { written: 4, dropped: 3 },
+  capsules: { written: 2, dropped: 1 },
   logLinesDropped: 0,
 };
 

@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FAILURES } from "../../host/failure.ts";
+import { CALL_BOUNDS, EXCHANGE_BOUNDS } from "../../host/ops/buckets.ts";
 import {
-  CALL_BOUNDS,
   CALL_CELLS,
-  EXCHANGE_BOUNDS,
   FILTER_FAILURE_REASONS,
   FILTERS_MAX,
   type FilterPhase,

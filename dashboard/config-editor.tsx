@@ -170,7 +170,7 @@ function Editor({ text, onInput, problems }: EditorProperties): JSX.Element {
             key={line}
             style={{
               top: `${PADDING_PX + (line - 1) * LINE_PX - scrolled}px`,
-              left: `min(${(lines[line - 1]?.length ?? 0) + 4}ch, 60%)`,
+              left: `min(${(lines[line - 1]?.length ?? 0) + 4}ch, 55%)`,
             }}
           >
             {sentences.join(" ")}

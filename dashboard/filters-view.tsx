@@ -13,7 +13,7 @@ export function FiltersView(): JSX.Element {
   const { view } = useLive();
   const may = useMay("swap");
   const [swapped, setSwapped] = useState<string>();
-  const columns = useMemo(() => (may ? [...COLUMNS, swapColumn(setSwapped)] : COLUMNS), [may]);
+  const columns = useMemo(() => (may ? COLUMNS.toSpliced(1, 0, swapColumn(setSwapped)) : COLUMNS), [may]);
   const filters = view?.filters ?? {};
   const filter = swapped === undefined ? undefined : filters[swapped];
   return (

@@ -37,7 +37,6 @@ import { artifactViews, explanationOf, generationViews, statusOf } from "./contr
 import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
-import { merged } from "./ops/merge.ts";
 import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
 import type { MeterSnapshot } from "./ops/meter.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
@@ -206,7 +205,7 @@ export class Host implements Control {
   }
 
   async servers(): Promise<readonly ServerView[]> {
-    return merged(await this.#fleet.snapshots()).views;
+    return (await this.counts()).views;
   }
 
   async counts(): Promise<MeterSnapshot> {
@@ -348,8 +347,7 @@ export class Host implements Control {
   }
 
   explain(method: string, url: string): Explanation {
-    const live = this.#live;
-    return explanationOf(live, statusOf(live, this.#fleet), method, url);
+    return explanationOf(this.#live, this.#fleet, method, url);
   }
 
   get #live(): Live {

@@ -87,12 +87,9 @@ export function artifactViews(
 }
 
 /** Which route a request takes, with what the host knows of what it meets there. */
-export function explanationOf(
-  { number, config }: Live,
-  { filters }: Pick<Status, "filters">,
-  method: string,
-  url: string,
-): Explanation {
+export function explanationOf(live: Live, fleet: Fleet, method: string, url: string): Explanation {
+  const { number, config } = live;
+  const { filters } = statusOf(live, fleet);
   const { route, ...rest } = explainRoutes(config.routes, method, url);
   if (route === null) return { generation: number, route: null, ...rest };
   const { name, match, upstream } = route;

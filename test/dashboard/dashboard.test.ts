@@ -44,6 +44,7 @@ describe.skipIf(program === undefined && process.env["CI"] === undefined)(
       await waitFor("words for what is drawn", async () =>
         /: [1-9]/.test((await chart.getAttribute("aria-label")) ?? ""),
       );
+      expect(await chart.locator("canvas").count(), "nothing is drawn").toBe(1);
     });
 
     test("a swap by its button: looked at before, confirmed, made, and told", async () => {
@@ -209,6 +210,7 @@ describe.skipIf(program === undefined && process.env["CI"] === undefined)(
         .getByText("The connection to the host is lost.")
         .waitFor({ state: "detached" });
       await page.getByRole("listitem").filter({ hasText: "Generation 2, by local" }).waitFor();
+      expect(await page.getByRole("banner").textContent()).toMatch(/generation2/);
     });
 
     test("where tokens are asked for, so does the page, and who may only read has no buttons", async () => {

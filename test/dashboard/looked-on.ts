@@ -1,7 +1,7 @@
+import assert from "node:assert/strict";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "vitest";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { parseConfig } from "../../host/config/parse.ts";
 import { type Admin, startAdmin } from "../../host/control/admin.ts";
@@ -128,7 +128,7 @@ export class LookedOn implements AsyncDisposable {
     await this.#admin.close();
     await this.#parts[Symbol.asyncDispose]();
     await this.#upstream[Symbol.asyncDispose]();
-    expect(this.#misdeeds, "the page has done what it must not").toEqual([]);
+    assert.deepEqual(this.#misdeeds, [], "the page has done what it must not");
   }
 
   #watch(): void {

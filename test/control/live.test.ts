@@ -143,7 +143,7 @@ describe("the events", () => {
     const status = desk.control.status.bind(desk.control);
     desk.control.status = () => {
       round += 1;
-      return { ...status(), listen: [`${round} ${"x".repeat(4_000_000)}`] };
+      return { ...status(), listen: [`${round} ${"x".repeat(2_000_000)}`] };
     };
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     const deaf = connect(targetOf(admin));

@@ -14,7 +14,8 @@ const VIEWS = ["traffic", "routes", "filters", "generations", "upstreams", "work
 
 describe.skipIf(program === undefined && process.env["CI"] === undefined)(
   `the dashboard (needs: ${INSTALL})`,
-  { timeout: 60_000 },
+  // Axe looks at all of each view, in a browser that shares its cores with other tests.
+  { timeout: 120_000 },
   () => {
     let browser: Browser;
 

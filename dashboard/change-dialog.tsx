@@ -165,12 +165,9 @@ export function Dialog({ title, onClose, isWide, children }: DialogProperties): 
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = element.current;
-    const opener = document.activeElement;
     dialog?.showModal();
-    return () => {
-      dialog?.close();
-      if (opener instanceof HTMLElement) opener.focus();
-    };
+    // It gives the focus back to what had it.
+    return () => dialog?.close();
   }, []);
   return (
     <dialog

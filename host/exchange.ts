@@ -48,8 +48,6 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   repliedBy: string | undefined;
   whole = false;
   durationMs = 0;
-  /** What of it the host itself took until the head of the response went out; -1 when none did, or it was an upgrade. */
-  overheadMs = -1;
   readonly #host: ExchangeHost;
   readonly #generation: Generation;
   readonly #client: Client;
@@ -79,6 +77,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
     this.timeline = host.timeline(client, this.#beganMs);
+    if (this.timeline?.wish === "told") this.#timing = new ServerTiming(this.#beganMs, this.timeline);
     client.owner = this;
     generation.hold();
   }
@@ -95,7 +94,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
       }
       this.#route = route;
-      if (route.serverTiming) this.#timing = new ServerTiming(this.#beganMs);
+      if (route.serverTiming) this.#timing ??= new ServerTiming(this.#beganMs);
       if (route.filters.length === 0) return this.requestPassed(AS_IT_CAME, undefined);
       this.#run =
         route.chains === undefined
@@ -198,7 +197,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     if (this.#ended) return;
     this.#committed = true;
     const elsewhereMs = (this.#lastCall?.serverMs ?? 0) + (this.#run?.calledMs ?? 0);
-    this.overheadMs = Math.max(0, performance.now() - this.#beganMs - elsewhereMs);
+    this.#route?.meter.headSent(this.#beganMs, elsewhereMs);
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
     const reply = this.#reply;
     if (reply !== undefined)

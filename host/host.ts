@@ -20,6 +20,7 @@ import {
   type WorkerView,
 } from "./control/control.ts";
 import { filterOf } from "./control/edits.ts";
+import { exchangeOf, exchangesOf } from "./control/exchanges.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
 import { collectUnused } from "./control/garbage.ts";
@@ -33,7 +34,7 @@ import type { RecordRequest } from "./record/record-request.ts";
 import { resume } from "./control/resuming.ts";
 import { servedBy } from "./control/served.ts";
 import { VERSION } from "./control/version.ts";
-import { artifactViews, explanationOf, generationViews, statusOf } from "./control/views.ts";
+import { artifactViews, explanationOf, generationViews, readinessOf, statusOf } from "./control/views.ts";
 import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
@@ -217,14 +218,7 @@ export class Host implements Control {
   }
 
   readiness(): { ready: boolean; reason: string } {
-    if (this.#changes.stopping) return { ready: false, reason: "draining" };
-    const { live } = this.#changes;
-    if (live === undefined) return { ready: false, reason: "starting" };
-    // One that was lost a moment ago is missed here, too.
-    const serving = this.#fleet.members.states().filter(({ state }) => state === "serving").length;
-    const waiting = live.config.workers - serving;
-    if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
-    return { ready: true, reason: `generation ${live.number}` };
+    return readinessOf(this.#changes, this.#fleet);
   }
 
   async metrics(format?: ExpositionFormat): Promise<{ contentType: string; body: string }> {
@@ -345,6 +339,9 @@ export class Host implements Control {
   refusedRequests(): Promise<readonly RefusedRequest[]> {
     return this.#fleet.members.refusals();
   }
+
+  readonly exchanges: Control["exchanges"] = (question) => exchangesOf(this.#fleet.members, question);
+  readonly exchange: Control["exchange"] = (requestId) => exchangeOf(this.#fleet.members, requestId);
 
   explain(method: string, url: string): Explanation {
     return explanationOf(this.#live, this.#fleet, method, url);

@@ -66,16 +66,21 @@ export interface Sight {
   readonly status: number;
 }
 
+/** What a timeline is for: who reads it while its exchange is there, or to be kept when it ends, or to be told to the client, too. */
+export type Wish = "passing" | "kept" | "told";
+
 /** Keeps the steps of one exchange. Not every exchange has one: it is made where somebody wants to know. */
 export class Timeline {
   readonly steps: Step[] = [];
   /** Steps that there was no room for. */
   more = 0;
+  readonly wish: Wish;
   readonly #beganMs: number;
 
   /** `beganMs`: when the exchange began, by `performance.now()`. */
-  constructor(beganMs: number) {
+  constructor(beganMs: number, wish: Wish = "passing") {
     this.#beganMs = beganMs;
+    this.wish = wish;
   }
 
   /** A call has returned, or failed for a reason. `began` is by `performance.now()`. */
@@ -93,6 +98,7 @@ export class Timeline {
     const last = this.steps.at(-1);
     const phaseName = PHASE_NAMES[phase] as keyof typeof PHASE;
     if (
+      this.more === 0 &&
       last?.kind === "call" &&
       last.filter === name &&
       last.phase === phaseName &&

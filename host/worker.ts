@@ -34,7 +34,8 @@ import type { Observer, ObserverModule } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
-import type { Timeline } from "./timeline.ts";
+import { Timeline } from "./timeline.ts";
+import { Chronicle } from "./ops/chronicle.ts";
 import { ExchangeLog } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
@@ -68,12 +69,14 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #sweeper = new Sweeper();
   readonly #reception: Reception;
   readonly #refusals = new Refusals();
+  readonly #chronicle: Chronicle;
   readonly #generations = new Generations((generation) => this.#post({ kind: "drained", generation }));
-  /** Of each generation that is prepared. */
-  readonly #configs = new Map<number, Config>();
+  /** Of each generation that is prepared, with the key of debug headers. */
+  readonly #configs = new Map<number, readonly [config: Config, debugKey: Uint8Array | null]>();
   #config: Config;
   /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
-  readonly #idPrefix = randomBytes(9).toString("base64url");
+  // An id is typed behind commands, and must not look like one of their options.
+  readonly #idPrefix = randomBytes(9).toString("base64url").replace(/^-/, "_");
   #ids = 0;
 
   private constructor(port: MessagePort, data: WorkerData, observer: Observer | undefined) {
@@ -94,6 +97,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     });
     this.#sweeper.add(this.#filterLog);
     this.#upstreamLog = new UpstreamLog(this.#lines, id, config.log.level);
+    this.#chronicle = new Chronicle(id, config.timelines);
     this.#assembly = new Assembly(
       this.#meter,
       this.#filterLog,
@@ -149,8 +153,9 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     return this.#idPrefix + this.#ids.toString(36);
   }
 
-  timeline(_client: Client, _beganMs: number): Timeline | undefined {
-    return undefined;
+  timeline({ facts }: Client, beganMs: number): Timeline | undefined {
+    const wish = this.#chronicle.wish(facts.debug);
+    return wish === undefined ? undefined : new Timeline(beganMs, wish);
   }
 
   get viaName(): string {
@@ -174,6 +179,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#meter.exchangesInFlight -= 1;
     (route?.meter ?? this.#unrouted).ended(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
+    this.#chronicle.ended(exchange);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
     else this.#lines.add(this.observer.line(exchange));
   }
@@ -231,6 +237,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#generations.loads();
       case "refusals":
         return this.#refusals.list();
+      case "timelines":
+        return this.#chronicle.list(order.requestId);
       case "level":
         return this.#keepLines(order.level);
       case "snapshot":
@@ -258,13 +266,15 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       this.#generations.live,
     );
     this.#generations.prepare(generation);
-    this.#configs.set(order.generation, order.config);
+    this.#configs.set(order.generation, [order.config, order.debugKey]);
     return filters;
   }
 
   #commit(number: number): undefined {
     this.#generations.commit(number);
-    this.#use(this.#configs.get(number) as Config);
+    const [config, debugKey] = this.#configs.get(number) as [Config, Uint8Array | null];
+    this.#use(config);
+    this.#chronicle.use(config.timelines, debugKey);
     this.#configs.delete(number);
     this.#tellQuarantined();
   }

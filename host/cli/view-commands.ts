@@ -1,10 +1,12 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AskOptions } from "./asking.ts";
 import type { DiffOptions } from "./diff.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { ArtifactOptions } from "./list.ts";
 import { adminAddress, asksHost, configFile, json, tokenFile } from "./shared-options.ts";
 import type { TopOptions } from "./top.ts";
+import type { TraceOptions } from "./trace.ts";
+import { parseCount, parseTime } from "./trial-options.ts";
 
 /** Adds the commands that show what a running host does. But `artifacts --collect` none of them changes anything. */
 export function addViewCommands(program: Command, end: (code: number) => void): void {
@@ -63,7 +65,32 @@ export function addViewCommands(program: Command, end: (code: number) => void): 
       end(await explain(method, url, options));
     });
 
+  asksHost(
+    program
+      .command("trace")
+      .description(
+        "says what happened in an exchange: filters, servers, failure; or lists those that are kept",
+      ),
+  )
+    .argument("[id]", "its X-Request-Id")
+    .option("--failed", "lists those that failed alone")
+    .option("--route <name>", "lists those of a route")
+    .option("--filter <filter>", "lists those in which this filter was called, replied or failed")
+    .addOption(new Option("--limit <number>", "lists so many (20)").argParser(parseLimit))
+    .option("--sign", "prints a header that has a request kept and answered with Server-Timing")
+    .addOption(new Option("--for <duration>", "how long it counts (1h)").argParser(parseTime))
+    .action(async (id: string | undefined, options: TraceOptions) => {
+      const { trace } = await import("./trace.ts");
+      end(await trace(id, options));
+    });
+
   addLists(program, end);
+}
+
+function parseLimit(text: string): number {
+  const limit = parseCount(text);
+  if (limit >= 1 && limit <= 500) return limit;
+  throw new InvalidArgumentError("From 1 to 500.");
 }
 
 function addLists(program: Command, end: (code: number) => void): void {

@@ -23,6 +23,7 @@ export interface Config {
   /** Where failures of filters are kept with what they were given; null: nowhere. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
   readonly forwarded: ForwardedConfig;
@@ -141,6 +142,16 @@ export interface LogConfig {
   readonly level: LogLevel;
   /** Whether each exchange is logged when it ends. */
   readonly exchanges: boolean;
+}
+
+/** Of which exchanges it is kept what happened in them. */
+export interface TimelinesConfig {
+  /** Of each kind, in each worker; 0: none. */
+  readonly keep: number;
+  /** How many of all exchanges, in percent. */
+  readonly samplePercent: number;
+  /** The name of the secret that debug headers are signed with; null: none counts. */
+  readonly debug: string | null;
 }
 
 /** How long the host waits, in milliseconds. What an upstream may set for itself is in `UpstreamConfig`. */

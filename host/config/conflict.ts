@@ -105,6 +105,7 @@ function unknownNames(file: File): Finding[] {
       unknownName(spot, "upstream", upstreams),
     ),
   ]);
+  const debug = spotAt(file, ["timelines", "debug"]);
   const named = under(file, ["routes"]).flatMap((route) => {
     const chain = under(file, [...route.path, "filters"]);
     const upstream = spotAt(file, [...route.path, "upstream"]);
@@ -116,7 +117,7 @@ function unknownNames(file: File): Finding[] {
       ...(upstream === undefined ? [] : unknownName(upstream, "upstream", upstreams)),
     ];
   });
-  return [...granted, ...named];
+  return [...granted, ...(debug === undefined ? [] : unknownName(debug, "secret", secrets)), ...named];
 }
 
 function unknownName(spot: Spot, kind: string, names: ReadonlySet<string> | undefined): Finding[] {

@@ -43,6 +43,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     store: draft.store,
     capsules: draft.capsules && { ...draft.capsules, folder: resolve(folder, draft.capsules.folder) },
     log: draft.log,
+    timelines: draft.timelines,
     timeouts,
     limits,
     forwarded: draft.forwarded,

@@ -24,6 +24,7 @@ import type {
   SecretSource,
   ServerConfig,
   StoreConfig,
+  TimelinesConfig,
   UpstreamTls,
 } from "./config.ts";
 import { forwarded } from "./forwarded-schema.ts";
@@ -35,6 +36,7 @@ import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
 import { capsules } from "./capsule-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
+import { timelines } from "./timelines-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
 import { listenTls, upstreamTls } from "./tls-schema.ts";
 import { verify, type VerifyDraft } from "./trust-schema.ts";
@@ -55,6 +57,7 @@ export interface Draft {
   /** As it is written: a path from the file's folder. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
   readonly forwarded: ForwardedConfig;
@@ -121,6 +124,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
       "Where failures of filters are kept, each with all that its filter was given, redacted; nowhere when it is left out.",
     ),
   log: log(),
+  timelines: timelines(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {
     ...HOST_LIMITS,

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { FilterConfig, SecretConfig, SecretSource } from "./config.ts";
+import type { Config, FilterConfig, SecretConfig, SecretSource } from "./config.ts";
 import { SECRET_BYTES_MAX } from "./service-limits.ts";
 import { placeAt } from "./issue.ts";
 import { secret } from "./grant-schema.ts";
@@ -30,6 +30,31 @@ export function readGranted(
   return Object.fromEntries(granted.map(read));
 }
 
+/** What debug headers are signed with; null when none are asked for. A `SecretRefused` names the option. It blocks, too. */
+export function readDebugKey({
+  timelines,
+  secrets,
+}: Pick<Config, "timelines" | "secrets">): Uint8Array | null {
+  const entry = secrets.find(({ name }) => name === timelines.debug);
+  if (entry === undefined) return null;
+  try {
+    return longEnough(readSecret(entry.source, process.env));
+  } catch (error) {
+    if (!(error instanceof SecretRefused)) throw error;
+    throw new SecretRefused(`secret ${entry.name}: ${error.message}`);
+  }
+}
+
+/** Who has seen one signature could try short keys one after the other. */
+function longEnough(key: Uint8Array): Uint8Array {
+  if (key.length >= DEBUG_KEY_BYTES_MIN) return key;
+  throw new SecretRefused(
+    `expected a key of at least ${DEBUG_KEY_BYTES_MIN} bytes for timelines.debug, got ${key.length}`,
+  );
+}
+
+const DEBUG_KEY_BYTES_MIN = 16;
+
 function readSecret(source: SecretSource, variables: Variables): Uint8Array {
   const bytes = source.kind === "file" ? readFile(source.path) : readVariable(source.variable, variables);
   if (bytes.length > SECRET_BYTES_MAX)
@@ -40,6 +65,7 @@ function readSecret(source: SecretSource, variables: Variables): Uint8Array {
 
 /** Finds the secrets that cannot be read. They are read so that a problem has its place; what is read is thrown away. */
 export function findSecretProblems(root: Place, folder: string, variables: Variables): Finding[] {
+  const debug = placeAt(root, ["timelines", "debug"]).place?.value;
   const names = [...(placeAt(root, ["secrets"]).place?.children.keys() ?? [])];
   return names.flatMap((name) => {
     const path: Path = ["secrets", name];
@@ -51,7 +77,8 @@ export function findSecretProblems(root: Place, folder: string, variables: Varia
     const source = verdict.data;
     const absolute = source.kind === "file" ? { ...source, path: resolve(folder, source.path) } : source;
     try {
-      readSecret(absolute, variables);
+      const found = readSecret(absolute, variables);
+      if (name === debug) longEnough(found);
       return [];
     } catch (error) {
       if (!(error instanceof SecretRefused)) throw error;

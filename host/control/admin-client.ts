@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher, request } from "undici";
 import type { AdminAddress, LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
+import type { TimelineView } from "../ops/timeline-view.ts";
 import { RECORDING_BYTES_MAX, type RecordRequest } from "../record/record-request.ts";
 import type { TrialView } from "../trial/trial.ts";
 import { AdminError, formatAdminAddress } from "./admin-address.ts";
@@ -8,6 +9,7 @@ import type {
   ArtifactView,
   ChangeResult,
   Differences,
+  ExchangeQuestion,
   Explanation,
   FullStatus,
   GenerationView,
@@ -55,6 +57,18 @@ export class AdminClient {
 
   async refusedRequests(): Promise<readonly RefusedRequest[]> {
     return (await this.#read("/v1/refused", "list")) as RefusedRequest[];
+  }
+
+  async exchanges({ failed, route, filter, limit }: ExchangeQuestion): Promise<readonly TimelineView[]> {
+    const query = new URLSearchParams({ failed: String(failed), limit: String(limit) });
+    if (route !== undefined) query.set("route", route);
+    if (filter !== undefined) query.set("filter", filter);
+    return (await this.#read(`/v1/exchanges?${query.toString()}`, "list")) as TimelineView[];
+  }
+
+  async exchange(requestId: string): Promise<TimelineView> {
+    const path = `/v1/exchanges/${encodeURIComponent(requestId)}`;
+    return (await this.#read(path, "requestId")) as TimelineView;
   }
 
   async logLevel(): Promise<LogLevel> {
@@ -256,7 +270,7 @@ function typeOf({ headers }: Dispatcher.ResponseData): string {
 }
 
 /** What an answer is recognized by: a list, or an object with this member. */
-type Expected = "list" | "generation" | "filter" | "level" | "removed";
+type Expected = "list" | "generation" | "filter" | "level" | "removed" | "requestId";
 
 interface Answer {
   readonly status: number;

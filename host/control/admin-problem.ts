@@ -18,6 +18,7 @@ export const PROBLEMS = {
     meaning: "There is no such generation among those that are kept, or none before the live one.",
   },
   SERVER_UNKNOWN: { status: 404, meaning: "There is no such upstream, or no such server of it." },
+  EXCHANGE_UNKNOWN: { status: 404, meaning: "No exchange of that id is kept, or not any more." },
   TRIAL_UNKNOWN: { status: 404, meaning: "The filter has had no trial." },
   METHOD_REFUSED: { status: 405, meaning: "Another method is needed; `Allow` names it." },
   NO_FILE: { status: 409, meaning: "The host was started without a configuration file." },

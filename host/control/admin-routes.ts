@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import { addChangeRoutes } from "./admin-change-routes.ts";
 import { type AdminApp, json, looks, open, TOKEN_SCHEME } from "./admin-endpoint.ts";
+import { addExchangeRoutes } from "./admin-exchange-routes.ts";
 import { addLiveRoutes } from "./admin-live-routes.ts";
 import { addViewRoutes } from "./admin-view-routes.ts";
 import type { Control, Status } from "./control.ts";
@@ -23,6 +24,7 @@ export function addRoutes(app: AdminApp, control: Control, feed: LiveFeed): void
     return c.text(body, 200, { "content-type": contentType, vary: "accept" });
   });
   addViewRoutes(app, control);
+  addExchangeRoutes(app, control);
   addLiveRoutes(app, control, feed);
   addChangeRoutes(app, control);
   app.openAPIRegistry.registerComponent("securitySchemes", TOKEN_SCHEME, {

@@ -212,8 +212,8 @@ export class Changes {
     };
   }
 
-  #order(generation: number, config: Config, { artifacts, materials, secrets }: Loaded) {
-    return { kind: "prepare", generation, config, artifacts, materials, secrets } as const;
+  #order(generation: number, config: Config, loaded: Loaded) {
+    return { kind: "prepare", generation, config, ...loaded } as const;
   }
 
   /** New ones only where the listeners are: each watches the files that it has read. */
@@ -324,8 +324,12 @@ function isSame(live: Live, config: Config, loaded: Loaded): boolean {
   return (
     isDeepStrictEqual(config, live.config) &&
     isDeepStrictEqual(digestsOf(loaded), digestsOf(live.loaded)) &&
-    isDeepStrictEqual([loaded.secrets, loaded.materials], [live.loaded.secrets, live.loaded.materials])
+    isDeepStrictEqual(outsideOf(loaded), outsideOf(live.loaded))
   );
+}
+
+function outsideOf({ secrets, materials, debugKey }: Loaded): readonly unknown[] {
+  return [secrets, materials, debugKey];
 }
 
 function keptOf({ fresh, reread }: Change, { config, loaded }: Live): Kept {

@@ -43,6 +43,7 @@ function freshViewOf(config: Config): Json {
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
     capsules: capsulesView(config),
     log: plain(config.log),
+    timelines: timelinesView(config),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
     forwarded: plain(config.forwarded),
@@ -92,6 +93,10 @@ function capsulesView({ capsules }: Config): Json {
   if (!capsules) return null;
   const { folder, filesMax, bytesMax, bodies, headers } = capsules;
   return { folder, max: filesMax, bytes: formatSize(bytesMax), bodies, headers: [...headers] };
+}
+
+function timelinesView({ timelines: { keep, samplePercent, debug } }: Config): Json {
+  return { keep, sample: `${samplePercent}%`, debug };
 }
 
 function upstreamView(upstream: UpstreamConfig): Json {

@@ -3,6 +3,7 @@ import type { Problem } from "../config/problem.ts";
 import type { ExpositionFormat } from "../ops/exposition.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ServerView } from "../ops/server-meter.ts";
+import type { TimelineView } from "../ops/timeline-view.ts";
 import type { RecordRequest } from "../record/record-request.ts";
 import type { TrialRequest, TrialView } from "../trial/trial.ts";
 
@@ -71,8 +72,22 @@ export interface Control {
   setLogLevel(level: LogLevel): Promise<void>;
   /** The last requests that were refused before they became exchanges, newest first. */
   refusedRequests(): Promise<readonly RefusedRequest[]>;
+  /** The exchanges that are kept, newest first: those that were sampled or asked for, and those that failed. */
+  exchanges(question: ExchangeQuestion): Promise<readonly TimelineView[]>;
+  /** The one of this request id; undefined when it is not kept, or not any more. */
+  exchange(requestId: string): Promise<TimelineView | undefined>;
   /** Which route a request would take and what it would meet there. */
   explain(method: string, url: string): Explanation;
+}
+
+/** Which of the exchanges that are kept are asked for. */
+export interface ExchangeQuestion {
+  /** Only those with a failure, or a status from 500 on. */
+  readonly failed: boolean;
+  readonly route?: string | undefined;
+  /** Only those in which it was called, replied or failed. */
+  readonly filter?: string | undefined;
+  readonly limit: number;
 }
 
 /** Who asks for a change, and on what condition. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config, FilterConfig } from "../config/config.ts";
 import { dockerConfigFile } from "../config/docker-config.ts";
-import { readGranted } from "../config/secret-source.ts";
+import { readDebugKey, readGranted } from "../config/secret-source.ts";
 import type { Artifact, ArtifactStore, TrustCheck } from "../filter/artifact.ts";
 import { ArtifactRefused } from "../filter/contract.ts";
 import { grantsOf } from "../filter/grants.ts";
@@ -21,6 +21,8 @@ export interface Loaded {
   readonly artifacts: Readonly<Record<string, Artifact>>;
   readonly materials: Readonly<Record<string, UpstreamMaterial>>;
   readonly secrets: FilterSecrets;
+  /** What debug headers are signed with; null without `timelines.debug`. */
+  readonly debugKey: Uint8Array | null;
 }
 
 /** What is taken over from what runs, so that a change depends on nothing that it does not change. */
@@ -82,7 +84,10 @@ export class Loader {
         : Object.fromEntries(
             config.upstreams.flatMap(({ name, tls }) => (tls === null ? [] : [[name, readUpstream(tls)]])),
           );
-    return { artifacts, materials, secrets };
+    const isSameKey =
+      kept !== undefined && !kept.reread && kept.config.timelines.debug === config.timelines.debug;
+    const debugKey = isSameKey ? kept.loaded.debugKey : readDebugKey(config);
+    return { artifacts, materials, secrets, debugKey };
   }
 
   /** Finds a component that may become a filter's, and keeps it. Gives its digest. */

@@ -129,7 +129,7 @@ export class Members {
   }
 
   /** The answers of those that give one within a second. */
-  async ask<Kind extends "generations" | "refusals" | "level" | "record" | "record-end">(
+  async ask<Kind extends "generations" | "refusals" | "timelines" | "level" | "record" | "record-end">(
     order: Extract<Order, { kind: Kind }>,
   ): Promise<[worker: number, answer: Answers[Kind]][]> {
     const asked = [...this.#all.values()].map(

@@ -65,6 +65,8 @@ export type Order =
       /** By upstream, for those with options of TLS. */
       readonly materials: Readonly<Record<string, UpstreamMaterial>>;
       readonly secrets: FilterSecrets;
+      /** What debug headers are signed with; null: none counts. */
+      readonly debugKey: Uint8Array | null;
     }
   /** Begin every exchange from now on with the prepared generation. */
   | { readonly kind: "commit"; readonly generation: number }
@@ -84,6 +86,8 @@ export type Order =
   | { readonly kind: "snapshot" }
   | { readonly kind: "generations" }
   | { readonly kind: "refusals" }
+  /** The exchanges that are kept, or the one of this id. */
+  | { readonly kind: "timelines"; readonly requestId: string | null }
   /** Keep lines of this importance, whatever the configuration says. */
   | { readonly kind: "level"; readonly level: LogLevel }
   /** Record exchanges of a filter of the live generation, and post them. */
@@ -121,6 +125,8 @@ export interface Answers {
   readonly renew: undefined;
   readonly generations: readonly GenerationLoad[];
   readonly refusals: readonly RefusedHead[];
+  /** Each a `TimelineView` in JSON: whoever asked reads it, and not a thread that carries traffic. */
+  readonly timelines: readonly string[];
   readonly level: undefined;
   readonly snapshot: MeterSnapshot;
   readonly trials: readonly TrialSnapshot[];

@@ -2,8 +2,8 @@ import { formatAddress } from "../config/address.ts";
 import { explainRoutes } from "../config/explain.ts";
 import { formatMatch } from "../config/resolve.ts";
 import type { KeptComponent } from "../filter/component-store.ts";
-import type { Live } from "./changes.ts";
-import type { ArtifactView, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
+import type { Changes, Live } from "./changes.ts";
+import type { ArtifactView, Control, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GenerationRecord } from "./history.ts";
 
@@ -44,6 +44,18 @@ export function statusOf(
 }
 
 type ProcessMember = "version" | "pid" | "startedAt" | "file";
+
+/** Whether every worker serves, or why not. */
+export function readinessOf(changes: Changes, fleet: Fleet): ReturnType<Control["readiness"]> {
+  if (changes.stopping) return { ready: false, reason: "draining" };
+  const { live } = changes;
+  if (live === undefined) return { ready: false, reason: "starting" };
+  // One that was lost a moment ago is missed here, too.
+  const serving = fleet.members.states().filter(({ state }) => state === "serving").length;
+  const waiting = live.config.workers - serving;
+  if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
+  return { ready: true, reason: `generation ${live.number}` };
+}
 
 /** Newest first. `drained`: those of this process of which nothing is left. */
 export async function generationViews(

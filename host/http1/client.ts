@@ -38,6 +38,8 @@ export interface RequestFacts {
   readonly via: string;
   /** Max-Forwards of OPTIONS and TRACE, or -1. */
   readonly maxForwards: number;
+  /** X-Sluice-Debug, which nobody else sees; empty without one. Not for logs. */
+  readonly debug: string;
 }
 
 /** The client's side of one exchange. */

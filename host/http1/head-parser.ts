@@ -41,6 +41,8 @@ export class HeadParser {
   te = "";
   trailer = "";
   maxForwards = "";
+  /** X-Sluice-Debug: for this host alone, whoever it is from. */
+  debug = "";
   /** How often this host's own name stands in Via. */
   via = "";
   error: HeadError | undefined;
@@ -190,6 +192,10 @@ export class HeadParser {
         if (isName(name, "max-forwards")) this.maxForwards = value;
         return false;
       case 14:
+        if (isName(name, "x-sluice-debug")) {
+          this.debug = joined(this.debug, value);
+          return true;
+        }
         return isName(name, "content-length") && this.#length(value, at);
       case 16:
         return isName(name, "proxy-connection");
@@ -244,6 +250,7 @@ export class HeadParser {
     this.te = "";
     this.trailer = "";
     this.maxForwards = "";
+    this.debug = "";
     this.via = "";
     this.error = undefined;
   }

@@ -55,6 +55,7 @@ export function readRequest(
       authority,
       via: parser.via,
       maxForwards: maxForwardsOf(parser),
+      debug: parser.debug,
     },
     close: minor === 0 || listed(connection, "close"),
   };

@@ -24,6 +24,8 @@ export interface CustomLimits {
 /** What one metric of one filter has counted in a worker. Plain data. */
 export interface CustomSnapshot extends Declaration {
   readonly filter: string;
+  /** How many series it may have, beside the one of those beyond. */
+  readonly seriesMax: number;
   /** A counter and a gauge have one cell, a histogram one per bound, one for what is more, then the sum. */
   readonly series: readonly (readonly [values: readonly string[], cells: Float64Array])[];
 }
@@ -68,7 +70,7 @@ export class CustomMetric {
 
   snapshot(filter: string): CustomSnapshot {
     const series = Array.from(this.#series.values(), ({ values, cells }) => [values, cells.slice()] as const);
-    return { ...this.declaration, help: this.help, filter, series };
+    return { ...this.declaration, help: this.help, filter, seriesMax: this.#seriesMax, series };
   }
 
   #cells(values: readonly string[]): Float64Array {
@@ -227,7 +229,7 @@ function sampleNames({ kind, name }: Declaration): string[] {
 }
 
 /** Lengths keep values apart, whatever is in them. */
-function keyOf(values: readonly string[]): string {
+export function keyOf(values: readonly string[]): string {
   if (values.length === 1) return values[0] as string;
   let key = "";
   for (const value of values) key += `${value.length}:${value}`;
@@ -253,7 +255,7 @@ const METRIC_NAME = /^[A-Za-z_:][A-Za-z0-9_:]*$/;
 const LABEL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** The series for all that have no series of their own. */
-const OTHER = "other";
+export const OTHER = "other";
 
 const NAME_LENGTH_MAX = 128;
 const HELP_LENGTH_MAX = 512;

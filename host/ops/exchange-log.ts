@@ -70,7 +70,7 @@ export class ExchangeLog {
 }
 
 /** The path of a request target, and nothing else of it: queries hold tokens, and the authority of an absolute target may hold a password. */
-function pathOf(target: string): string {
+export function pathOf(target: string): string {
   const end = target.search(QUERY);
   const kept = end < 0 ? target : target.slice(0, end);
   if (kept.charCodeAt(0) === SLASH || kept === "*") return kept;
@@ -92,7 +92,7 @@ function logged(metadata: ReadonlyMap<string, MetadataValue>): string {
   return members === "" ? "" : `,"metadata":{${members}}`;
 }
 
-function bounded(text: string): string {
+export function bounded(text: string): string {
   return text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`;
 }
 

@@ -2,7 +2,7 @@ import { FAILURES } from "../failure.ts";
 import { EXCHANGE_BOUNDS, OVERHEAD_BOUNDS } from "./buckets.ts";
 import { HANDSHAKE_FAILURES, type MeterSnapshot } from "./meter.ts";
 import { always, histogramSeries, type Metric, onceSeen } from "./metric.ts";
-import { STATUSES } from "./route-meter.ts";
+import { MEASURED_OF, STATUSES } from "./route-meter.ts";
 import { histogram, type Sample, type Samples, single } from "./sample.ts";
 
 export type ExchangeMetric =
@@ -43,8 +43,7 @@ export const EXCHANGE_METRICS: Readonly<Record<ExchangeMetric, Metric>> = {
     unit: "seconds",
     labels: ["route"],
     help: "Time until the head of the response went out that was spent neither in filters' calls nor in waiting for a server.",
-    meaning:
-      "What the host itself has taken: the time until the head of the response went out, without the calls of filters and without the waiting for a server or for a connection to one. The wait for an instance is in it, and so is the client's time to send a body that a filter takes as a whole. Exchanges without a head, and upgraded ones, are not counted.",
+    meaning: `What the host itself has taken: the time until the head of the response went out, without the calls of filters and without the waiting for a server or for a connection to one. The wait for an instance is in it, and so is the client's time to send a body that a filter takes as a whole. It is measured in one of ${MEASURED_OF} exchanges of each worker and route, beginning with the first; upgraded ones, and those without a route or a head, are left out.`,
     series: always(histogramSeries(OVERHEAD_BOUNDS), "route"),
   },
   sluice_exchanges_in_flight: {

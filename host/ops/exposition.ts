@@ -1,5 +1,5 @@
 import { type Metric as LibraryMetric, Registry } from "@prometheus-io/client";
-import { customFamilies } from "./custom-samples.ts";
+import { customFamilies, ShownSeries } from "./custom-samples.ts";
 import { exchangeSamples } from "./exchange-samples.ts";
 import { filterSamples } from "./filter-samples.ts";
 import { hostSamples, type MainFacts } from "./host-samples.ts";
@@ -19,15 +19,17 @@ export type ExpositionFormat = "text" | "openmetrics";
 export class Exposition {
   /** What workers that are no more had counted, so that a replacement never makes a counter go back. */
   #retired: MeterSnapshot | undefined;
+  readonly #series = new ShownSeries();
 
   /**
    * Keeps the counts of a worker that has ended; its gauges end with it. To be called once per worker, with its last
    * snapshot that was rendered or a later one, and before a `render` without it.
    */
   retire(snapshot: MeterSnapshot): void {
-    this.#retired = withoutGauges(
+    const sum = withoutGauges(
       this.#retired === undefined ? merged([snapshot]) : merged([this.#retired, snapshot]),
     );
+    this.#retired = { ...sum, custom: this.#series.bounded(sum.custom) };
   }
 
   /** What all workers have counted, with those that are no more. */
@@ -50,7 +52,8 @@ export class Exposition {
       const { type, help } = METRICS[name];
       register(registry, { name, type, help, values: values[name] });
     }
-    for (const family of customFamilies(sum.custom)) register(registry, family);
+    this.#series.keep(sum.custom);
+    for (const family of customFamilies(this.#series.bounded(sum.custom))) register(registry, family);
     return { contentType: registry.contentType, body: await registry.metrics() };
   }
 }

@@ -15,8 +15,6 @@ export interface EndedExchange {
   /** What the client was sent; 0 when no head went out. */
   readonly status: number;
   readonly durationMs: number;
-  /** What of it the host itself took; -1 when no head went out. */
-  readonly overheadMs: number;
   readonly requestId: string;
   readonly traceId?: string | undefined;
   /** Where there is one, somebody can look the exchange up. */
@@ -42,17 +40,30 @@ const STATUS_LAST = 599;
 /** As many as there are cells. */
 export const STATUSES: number = STATUS_LAST - STATUS_FIRST + 2;
 
+/** Of so many exchanges the overhead of one is measured. */
+export const MEASURED_OF = 4;
+
 /** What one route has done. */
 export class RouteMeter {
   readonly #statuses = new Float64Array(STATUSES);
   readonly #durations = cellsOf(EXCHANGE_BOUNDS);
   readonly #overheads = cellsOf(OVERHEAD_BOUNDS);
+  #turn = 0;
   readonly #exemplars: (Exemplar | undefined)[] = new Array(EXCHANGE_BOUNDS.length + 1).fill(undefined);
 
-  ended({ status, durationMs, overheadMs, requestId, traceId, timeline }: EndedExchange): void {
+  /**
+   * The head of a response goes out, in an exchange that began at `beganMs` by `performance.now()`; so much of the time since
+   * went in calls of filters and waits for servers. One more look at the clock costs as much as all counters: not every one is measured.
+   */
+  headSent(beganMs: number, elsewhereMs: number): void {
+    this.#turn = (this.#turn + 1) % MEASURED_OF;
+    if (this.#turn !== 1) return;
+    observe(this.#overheads, 0, OVERHEAD_BOUNDS, (performance.now() - beganMs - elsewhereMs) / 1_000);
+  }
+
+  ended({ status, durationMs, requestId, traceId, timeline }: EndedExchange): void {
     const seconds = durationMs / 1_000;
     const bucket = this.record(status, seconds);
-    if (overheadMs >= 0) observe(this.#overheads, 0, OVERHEAD_BOUNDS, overheadMs / 1_000);
     if (timeline !== undefined) this.#exemplars[bucket] = { requestId, traceId, seconds, at: Date.now() };
   }
 

@@ -39,7 +39,7 @@ export class Refused {
 
   constructor(
     status: number,
-    code: RefusalCode | "TOKEN_REFUSED",
+    code: RefusalCode | "TOKEN_REFUSED" | "EXCHANGE_UNKNOWN",
     detail: string,
     problems?: readonly Problem[],
   ) {

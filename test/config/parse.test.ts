@@ -119,6 +119,7 @@ describe("a whole file", () => {
       ],
       store: { sizeBytes: 67_108_864, server: null },
       capsules: null,
+      timelines: { keep: 256, samplePercent: 1, debug: null },
       secrets: [],
     });
   });

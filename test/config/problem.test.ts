@@ -19,7 +19,7 @@ describe("keys", () => {
     ["log: { colour: true }", '6:8 log.colour: expected level or exchanges, got "colour"'],
     [
       '"a b": 1',
-      '6:1 ["a b"]: expected listen, admin, workers, artifacts, store, capsules, log, timeouts, limits, forwarded, upstreams, secrets, verify, filters, registries or routes, got "a b"',
+      '6:1 ["a b"]: expected listen, admin, workers, artifacts, store, capsules, log, timelines, timeouts, limits, forwarded, upstreams, secrets, verify, filters, registries or routes, got "a b"',
     ],
     ["workers: 1\nworkers: 2", '7:1 workers: expected each key once, got "workers" a second time'],
     [

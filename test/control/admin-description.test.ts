@@ -44,6 +44,8 @@ GET /v1/refused read
 GET /v1/whoami read
 GET /v1/live read
 GET /v1/config/text admin
+GET /v1/exchanges read
+GET /v1/exchanges/{id} read
 POST /v1/explain read
 GET /metrics read
 GET /openapi.json read

@@ -33,6 +33,21 @@ test("metrics keep the content type and the bytes of the exposition", async () =
   expect(reply.body).toBe("sluice_generation 1\n");
 });
 
+test("who prefers OpenMetrics gets it, and nobody else does", async () => {
+  const admin = await desk.start();
+  const given = async (accept: string): Promise<string | undefined> => {
+    const { head } = await exchange(admin, `GET /metrics HTTP/1.1\nHost: localhost\nAccept: ${accept}`);
+    expect(head).toMatch(/^vary: accept\r$/im);
+    return /^content-type: ([^;\r]*)/im.exec(head)?.[1];
+  };
+  const prometheus =
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+  expect(await given(prometheus)).toBe("application/openmetrics-text");
+  expect(await given("text/plain;q=0.9, application/openmetrics-text;q=0.1")).toBe("text/plain");
+  expect(await given("application/openmetrics-text;q=0")).toBe("text/plain");
+  expect(await given("*/*")).toBe("text/plain");
+});
+
 test("readiness tells more when it is asked to: a line for each worker and each filter", async () => {
   desk.control.quarantined.set("shut", 1);
   desk.control.add("shut", "/filters/shut.wasm", OLD_DIGEST);

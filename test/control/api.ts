@@ -44,7 +44,7 @@ export function endpointsOf({ paths }: Description): readonly Endpoint[] {
       const method = verb.toUpperCase();
       const name = path.startsWith("/v1/upstreams/") ? "echo" : "keys";
       const role = operation.security[0]?.["token"]?.[0] ?? null;
-      const line = `${method} ${path.replace("{name}", name).replace("{n}", "1")}`;
+      const line = `${method} ${path.replace("{name}", name).replace("{n}", "1").replace("{id}", "aB3-_x0")}`;
       return { method, path, line, role, operation };
     }),
   );

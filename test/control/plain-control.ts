@@ -8,6 +8,7 @@ import {
   type ConfigView,
   type Control,
   type Differences,
+  type ExchangeQuestion,
   type Explanation,
   type FileStatus,
   type GenerationView,
@@ -18,9 +19,12 @@ import {
   type SwapResult,
   type WorkerView,
 } from "../../host/control/control.ts";
+import type { ExpositionFormat } from "../../host/ops/exposition.ts";
 import { type MeterSnapshot, WorkerMeter } from "../../host/ops/meter.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
+import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
+import { EXCHANGE, keptExchanges } from "./plain-exchanges.ts";
 import {
   differencesOf,
   digestOf,
@@ -29,6 +33,8 @@ import {
   SERVER_VIEWS,
   type State,
   statusOf,
+  withoutTrial,
+  withServer,
   withTrial,
 } from "./plain-state.ts";
 
@@ -118,8 +124,13 @@ export class PlainControl implements Control {
     return this.ready ? { ready: true, reason: "" } : { ready: false, reason: "worker 2 is starting" };
   }
 
-  metrics(): Promise<{ contentType: string; body: string }> {
+  metrics(format: ExpositionFormat = "text"): Promise<{ contentType: string; body: string }> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (format === "openmetrics")
+      return Promise.resolve({
+        contentType: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        body: "# EOF\n",
+      });
     return Promise.resolve({
       contentType: "text/plain; version=0.0.4; charset=utf-8",
       body: `sluice_generation ${this.generation}\n`,
@@ -167,11 +178,11 @@ export class PlainControl implements Control {
   }
 
   promote(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#endTrial(name, asked, "promoted");
+    return this.#change(asked, async (state) => withoutTrial(state, name, "promoted"));
   }
 
   endTrial(name: string, asked: Asked): Promise<ChangeResult> {
-    return this.#endTrial(name, asked, "rolled-back");
+    return this.#change(asked, async (state) => withoutTrial(state, name, "rolled-back"));
   }
 
   async record(name: string): Promise<AsyncIterable<string>> {
@@ -274,6 +285,14 @@ export class PlainControl implements Control {
     return Promise.resolve([{ at: 1, worker: 1, code: "REQUEST_MALFORMED", status: 400, detail }]);
   }
 
+  exchanges(question: ExchangeQuestion): Promise<readonly TimelineView[]> {
+    return Promise.resolve(keptExchanges(question));
+  }
+
+  exchange(requestId: string): Promise<TimelineView | undefined> {
+    return Promise.resolve(requestId === EXCHANGE.requestId ? EXCHANGE : undefined);
+  }
+
   explain(method: string, url: string): Explanation {
     if (this.failure !== undefined) throw this.failure;
     const { pathname } = new URL(url, "http://localhost");
@@ -293,27 +312,7 @@ export class PlainControl implements Control {
     change: string,
     set: { readonly weight: number } | { readonly drained: boolean },
   ): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => {
-      const known = upstream === "echo" ? state.servers.get(server) : undefined;
-      if (known === undefined) throw new Refusal("SERVER_UNKNOWN", `${upstream} has no server ${server}.`);
-      const servers = new Map([...state.servers, [server, { ...known, ...set }]]);
-      return { state: { ...state, servers }, changes: [change] };
-    });
-  }
-
-  #endTrial(name: string, asked: Asked, end: "promoted" | "rolled-back"): Promise<ChangeResult> {
-    return this.#change(asked, async (state) => {
-      const filter = findFilter(state, name);
-      const trial = state.trials.get(name);
-      if (trial?.state !== "running") throw new Refusal("TRIAL_REFUSED", `The filter ${name} has no trial.`);
-      const { component, digest } = end === "promoted" ? trial : filter;
-      const filters = new Map([...state.filters, [name, { ...filter, component, digest, trial: null }]]);
-      const trials = new Map([
-        ...state.trials,
-        [name, { ...trial, state: end, why: "An operator said so." }],
-      ]);
-      return { state: { ...state, filters, trials }, changes: [`filter ${name}: trial ${end}`] };
-    });
+    return this.#change(asked, async (state) => withServer(state, upstream, server, change, set));
   }
 
   /** One after the other, each on what the one before it left, or refused and nothing is changed. */

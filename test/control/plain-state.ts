@@ -92,6 +92,30 @@ export function withTrial(
   };
 }
 
+export function withServer(
+  state: State,
+  upstream: string,
+  server: string,
+  change: string,
+  set: { readonly weight: number } | { readonly drained: boolean },
+): Made {
+  const known = upstream === "echo" ? state.servers.get(server) : undefined;
+  if (known === undefined) throw new Refusal("SERVER_UNKNOWN", `${upstream} has no server ${server}.`);
+  const servers = new Map([...state.servers, [server, { ...known, ...set }]]);
+  return { state: { ...state, servers }, changes: [change] };
+}
+
+/** The filter's trial is over: the candidate is the filter, or is dropped. */
+export function withoutTrial(state: State, name: string, end: "promoted" | "rolled-back"): Made {
+  const filter = findFilter(state, name);
+  const trial = state.trials.get(name);
+  if (trial?.state !== "running") throw new Refusal("TRIAL_REFUSED", `The filter ${name} has no trial.`);
+  const { component, digest } = end === "promoted" ? trial : filter;
+  const filters = new Map([...state.filters, [name, { ...filter, component, digest, trial: null }]]);
+  const trials = new Map([...state.trials, [name, { ...trial, state: end, why: "An operator said so." }]]);
+  return { state: { ...state, filters, trials }, changes: [`filter ${name}: trial ${end}`] };
+}
+
 export function differencesOf(from: Config, to: Config): Difference[] {
   const keys = Object.keys(to) as (keyof Config)[];
   return keys

@@ -154,6 +154,21 @@ describe.skipIf(program === undefined && process.env["CI"] === undefined)(
       expect(await looked.served()).toEqual(["new"]);
     });
 
+    test("an exchange that has failed is shown with its steps", async () => {
+      const filters = { trap: { component: component("trap"), config: {} } };
+      const routes = [{ name: "all", upstream: "main", filters: ["trap"] }];
+      const looked = await start({ filters, routes });
+      const { page } = looked;
+      await looked.served(1, "/panic");
+      await looked.show("failures");
+      await page.getByRole("region", { name: "Since the start" }).getByText("FILTER_TRAPPED").waitFor();
+      await page.getByRole("group").getByText("/panic").click();
+      const steps = page.getByRole("table", { name: /^The steps of the exchange/ });
+      const step = steps.getByRole("row", { name: /^trap / });
+      await step.getByText("failed: trap").waitFor();
+      expect(await step.textContent()).toContain("request");
+    });
+
     test("a server is drained by its button, and the last one is not", async () => {
       const looked = await start();
       const { page } = looked;

@@ -82,6 +82,39 @@ test("workers are added up, gauges too, and each filter has its own series in on
   ]);
 });
 
+test("all workers together show no more series than one may have, and none that was shown goes back", async () => {
+  const exposition = new Exposition();
+  const lost = new WorkerMeter();
+  const living = new WorkerMeter();
+  const count = (meter: WorkerMeter, from: number, to: number): void => {
+    const hits = made(scope(meter), HITS);
+    for (let at = from; at < to; at++) hits.add(1, [`M${at}`]);
+  };
+  const shown = async (meters: readonly WorkerMeter[]): Promise<Map<string, number>> => {
+    const lines = (await exposed(meters, exposition)).filter((line) => !line.startsWith("#"));
+    return new Map(lines.map((line) => [line.slice(0, line.indexOf("}")), Number(line.split(" ").at(-1))]));
+  };
+  count(lost, 0, 4);
+  count(living, 2, 8);
+  const before = await shown([lost, living]);
+  expect([before.size, sumOf(before)]).toEqual([8, 10]);
+  // Ten for each of them, and no more than ten for both.
+  count(lost, 100, 109);
+  count(living, 200, 209);
+  const full = await shown([lost, living]);
+  expect([full.size, sumOf(full)]).toEqual([LIMITS.metricSeriesMax + 1, 28]);
+  exposition.retire(lost.snapshot());
+  const successor = new WorkerMeter();
+  count(successor, 300, 320);
+  const after = await shown([living, successor]);
+  expect([after.size, sumOf(after)]).toEqual([LIMITS.metricSeriesMax + 1, 48]);
+  for (const [series, value] of [...before, ...full]) expect(after.get(series)).toBeGreaterThanOrEqual(value);
+});
+
+function sumOf(series: ReadonlyMap<string, number>): number {
+  return series.values().reduce((sum, value) => sum + value, 0);
+}
+
 test("a worker that is no more leaves its counts, and its gauges go with it", async () => {
   const exposition = new Exposition();
   const gone = new WorkerMeter();

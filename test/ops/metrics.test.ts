@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FAILURES, type FailureCode } from "../../host/failure.ts";
+import { DECISION } from "../../host/ops/filter-work.ts";
+import { LoopMeter } from "../../host/ops/loop-meter.ts";
 import { Exposition } from "../../host/ops/exposition.ts";
 import type { MainFacts } from "../../host/ops/host-samples.ts";
 import { FILTER_FAILURE_REASONS, type MeterSnapshot, PHASE, WorkerMeter } from "../../host/ops/meter.ts";
@@ -213,7 +215,26 @@ const EVENT: fc.Arbitrary<Event> = fc.oneof(
   fc.tuple(NAMES, fc.constantFrom(0, 200, 404, 503), SECONDS).map(
     ([name, status, seconds]): Event =>
       (meter) =>
-        meter.route(name).record(status, seconds),
+        meter.route(name).ended({
+          status,
+          durationMs: seconds * 1_000,
+          requestId: "r",
+          timeline: undefined,
+        }),
+  ),
+  fc.tuple(NAMES, SECONDS, fc.constantFrom(...Object.values(DECISION))).map(
+    ([name, seconds, decision]): Event =>
+      (meter) => {
+        const { work } = meter.filter(name);
+        work.called(PHASE.request, seconds, decision);
+        work.waited(seconds);
+        work.requested("ok");
+        work.stored[1]! += 1;
+        meter.server(name, "http://a").responded(seconds);
+        meter.server(name, "http://a").waited(seconds);
+        meter.connectionsAccepted += 1;
+        meter.refused("MESSAGE_MALFORMED");
+      },
   ),
   fc.tuple(NAMES, fc.constantFrom(...Object.values(PHASE)), SECONDS).map(
     ([name, phase, seconds]): Event =>
@@ -244,7 +265,11 @@ function busy(): MeterSnapshot {
     for (const phase of Object.values(PHASE)) meter.filter(name).called(phase, 3e-5);
     for (const reason of FILTER_FAILURE_REASONS) meter.filter(name).failed(reason);
     meter.filter(name).instances = 2;
+    meter.filter(name).work.requested("ok");
+    meter.filter(name).work.stored[0] = 1;
+    meter.server(name, "http://a").responded(0.3);
   }
+  meter.loop = new LoopMeter(1);
   return meter.snapshot();
 }
 

@@ -22,6 +22,7 @@ export interface ConfigParts {
   readonly workers?: number;
   readonly store?: object;
   readonly log?: object;
+  readonly timelines?: object;
   readonly capsules?: object;
   readonly forwarded?: object;
   readonly artifacts?: string;

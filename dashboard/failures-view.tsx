@@ -38,8 +38,8 @@ function FailedExchanges(): JSX.Element {
       <h2 id="failed">The last failed exchanges</h2>
       {isMissing && <p class="quiet">This host does not keep them.</p>}
       {problem !== undefined && !isMissing && <p class="problem">{sentenceOf(problem)}</p>}
-      {answer?.exchanges.length === 0 && <p class="quiet">None that is still kept.</p>}
-      {answer?.exchanges.map((exchange) => (
+      {answer?.length === 0 && <p class="quiet">None that is still kept.</p>}
+      {answer?.map((exchange) => (
         <FailedExchange key={exchange.requestId} {...exchange} />
       ))}
     </section>
@@ -128,7 +128,7 @@ function usePolled<Answer>(ask: (signal: AbortSignal) => Promise<Answer>): Polle
   return result;
 }
 
-const askFailed = (signal: AbortSignal): Promise<{ readonly exchanges: readonly TimelineView[] }> =>
+const askFailed = (signal: AbortSignal): Promise<readonly TimelineView[]> =>
   read("/v1/exchanges?failed=true&limit=50", signal);
 
 const askRefused = (signal: AbortSignal): Promise<readonly RefusedRequest[]> => read("/v1/refused", signal);

@@ -5,7 +5,8 @@ import { duration, short } from "./wording.ts";
 
 /** What happened in one exchange, as bars on its own time. */
 export function TimelineSteps({ steps, durationMs, more }: TimelineView): JSX.Element {
-  if (steps === null) return <p class="quiet">Of this exchange no steps were kept.</p>;
+  if (steps === null)
+    return <p class="quiet">Of this exchange no steps were kept: it was not sampled (timelines.sample).</p>;
   return (
     <table class="timeline">
       <caption class="unseen">The steps of the exchange, in the order in which they began</caption>

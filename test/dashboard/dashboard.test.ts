@@ -157,7 +157,7 @@ describe.skipIf(program === undefined && process.env["CI"] === undefined)(
     test("an exchange that has failed is shown with its steps", async () => {
       const filters = { trap: { component: component("trap"), config: {} } };
       const routes = [{ name: "all", upstream: "main", filters: ["trap"] }];
-      const looked = await start({ filters, routes });
+      const looked = await start({ filters, routes, timelines: { sample: "100%" } });
       const { page } = looked;
       await looked.served(1, "/panic");
       await looked.show("failures");

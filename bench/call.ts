@@ -3,6 +3,7 @@
  *
  *   node bench/call.ts [--quick] [--json]
  */
+import { ClientAddress, TELLS_NOTHING } from "../host/client-address.ts";
 import { NO_HTTP, NO_SENDER } from "../test/support/no-http.ts";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -155,7 +156,7 @@ export const FACTS: ExchangeFacts = {
   route: "shop",
   protocol: "HTTP/1.1",
   tlsVersion: undefined,
-  clientAddress: "",
+  clientAddress: new ClientAddress(""),
   http: NO_SENDER,
   metadata: undefined,
   metadataBytes: 0,
@@ -163,7 +164,7 @@ export const FACTS: ExchangeFacts = {
 
 export const HOST: HostServices = {
   filterName: "probe",
-  clientAddressGranted: false,
+  tellsClient: TELLS_NOTHING,
   http: NO_HTTP,
   secrets: new Secrets({}),
   metrics: new CustomMetrics().scope(

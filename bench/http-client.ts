@@ -6,7 +6,9 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Agent } from "undici";
+import { AddressKey } from "../host/address-key.ts";
 import { Assembly, type AssemblyOwner } from "../host/assembly.ts";
+import { ClientAddress } from "../host/client-address.ts";
 import { parseConfig } from "../host/config/parse.ts";
 import { ArtifactStore } from "../host/filter/artifact.ts";
 import { InstanceBudget } from "../host/filter/budget.ts";
@@ -128,6 +130,7 @@ async function generationWith(store: ArtifactStore, sweeper: Sweeper, port: numb
     viaName: "sluice-bench",
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 1_000),
     shadows: new ShadowQueue(),
+    addresses: new AddressKey(AddressKey.memory()),
     capsule: () => {},
     quarantined: () => {},
     released: () => {},
@@ -191,7 +194,7 @@ const FACTS: Omit<ExchangeFacts, "http"> = {
   route: "shop",
   protocol: "HTTP/1.1",
   tlsVersion: undefined,
-  clientAddress: "",
+  clientAddress: new ClientAddress(""),
   metadata: undefined,
   metadataBytes: 0,
 };

@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { MessageChannel, Worker } from "node:worker_threads";
+import { AddressKey } from "../host/address-key.ts";
 import { Assembly, type AssemblyOwner } from "../host/assembly.ts";
 import { type ChainOwner, ChainRun } from "../host/chain.ts";
+import { ClientAddress } from "../host/client-address.ts";
 import { parseConfig } from "../host/config/parse.ts";
 import { ArtifactStore } from "../host/filter/artifact.ts";
 import { InstanceBudget } from "../host/filter/budget.ts";
@@ -114,7 +116,7 @@ function exchange(route: Route): void {
   const run =
     route.chains === undefined
       ? new ChainRun(route.filters, route.bodies, owner)
-      : route.chains.begin(head.fields, "192.0.2.1", owner);
+      : route.chains.begin(head.fields, CLIENT, owner);
   run.request(head, 0);
   run.response(new ResponseHead(200, ["Server", "test", "Content-Type", "text/plain"]), 0);
   run.end(OUTCOME);
@@ -127,7 +129,7 @@ class Owner implements ChainOwner {
   readonly route = FACTS.route;
   readonly protocol = FACTS.protocol;
   readonly tlsVersion = FACTS.tlsVersion;
-  readonly clientAddress = "192.0.2.1";
+  readonly clientAddress = CLIENT;
   readonly http = FACTS.http;
   metadata = FACTS.metadata;
   metadataBytes = 0;
@@ -183,6 +185,7 @@ async function routeWith(
     viaName: "sluice-bench",
     budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 1_000),
     shadows,
+    addresses: new AddressKey(AddressKey.memory()),
     capsule: () => {},
     quarantined: () => {},
     released: () => {},
@@ -232,6 +235,8 @@ const SINK = `
     port.on("message", ({ bytes, copies }) => port.postMessage({ bytes, copies: copies.length }));
   });
 `;
+
+const CLIENT = new ClientAddress("192.0.2.1");
 
 const OUTCOME: Outcome = {
   ending: "complete",

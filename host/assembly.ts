@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import { type AddressHasher, formFor, tellsAs, type TellsClient } from "./client-address.ts";
 import type { Config, FilterConfig, GrantConfig, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
 import type { Artifact } from "./filter/artifact.ts";
@@ -47,6 +48,8 @@ export interface AssemblyOwner {
   readonly viaName: string;
   /** Where copies of exchanges go that candidates see in the shadow. */
   readonly shadows: ShadowQueue;
+  /** Names of clients' addresses. */
+  readonly addresses: AddressHasher;
   /** Who looks on, where somebody writes a filter. */
   readonly observer?: Observer | undefined;
   /** A filter has failed, and is to be kept with what it was given. */
@@ -203,7 +206,12 @@ export class Assembly {
       config,
       undo,
     );
-    const own = this.#recorders.recorded(filter, entry, secrets[ofName] ?? {});
+    const own = this.#recorders.recorded(
+      filter,
+      entry,
+      secrets[ofName] ?? {},
+      this.#tellsClient(entry, config),
+    );
     recorded.set(entry.name, own);
     taken.push(...this.#recorders.capsules(own, config.capsules));
     prepared.push({
@@ -238,9 +246,10 @@ export class Assembly {
     artifact: Artifact,
     secrets: Readonly<Record<string, Uint8Array>>,
     successor: Successor,
-    { limits, timeouts, capsules }: Config,
+    config: Config,
     undo: (() => Promise<void>)[],
   ): Promise<Filter> {
+    const { limits, timeouts, capsules } = config;
     const settings = settingsOf(entry, limits, timeouts);
     const own = new Secrets(secrets);
     const { work } = this.#meter.filter(entry.name);
@@ -257,7 +266,7 @@ export class Assembly {
         counts: work.stored,
       },
       metrics: this.#meter.custom.scope(entry.name, limits, (text) => own.redacted(text)),
-      clientAddressGranted: entry.grant.clientAddress,
+      tellsClient: this.#tellsClient(entry, config),
       http: new HttpClient(entry.grant.http ?? [], settings.limits, (result) => work.requested(result)),
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (
@@ -273,12 +282,12 @@ export class Assembly {
         this.#meter.logLinesDropped += 1;
       },
     };
-    const { clientAddress, http, store, rateLimit } = entry.grant;
+    const { http, store, rateLimit } = entry.grant;
     const version = JSON.stringify([
       artifact.digest,
       artifact.memoryBytesMax,
       settings,
-      clientAddress,
+      formFor(entry.grant.clientAddress, config.clientAddress),
       http,
       store,
       rateLimit,
@@ -293,6 +302,10 @@ export class Assembly {
     });
     undo.push(() => this.#filters.release(key));
     return filter;
+  }
+
+  #tellsClient({ grant }: FilterConfig, { clientAddress }: Config): TellsClient {
+    return tellsAs(formFor(grant.clientAddress, clientAddress), this.#owner.addresses);
   }
 
   async #load(

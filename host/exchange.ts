@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientAddress } from "./client-address.ts";
 import { type ChainOwner, ChainRun } from "./chain.ts";
 import { endingOf, Failure } from "./failure.ts";
 import type { MetadataValue } from "./filter/contract.ts";
@@ -52,6 +53,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   readonly #generation: Generation;
   readonly #client: Client;
   readonly #beganMs: number;
+  /** Filters that edit them put others in their place. */
+  readonly requestFields: FieldList;
+  responseFields: FieldList | undefined;
   #route: Route | undefined;
   #timing: ServerTiming | undefined;
   #run: ChainRun | undefined;
@@ -74,6 +78,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.#host = host;
     this.#generation = generation;
     this.#client = client;
+    this.requestFields = client.head.fields;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
     this.timeline = host.timeline(client, this.#beganMs);
@@ -88,7 +93,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
       const refusal = lastHopReply(this.#client);
       if (refusal !== undefined) return this.#replyWith(refusal);
       if (facts.via.includes(this.#host.viaName))
-        return this.#fail(new Failure("LOOP_DETECTED", `Via: ${facts.via}`));
+        return this.#fail(new Failure("LOOP_DETECTED", "its Via says that it has been here before"));
       const route = this.#generation.router.match(head.method, head.authority, head.path);
       if (route === undefined) {
         return this.#fail(new Failure("ROUTE_NOT_FOUND", "no route matches host, path and method"));
@@ -196,6 +201,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   responsePassed(head: ResponseHead, framing: number, body: HeldBody | undefined): void {
     if (this.#ended) return;
     this.#committed = true;
+    this.responseFields = head.fields;
     const elsewhereMs = (this.#lastCall?.serverMs ?? 0) + (this.#run?.calledMs ?? 0);
     this.#route?.meter.headSent(this.#beganMs, elsewhereMs);
     if (this.#timing !== undefined) head.fields.push("Server-Timing", this.#timing.value);
@@ -330,7 +336,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     return this.#client.connection.tlsVersion;
   }
 
-  get clientAddress(): string {
+  get clientAddress(): ClientAddress {
     return this.#client.address;
   }
 

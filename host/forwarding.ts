@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
+import { ClientAddress } from "./client-address.ts";
 import type { ForwardedConfig } from "./config/config.ts";
 import { isName } from "./fields.ts";
 import { readForwarded } from "./forwarded-field.ts";
@@ -6,8 +7,7 @@ import type { FieldList } from "./message.ts";
 
 /** Who sent a request, and how it was spoken with. */
 export interface Origin {
-  /** Not for logs, metrics or anything else that is kept. */
-  readonly address: string;
+  readonly address: ClientAddress;
   readonly scheme: "http" | "https";
 }
 
@@ -26,21 +26,19 @@ export class Forwarding {
     }
   }
 
-  trusts(address: string): boolean {
-    return (
-      this.#trusted !== undefined && isIP(address) !== 0 && this.#trusted.check(address, familyOf(address))
-    );
+  trusts(address: ClientAddress): boolean {
+    return this.#trusted !== undefined && address.isWithin(this.#trusted);
   }
 
   /** Decided once for a connection. */
-  peer(address: string, scheme: Origin["scheme"]): Peer {
-    return new Peer(this, plain(address), scheme);
+  peer(address: ClientAddress, scheme: Origin["scheme"]): Peer {
+    return new Peer(this, address, scheme);
   }
 }
 
 /** The other end of one client connection, with what is the same in all requests that come from there. */
 export class Peer implements Origin {
-  readonly address: string;
+  readonly address: ClientAddress;
   readonly scheme: Origin["scheme"];
   /** Whether it may tell whom it speaks for. */
   readonly trusted: boolean;
@@ -49,13 +47,14 @@ export class Peer implements Origin {
   readonly #lines: string;
   readonly #element: string;
 
-  constructor(forwarding: Forwarding, address: string, scheme: Origin["scheme"]) {
+  constructor(forwarding: Forwarding, address: ClientAddress, scheme: Origin["scheme"]) {
     this.#forwarding = forwarding;
     this.address = address;
     this.scheme = scheme;
     this.trusted = forwarding.trusts(address);
-    this.#lines = `X-Forwarded-For: ${address || "unknown"}\r\nX-Forwarded-Proto: ${scheme}\r\n`;
-    this.#element = `for=${nodeOf(address)};proto=${scheme}`;
+    const told = address.forForwarding();
+    this.#lines = `X-Forwarded-For: ${told || "unknown"}\r\nX-Forwarded-Proto: ${scheme}\r\n`;
+    this.#element = `for=${nodeOf(told)};proto=${scheme}`;
   }
 
   get #tellsX(): boolean {
@@ -122,7 +121,7 @@ export class Peer implements Origin {
     }
     let text = rest;
     if (this.#tellsX) {
-      text += `X-Forwarded-For: ${chain}${this.address || "unknown"}\r\n`;
+      text += `X-Forwarded-For: ${chain}${this.address.forForwarding() || "unknown"}\r\n`;
       if (!proto) text += `X-Forwarded-Proto: ${this.scheme}\r\n`;
       if (!host && authority !== "") text += `X-Forwarded-Host: ${authority}\r\n`;
     }
@@ -201,21 +200,16 @@ function schemeOf(value: string | undefined): Origin["scheme"] | undefined {
 }
 
 /** The address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`; undefined for names that hide it. */
-function addressOf(node: string): string | undefined {
+function addressOf(node: string): ClientAddress | undefined {
   const [, bracketed, v4] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\w+)?$/.exec(node) ?? [];
-  const address = plain(bracketed ?? v4 ?? node);
-  return isIP(address) === 0 || address.includes("%") ? undefined : address;
+  const address = bracketed ?? v4 ?? node;
+  return isIP(address) === 0 || address.includes("%") ? undefined : new ClientAddress(address);
 }
 
 /** RFC 7239 §6: IPv6 has brackets, and with them quotes. */
 function nodeOf(address: string): string {
   if (address === "") return "unknown";
   return isIPv6(address) ? `"[${address}]"` : address;
-}
-
-/** IPv4 as such, also where a socket of IPv6 took it. */
-function plain(address: string): string {
-  return MAPPED.test(address) ? address.slice(MAPPED_PREFIX.length) : address;
 }
 
 function familyOf(address: string): "ipv4" | "ipv6" {
@@ -239,5 +233,3 @@ const F = 0x66;
 const LETTER_X = 0x78;
 /** With `_`, which servers of CGI's kind take for `-`. */
 const X_NAME = /^x[-_](?:forwarded[-_]|real[-_]ip$)/i;
-const MAPPED_PREFIX = "::ffff:";
-const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/i;

@@ -1,3 +1,4 @@
+import type { ClientAddress } from "./client-address.ts";
 import type { ChainBodies, ChainOwner, ChainRun } from "./chain.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { FieldList } from "./message.ts";
@@ -22,7 +23,7 @@ export interface Route {
 
 /** Gives the exchanges of a route their filters, in the place of a plain chain. */
 export interface ChainMaker {
-  begin(fields: FieldList, address: string, owner: ChainOwner): ChainRun;
+  begin(fields: FieldList, address: ClientAddress, owner: ChainOwner): ChainRun;
 }
 
 /** One config made live in one worker: kept alive while an exchange holds it. */

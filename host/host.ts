@@ -100,6 +100,7 @@ export class Host implements Control {
       changed: ({ config: { log: lines, filters } }) => {
         this.#records.changed();
         log.logger.level = lines.level;
+        useFile(log, lines.file);
         this.#trials.watch(candidatesOf(filters));
       },
     });
@@ -369,6 +370,18 @@ export class Host implements Control {
       this.#loader.close(),
       this.#symbols.close(),
     ]);
+  }
+}
+
+/** The generation is live already: where its lines go does not end it. */
+function useFile(log: Log, file: string | null): void {
+  try {
+    log.use(file);
+  } catch (error) {
+    log.logger.warn(
+      { file, error: String(error) },
+      "the log's file cannot be opened: lines go on where they were",
+    );
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientAddress } from "./client-address.ts";
 import type { Failure } from "./failure.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { Client } from "./http1/client.ts";
@@ -41,7 +42,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
   /** Connections whose proxies have not yet said whom they speak for. */
   readonly #gates = new Set<ProxyGate>();
   /** Whom connections in their handshakes are from, by where they come from themselves. */
-  readonly #proxied = new Map<string, string>();
+  readonly #proxied = new Map<string, ClientAddress>();
   readonly #heads = new HeldHeads();
   /** Resolves when every connection has ended, once there are no new ones. */
   #over: (() => void) | undefined;
@@ -80,7 +81,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
     socket.resume();
   }
 
-  passed(gate: ProxyGate, address: string | undefined): void {
+  passed(gate: ProxyGate, address: ClientAddress | undefined): void {
     const { socket } = gate;
     if (this.#secure !== undefined && address !== undefined) {
       const key = endpointOf(socket);
@@ -163,7 +164,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
     this.#over = undefined;
   }
 
-  #enter(socket: Socket, address: string | undefined): void {
+  #enter(socket: Socket, address: ClientAddress | undefined): void {
     if (this.#secure !== undefined) return this.#secure.take(socket);
     this.#connected(socket, address);
     socket.resume();
@@ -176,7 +177,7 @@ export class Listener implements ConnectionOwner, SecureServerOwner, GateOwner {
     this.#endWhenEmpty();
   }
 
-  #connected(socket: Socket, address: string | undefined): void {
+  #connected(socket: Socket, address: ClientAddress | undefined): void {
     const scheme = this.#secure === undefined ? "http" : "https";
     const world = {
       scheme,

@@ -2,11 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { AddressKey } from "./address-key.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import { Assembly, type AssemblyOwner } from "./assembly.ts";
 import type { Config, LogLevel } from "./config/config.ts";
 import {
   type Answers,
+  type FilterSecrets,
   type HandedConnection,
   type HandedShadows,
   INSTANCES,
@@ -25,6 +27,7 @@ import type { Failure } from "./failure.ts";
 import { type FilterFailure, framesOf } from "./filter/fault.ts";
 import type { Filter } from "./filter/filter.ts";
 import { InstanceBudget } from "./filter/budget.ts";
+import { Secrets } from "./filter/secrets.ts";
 import type { Client } from "./http1/client.ts";
 import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
@@ -36,7 +39,7 @@ import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Timeline } from "./timeline.ts";
 import { Chronicle } from "./ops/chronicle.ts";
-import { ExchangeLog } from "./ops/exchange-log.ts";
+import { ExchangeLog, type ExchangeLogRules } from "./ops/exchange-log.ts";
 import type { CapsuleMessage } from "./record/capsule-taker.ts";
 import { WorkerRecordings } from "./record/worker-recordings.ts";
 import { ShadowQueue } from "./trial/shadow-queue.ts";
@@ -59,6 +62,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #upstreamLog: UpstreamLog;
   readonly #assembly: Assembly;
   readonly budget: InstanceBudget;
+  readonly addresses: AddressKey;
   readonly observer: Observer | undefined;
   readonly shadows: ShadowQueue = new ShadowQueue();
   readonly #recordings = new WorkerRecordings((lines) => this.#post(lines));
@@ -71,13 +75,15 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   readonly #refusals = new Refusals();
   readonly #chronicle: Chronicle;
   readonly #generations = new Generations((generation) => this.#post({ kind: "drained", generation }));
-  /** Of each generation that is prepared, with the key of debug headers. */
-  readonly #configs = new Map<number, readonly [config: Config, debugKey: Uint8Array | null]>();
+  /** Of each generation that is prepared. */
+  readonly #ready = new Map<number, Ready>();
   #config: Config;
+  #exchangeRules: ExchangeLogRules;
   /** Ids of different workers and processes differ in their first part, those of one worker in their second. */
   // An id is typed behind commands, and must not look like one of their options.
   readonly #idPrefix = randomBytes(9).toString("base64url").replace(/^-/, "_");
   #ids = 0;
+  #lastId = "";
 
   private constructor(port: MessagePort, data: WorkerData, observer: Observer | undefined) {
     const { config, id } = data;
@@ -85,9 +91,11 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#data = data;
     this.observer = observer;
     this.#config = config;
+    this.#exchangeRules = linesOf(config);
+    this.addresses = new AddressKey(data.addressKey);
     this.budget = new InstanceBudget(data.instances, data.vitals, INSTANCES, config.limits.instancesTotalMax);
     this.#lines = new LineBatch((lines) => this.#post({ kind: "lines", lines }));
-    this.#exchangeLog = new ExchangeLog(this.#lines, id, logsExchanges(config, config.log.level));
+    this.#exchangeLog = new ExchangeLog(this.#lines, id, this.addresses, this.#exchangeRules);
     this.#filterLog = new FilterLog(this.#lines, id, config.log.level, {
       linesMax: config.limits.logRateMax,
       failuresMax: config.limits.failureLinesMax,
@@ -150,12 +158,16 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   nextRequestId(): string {
     this.#ids += 1;
-    return this.#idPrefix + this.#ids.toString(36);
+    this.#lastId = this.#idPrefix + this.#ids.toString(36);
+    return this.#lastId;
   }
 
   timeline({ facts }: Client, beganMs: number): Timeline | undefined {
     const wish = this.#chronicle.wish(facts.debug);
-    return wish === undefined ? undefined : new Timeline(beganMs, wish);
+    if (wish !== undefined) return new Timeline(beganMs, wish);
+    // Without filters there is nothing that a line would tell of the steps.
+    const logged = this.#config.filters.length > 0 && this.#exchangeLog.wantsSteps(this.#lastId);
+    return logged ? new Timeline(beganMs) : undefined;
   }
 
   get viaName(): string {
@@ -266,16 +278,17 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
       this.#generations.live,
     );
     this.#generations.prepare(generation);
-    this.#configs.set(order.generation, [order.config, order.debugKey]);
+    const { config, debugKey, secrets } = order;
+    this.#ready.set(order.generation, { config, debugKey, lines: linesOf(config, secrets) });
     return filters;
   }
 
   #commit(number: number): undefined {
     this.#generations.commit(number);
-    const [config, debugKey] = this.#configs.get(number) as [Config, Uint8Array | null];
-    this.#use(config);
+    const { config, debugKey, lines } = this.#ready.get(number) as Ready;
+    this.#use(config, lines);
     this.#chronicle.use(config.timelines, debugKey);
-    this.#configs.delete(number);
+    this.#ready.delete(number);
     this.#tellQuarantined();
   }
 
@@ -287,24 +300,25 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   #abandon(number: number): undefined {
     this.#generations.abandon(number);
-    this.#configs.delete(number);
+    this.#ready.delete(number);
   }
 
   /** What of a configuration is no generation's, but the worker's own. */
-  #use(config: Config): void {
+  #use(config: Config, lines: ExchangeLogRules): void {
     const levelChanged = this.#config.log.level !== config.log.level;
     this.#config = config;
+    this.#exchangeRules = lines;
     this.#admission.limits = admissionOf(config);
     this.budget.most = config.limits.instancesTotalMax;
     this.#reception.use(config);
     if (levelChanged) this.#keepLines(config.log.level);
-    else this.#exchangeLog.enabled = logsExchanges(config, this.#filterLog.least);
+    else this.#exchangeLog.use(lines, LOGGED_LEVELS.has(this.#filterLog.least));
   }
 
   #keepLines(level: LogLevel): undefined {
     this.#filterLog.least = level;
     this.#upstreamLog.least = level;
-    this.#exchangeLog.enabled = logsExchanges(this.#config, level);
+    this.#exchangeLog.use(this.#exchangeRules, LOGGED_LEVELS.has(level));
   }
 
   #adopt({ listener, socket }: HandedConnection): void {
@@ -340,8 +354,21 @@ function admissionOf({ limits, timeouts }: Config): AdmissionLimits {
   return { exchangesMax: limits.exchangesMax, delayMsMax: timeouts.eventLoopDelayMs };
 }
 
-function logsExchanges({ log }: Config, level: LogLevel): boolean {
-  return log.exchanges && LOGGED_LEVELS.has(level);
+/** What of a prepared generation is the worker's own, from its commit on. */
+interface Ready {
+  readonly config: Config;
+  /** The key of debug headers. */
+  readonly debugKey: Uint8Array | null;
+  readonly lines: ExchangeLogRules;
+}
+
+/** What lines of exchanges are made by; no line has a secret that any filter is granted. */
+function linesOf({ log, clientAddress }: Config, secrets: FilterSecrets = {}): ExchangeLogRules {
+  const all = Object.entries(secrets).flatMap(([filter, own]) =>
+    Object.entries(own).map(([name, value]) => [`${filter} ${name}`, value]),
+  );
+  const words = new Secrets(Object.fromEntries(all));
+  return { log, clientAddress, clean: (text) => words.redacted(text) };
 }
 
 /** Exchanges are logged at level info. */

@@ -28,6 +28,11 @@ export class DevLog implements Log {
       if (line !== "") this.#take(JSON.parse(line) as LogLine | Observation);
   }
 
+  /** It is for a terminal, whatever the configuration says. */
+  use(): void {}
+
+  reopen(): void {}
+
   /** Shows what still waits. */
   async flush(): Promise<void> {
     for (const held of this.#held.values()) this.#release(held);

@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { dashboardAt } from "../control/admin-address.ts";
 import { type Admin, startAdmin } from "../control/admin.ts";
+import { Refusal } from "../control/control.ts";
 import type { InheritedSockets } from "../control/inherited-sockets.ts";
 import { Host } from "../host.ts";
 import { createLog, type Log } from "../ops/log.ts";
@@ -32,8 +33,8 @@ async function runWith(file: string, config: Config, inherited: InheritedSockets
   // To ask for the stream makes a pipe non-blocking. Otherwise a write for which nobody makes room would hold a thread of the
   // process, and not even process.exit could end it.
   process.stderr.on("error", () => {});
-  const log = createLog({ level: config.log.level, destination: STANDARD_ERROR });
   const signals = new Signals();
+  const log = openLog(config);
   const succession = new Succession(log.logger);
   let code = FAILED;
   try {
@@ -43,6 +44,27 @@ async function runWith(file: string, config: Config, inherited: InheritedSockets
     signals.close();
     succession.close();
     await flushOrExit(log, code);
+  }
+}
+
+function openLog({ log: { level, file } }: Config): Log {
+  try {
+    return createLog({ level, file, destination: STANDARD_ERROR });
+  } catch (error) {
+    throw new Refusal(
+      "HOST_UNAVAILABLE",
+      `The log cannot be written to ${file}: ${error instanceof Error ? error.message : String(error)}.`,
+    );
+  }
+}
+
+/** Opens the log's file anew, after it was moved away. */
+function reopen(log: Log): void {
+  try {
+    log.reopen();
+    log.logger.info("log opened anew");
+  } catch (error) {
+    log.logger.warn({ error: String(error) }, "the log's file cannot be opened: lines go on where they were");
   }
 }
 
@@ -71,6 +93,7 @@ async function serve(
   { inherited, signals, succession }: Life,
 ): Promise<number> {
   const { logger } = log;
+  signals.onReopen(() => reopen(log));
   const host = await Promise.race([Host.start(config, log, inherited, file), signals.second]);
   if (typeof host === "string") {
     // A start cannot be taken back half-way, and who asks twice does not want to wait for its end.
@@ -150,13 +173,15 @@ async function openAdmin(
   }
 }
 
-/** SIGTERM and SIGINT, counted together, and SIGHUP. */
+/** SIGTERM and SIGINT, counted together, SIGHUP and SIGUSR1. */
 class Signals {
   readonly first: Promise<NodeJS.Signals>;
   readonly second: Promise<NodeJS.Signals>;
   readonly #listener: (signal: NodeJS.Signals) => void;
   #reload: () => void = () => {};
   readonly #hangup = (): void => this.#reload();
+  #reopen: () => void = () => {};
+  readonly #moved = (): void => this.#reopen();
 
   constructor() {
     const first = Promise.withResolvers<NodeJS.Signals>();
@@ -172,6 +197,8 @@ class Signals {
     process.on("SIGINT", this.#listener);
     // From the beginning: without a listener the signal would end the process.
     process.on("SIGHUP", this.#hangup);
+    // Without a listener Node would open its debugger's port.
+    process.on("SIGUSR1", this.#moved);
   }
 
   /** What a SIGHUP does from now on. One that came before the host served had nothing to read again. */
@@ -179,9 +206,15 @@ class Signals {
     this.#reload = reload;
   }
 
+  /** What a SIGUSR1 does from now on. */
+  onReopen(reopen: () => void): void {
+    this.#reopen = reopen;
+  }
+
   close(): void {
     process.off("SIGTERM", this.#listener);
     process.off("SIGINT", this.#listener);
     process.off("SIGHUP", this.#hangup);
+    process.off("SIGUSR1", this.#moved);
   }
 }

@@ -23,6 +23,7 @@ export interface Config {
   /** Where failures of filters are kept with what they were given; null: nowhere. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  readonly clientAddress: ClientAddressConfig;
   readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts;
   readonly limits: Limits;
@@ -140,8 +141,39 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" |
 
 export interface LogConfig {
   readonly level: LogLevel;
-  /** Whether each exchange is logged when it ends. */
-  readonly exchanges: boolean;
+  /** Absolute; null: standard error. */
+  readonly file: string | null;
+  /** Which exchanges are logged when they end; null: none. */
+  readonly exchanges: ExchangesConfig | null;
+  /** Whether an exchange's line tells what each filter took, decided and changed. */
+  readonly receipts: boolean;
+  /** What is logged of a query. */
+  readonly query: "drop" | "names";
+  /** Names of header fields, in lower case, whose values are logged. */
+  readonly headers: readonly string[];
+}
+
+/** Which exchanges are logged. Those that failed, or were answered with 5xx, always are. */
+export interface ExchangesConfig {
+  /** By chance; over 0. */
+  readonly samplePercent: number;
+  /** All that is not null has to hold. */
+  readonly only: {
+    /** `404` or `4xx`. */
+    readonly status: readonly string[] | null;
+    readonly routes: readonly string[] | null;
+    readonly slowerThanMs: number | null;
+  } | null;
+}
+
+/** How much of a client's address somebody is told: nothing, its network, a name that is another one each day, or all. */
+export type AddressForm = "drop" | "truncate" | "keyed-hash" | "whole";
+
+/** What is told of clients' addresses. */
+export interface ClientAddressConfig {
+  readonly log: Exclude<AddressForm, "whole">;
+  /** To filters that are granted it, and whose grant says no more. */
+  readonly filters: AddressForm;
 }
 
 /** Of which exchanges it is kept what happened in them. */
@@ -334,7 +366,8 @@ export interface QuarantineConfig {
 export interface GrantConfig {
   readonly log: boolean;
   readonly exchangeFacts: boolean;
-  readonly clientAddress: boolean;
+  /** True: as the configuration's `client-address` has it for filters. */
+  readonly clientAddress: boolean | Exclude<AddressForm, "drop">;
   /** The names of the upstreams that it may ask; all different. Null: not granted. */
   readonly http: readonly string[] | null;
   readonly clock: boolean;

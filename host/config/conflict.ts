@@ -6,7 +6,7 @@ import type { MatchConfig } from "./config.ts";
 import { placeAt } from "./issue.ts";
 import { INSTANCES_PER_GENERATION_MAX } from "./limits.ts";
 import { excerpt, formatPath } from "./problem.ts";
-import { countWorkers, formatMatch, type Surroundings } from "./resolve.ts";
+import { countWorkers, defaultName, formatMatch, type Surroundings } from "./resolve.ts";
 import { MATCH } from "./schema.ts";
 import type { Finding, Place } from "./source.ts";
 import { at, type File, repeated, type Spot, spotAt, under } from "./spot.ts";
@@ -71,11 +71,12 @@ function pointlessGrants(file: File): Finding[] {
   return under(file, ["filters"]).flatMap((filter) => {
     const facts = spotAt(file, [...filter.path, "grant", "exchange-facts"]);
     const client = spotAt(file, [...filter.path, "grant", "client-address"]);
-    if (client?.place.value !== true || facts?.place.value !== false) return [];
+    const value = client?.place.value ?? false;
+    if (client === undefined || value === false || facts?.place.value !== false) return [];
     return [
       at(
         client,
-        `expected false without exchange-facts, which would give it (line ${file.line(facts.place)}), got true`,
+        `expected false without exchange-facts, which would give it (line ${file.line(facts.place)}), got ${excerpt(value)}`,
       ),
     ];
   });
@@ -117,7 +118,26 @@ function unknownNames(file: File): Finding[] {
       ...(upstream === undefined ? [] : unknownName(upstream, "upstream", upstreams)),
     ];
   });
-  return [...granted, ...(debug === undefined ? [] : unknownName(debug, "secret", secrets)), ...named];
+  const logged = under(file, ["log", "exchanges", "only", "routes"]).flatMap((spot) =>
+    unknownName(spot, "route", routeNames(file)),
+  );
+  return [
+    ...granted,
+    ...(debug === undefined ? [] : unknownName(debug, "secret", secrets)),
+    ...named,
+    ...logged,
+  ];
+}
+
+/** Those that the file gives, and those that are made of places and matches; undefined when they cannot be told. */
+function routeNames(file: File): ReadonlySet<string> | undefined {
+  const names = under(file, ["routes"]).map((route, index) => {
+    const given = spotAt(file, [...route.path, "name"])?.place.value;
+    if (typeof given === "string") return given;
+    const match = readMatch(placeAt(file.root, [...route.path, "match"]));
+    return match && defaultName(index, match);
+  });
+  return names.every((name) => name !== undefined) ? new Set(names) : undefined;
 }
 
 function unknownName(spot: Spot, kind: string, names: ReadonlySet<string> | undefined): Finding[] {

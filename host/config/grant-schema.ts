@@ -15,7 +15,11 @@ export function grant(): z.ZodType<GrantDraft> {
   return mapping("a mapping from names of imports to what of them is granted", {
     log: flag().default(true).describe("The import `log`."),
     "exchange-facts": flag().default(true).describe("The import `exchange-facts`."),
-    "client-address": flag().default(false).describe("The client's address, within `exchange-facts`."),
+    "client-address": addressGrant()
+      .default(false)
+      .describe(
+        "The client's address, within `exchange-facts`: as `client-address` of the host has it for filters, or in this form.",
+      ),
     clock: flag().default(false).describe("The import `clock`."),
     random: flag().default(false).describe("The import `random`."),
     metrics: flag().default(false).describe("The import `metrics`."),
@@ -62,6 +66,12 @@ export function resolveGrant(filter: string, draft: GrantDraft): GrantConfig {
   const space = (granted: boolean | string): string | null =>
     granted === false ? null : granted === true ? `filter ${filter}` : `shared ${granted}`;
   return { ...draft, store: space(draft.store), rateLimit: space(draft.rateLimit) };
+}
+
+function addressGrant(): z.ZodType<GrantConfig["clientAddress"], GrantConfig["clientAddress"]> {
+  const error = "true, false, truncate, keyed-hash or whole";
+  const form = z.enum(["truncate", "keyed-hash", "whole"], { error });
+  return z.union([z.boolean({ error }), form], { error }).meta({ [EXPECTED]: error });
 }
 
 function space(): z.ZodType<boolean | string, boolean | string> {

@@ -56,14 +56,14 @@ export function listOptions(): Option[] {
 /** The documentation with its tables made anew: each stands after a comment that names the file's keys that it shows. */
 export function fillTables(guide: string): string {
   return guide.replace(
-    /(<!-- options: ([a-z ]+) -->\n)[^]*?<!-- end -->/g,
+    /(<!-- options: ([a-z -]+) -->\n)[^]*?<!-- end -->/g,
     (_whole, begin: string, keys: string) => `${begin}${optionTable(keys.split(" "))}\n<!-- end -->`,
   );
 }
 
 function optionTable(keys: readonly string[]): string {
   const rows = listOptions()
-    .filter(({ path }) => keys.includes(/^[a-z]+/.exec(path)?.[0] ?? ""))
+    .filter(({ path }) => keys.includes(/^[a-z-]+/.exec(path)?.[0] ?? ""))
     .map(
       (option) => `| \`${option.path}\` | ${option.expected} | ${defaultCell(option)} | ${option.meaning} |`,
     );

@@ -42,7 +42,8 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     artifacts: resolve(folder, draft.artifacts),
     store: draft.store,
     capsules: draft.capsules && { ...draft.capsules, folder: resolve(folder, draft.capsules.folder) },
-    log: draft.log,
+    log: { ...draft.log, file: draft.log.file === null ? null : resolve(folder, draft.log.file) },
+    clientAddress: draft["client-address"],
     timelines: draft.timelines,
     timeouts,
     limits,
@@ -142,6 +143,6 @@ export function formatMatch({ host, path, methods }: MatchConfig): string {
 }
 
 /** Unlike any name that a file can give: those have no brackets. */
-function defaultName(index: number, match: MatchConfig): string {
+export function defaultName(index: number, match: MatchConfig): string {
   return `routes[${index}] ${formatMatch(match)}`;
 }

@@ -10,6 +10,7 @@ import {
 } from "./address.ts";
 import { ADMIN_DEFAULT, admin } from "./admin-schema.ts";
 import type {
+  ClientAddressConfig,
   AdminConfig,
   CapsuleConfig,
   FilterConfig,
@@ -27,14 +28,16 @@ import type {
   TimelinesConfig,
   UpstreamTls,
 } from "./config.ts";
+import { capsules } from "./capsule-schema.ts";
+import { clientAddress } from "./client-address-schema.ts";
 import { forwarded } from "./forwarded-schema.ts";
 import { FUELED } from "./fuel-limits.ts";
 import { grant, type GrantDraft, secret } from "./grant-schema.ts";
 import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts";
+import { log } from "./log-schema.ts";
 import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
 import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
-import { capsules } from "./capsule-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { timelines } from "./timelines-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
@@ -57,6 +60,7 @@ export interface Draft {
   /** As it is written: a path from the file's folder. */
   readonly capsules: CapsuleConfig | null;
   readonly log: LogConfig;
+  readonly "client-address": ClientAddressConfig;
   readonly timelines: TimelinesConfig;
   readonly timeouts: HostTimeouts & { readonly [K in UpstreamTimeout]: number };
   readonly limits: Limits & { readonly [K in UpstreamLimit]: number };
@@ -124,6 +128,9 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
       "Where failures of filters are kept, each with all that its filter was given, redacted; nowhere when it is left out.",
     ),
   log: log(),
+  "client-address": clientAddress().describe(
+    "What is told of clients' addresses, to the log and to filters: nothing, their network (/24, /48), or a name that is another one each day. The log gets nothing when it is left out.",
+  ),
   timelines: timelines(),
   timeouts: bounds("a mapping of timeouts", { ...HOST_TIMEOUTS, ...UPSTREAM_TIMEOUTS }),
   limits: bounds("a mapping of limits", {
@@ -185,14 +192,6 @@ function workers(): z.ZodType<number | "auto", number | "auto"> {
   const error = "a whole number from 1 to 64, or auto";
   const count = z.int({ error }).min(1, { error }).max(64, { error });
   return z.union([count, z.literal("auto", { error })], { error }).meta({ [EXPECTED]: error });
-}
-
-function log(): z.ZodType<LogConfig> {
-  const level = word(["trace", "debug", "info", "warn", "error", "fatal", "silent"]);
-  return mapping("a mapping with level or exchanges", {
-    level: level.default("info").describe("The least important lines that are kept."),
-    exchanges: flag().default(true).describe("Whether each exchange is logged when it ends."),
-  }).prefault({});
 }
 
 function upstream(): z.ZodType<DraftUpstream> {

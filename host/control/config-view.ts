@@ -42,7 +42,8 @@ function freshViewOf(config: Config): Json {
     artifacts: config.artifacts,
     store: { size: formatSize(config.store.sizeBytes), server: config.store.server },
     capsules: capsulesView(config),
-    log: plain(config.log),
+    log: logView(config),
+    "client-address": plain(config.clientAddress),
     timelines: timelinesView(config),
     timeouts: bounded(config.timeouts, HOST_TIMEOUTS),
     limits: bounded(config.limits, { ...HOST_LIMITS, ...FILTER_LIMITS, ...SERVICE_LIMITS }),
@@ -88,6 +89,17 @@ function isSecret(path: readonly string[]): boolean {
 
 const SECRET_NAME =
   /secret|token|passw|credential|authori[sz]ation|cookie|sha-?\d|hash|salt|signature|private|keys?$|^key/i;
+
+function logView({ log }: Config): Json {
+  const { exchanges } = log;
+  if (exchanges === null) return { ...(plain(log) as object), exchanges: false };
+  const { samplePercent, only } = exchanges;
+  return {
+    ...(plain(log) as object),
+    exchanges:
+      samplePercent === 100 && only === null ? true : { sample: `${samplePercent}%`, only: plain(only) },
+  };
+}
 
 function capsulesView({ capsules }: Config): Json {
   if (!capsules) return null;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { AddressKey } from "../address-key.ts";
 import type { Address, Config, LogLevel } from "../config/config.ts";
 import type { Frame } from "../filter/fault.ts";
 import { mergedTrials } from "../ops/merge.ts";
@@ -60,6 +61,8 @@ export class Fleet {
   readonly members: Members = new Members();
   /** Outlives every worker. */
   readonly #memory: SharedArrayBuffer;
+  readonly #keyMemory = AddressKey.memory();
+  readonly #addressKey = new AddressKey(this.#keyMemory);
   readonly #store: SharedStore;
   /** What a worker that starts now has to serve, and where. */
   #live: Prepare | undefined;
@@ -91,7 +94,13 @@ export class Fleet {
     this.#memory = SharedStore.memory(config.store.sizeBytes);
     this.#store = new SharedStore(this.#memory, MAIN_THREAD);
     this.#shadows = new ShadowLink(
-      { config, viaName: this.#viaName, store: this.#memory, instances: this.#instances },
+      {
+        config,
+        viaName: this.#viaName,
+        addressKey: this.#keyMemory,
+        store: this.#memory,
+        instances: this.#instances,
+      },
       {
         lines: (lines) => owner.lines(lines),
         fault: (line, digest, frames) => owner.fault(line, digest, frames),
@@ -106,6 +115,7 @@ export class Fleet {
     this.#pulses = setInterval(() => {
       for (const { watch } of this.members.all) watch.look();
       this.#shadows.look();
+      this.#addressKey.renew(Date.now());
     }, LOOK_MS).unref();
   }
 
@@ -247,6 +257,7 @@ export class Fleet {
         vitals,
         config: this.#config,
         viaName: this.#viaName,
+        addressKey: this.#keyMemory,
         store: this.#memory,
         instances: this.#instances,
         observer: this.#owner.observer,

@@ -22,7 +22,7 @@ export interface GenerationRecord {
 }
 
 /** Raised when a `Config` of an earlier version is none any more: then its generations are forgotten. */
-export const RECORD_FORM = 1;
+export const RECORD_FORM = 2;
 
 /** The state on disk cannot be written, so that a change would not outlive the process. */
 export class HistoryFailed extends Error {

@@ -24,6 +24,8 @@ export interface WorkerData {
   readonly store: SharedArrayBuffer;
   /** How this process names itself in Via. */
   readonly viaName: string;
+  /** The memory that the key of clients' addresses is in. */
+  readonly addressKey: SharedArrayBuffer;
   readonly config: Config;
   /** How many instances all workers have, in its only cell. */
   readonly instances: Int32Array<SharedArrayBuffer>;

@@ -153,7 +153,7 @@ export function headerOf(
     limits: { fuel: limits.fuel, memoryBytesMax: entry.limits.memoryBytesMax },
     grant: {
       names: granted,
-      clientAddress: grant.clientAddress,
+      clientAddress: grant.clientAddress !== false,
       secrets: grant.secrets ?? [],
       http: grant.http ?? [],
     },

@@ -1,3 +1,4 @@
+import type { ClientAddress, TellsClient } from "../client-address.ts";
 import type { HeldBody } from "../held-body.ts";
 import type { Reply, RequestHead, ResponseHead, Trailers } from "../message.ts";
 import type { MetricScope } from "../ops/custom-metrics.ts";
@@ -65,8 +66,8 @@ export interface ExchangeFacts {
   readonly route: string;
   readonly protocol: string;
   readonly tlsVersion: string | undefined;
-  /** For filters that are granted it, and for nothing else: it is never logged or kept. */
-  readonly clientAddress: string;
+  /** For filters that are granted something of it. */
+  readonly clientAddress: ClientAddress;
   /** For filters' own requests: to the upstreams of the exchange's generation. */
   readonly http: HttpSender;
   /** What filters have left for those after them; made by the first that leaves something. */
@@ -88,7 +89,8 @@ export type Saved = Uint8Array | number;
 /** What an instance asks of the host outside of the messages. */
 export interface HostServices {
   readonly filterName: string;
-  readonly clientAddressGranted: boolean;
+  /** What the filter is granted of it. */
+  readonly tellsClient: TellsClient;
   readonly http: HttpClient;
   readonly secrets: Secrets;
   readonly store: StoreGrant;

@@ -115,10 +115,9 @@ export class Services {
     this.#pending.end(CANCELLED);
   }
 
-  /** None unless the configuration grants it to this filter. */
+  /** As much as the configuration grants this filter. */
   get clientAddress(): string | undefined {
-    const { facts } = this;
-    return this.#host.clientAddressGranted ? facts.clientAddress : undefined;
+    return this.#host.tellsClient(this.facts.clientAddress);
   }
 
   metadata(key: string): MetadataValue | undefined {
@@ -160,7 +159,16 @@ export class Services {
     const said = this.#said;
     this.#said = "";
     const cut = said.length >= this.#limits.logLineBytesMax;
-    return cut ? this.secrets.redactedCut(said) : this.secrets.redacted(said);
+    return cut ? this.#withoutClient(this.secrets.redactedCut(said)) : this.redacted(said);
+  }
+
+  /** Text of the filter's making without its secrets, and without whose exchange it is: for logs, errors and metrics. */
+  redacted(text: string): string {
+    return this.#withoutClient(this.secrets.redacted(text));
+  }
+
+  #withoutClient(text: string): string {
+    return this.#facts === undefined ? text : this.#facts.clientAddress.redactedIn(text);
   }
 
   logEnabled(level: number): boolean {
@@ -174,7 +182,7 @@ export class Services {
     if (this.#linesLeft < 0) return this.#host.logDropped();
     let room = this.#limits.logLineBytesMax;
     const cut = (said: string): string => {
-      const text = this.secrets.redacted(said);
+      const text = this.redacted(said);
       const kept = text.length > room ? text.slice(0, Math.max(room, 0)) : text;
       room -= kept.length;
       return kept;

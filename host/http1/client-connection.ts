@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { ClientAddress } from "../client-address.ts";
 import { FAILURES, Failure, PROXY_STATUS } from "../failure.ts";
 import type { Forwarding, Peer } from "../forwarding.ts";
 import type { FieldList } from "../message.ts";
@@ -67,7 +68,7 @@ export class ClientConnection implements BodySink {
   /** When the next piece of the body has to be here; 0 while none is wanted. */
   #bodyDeadline = 0;
   #client: Client | undefined;
-  readonly #address: string | undefined;
+  readonly #address: ClientAddress | undefined;
   #peer: Peer | undefined;
   /** Bytes that came after the present request. */
   #rest: Buffer | undefined;
@@ -80,7 +81,7 @@ export class ClientConnection implements BodySink {
   closing = false;
 
   /** `address`: who is at the other end, when a proxy between has said so. */
-  constructor(socket: Socket, world: ConnectionWorld, address?: string) {
+  constructor(socket: Socket, world: ConnectionWorld, address?: ClientAddress) {
     this.socket = socket;
     this.#address = address;
     this.#world = world;
@@ -98,7 +99,10 @@ export class ClientConnection implements BodySink {
   /** Who is at the other end. Asked for with the first request: many connections never have one. */
   get peer(): Peer {
     const { forwarding, scheme } = this.#world;
-    this.#peer ??= forwarding.peer(this.#address ?? this.socket.remoteAddress ?? "", scheme);
+    this.#peer ??= forwarding.peer(
+      this.#address ?? new ClientAddress(this.socket.remoteAddress ?? ""),
+      scheme,
+    );
     return this.#peer;
   }
 
@@ -285,7 +289,7 @@ export class ClientConnection implements BodySink {
     this.#begin(request, origin.address, end < whole.length ? whole.subarray(end) : undefined);
   }
 
-  #begin({ head, facts, close }: ReadRequest, address: string, rest: Buffer | undefined): void {
+  #begin({ head, facts, close }: ReadRequest, address: ClientAddress, rest: Buffer | undefined): void {
     if (close || (this.#halfClosed && rest === undefined)) this.closing = true;
     if (this.#world.parser.chunked) this.#decoder.beginChunked();
     else this.#decoder.beginLength(Math.max(facts.contentLength, 0));

@@ -1,3 +1,4 @@
+import type { ClientAddress } from "../client-address.ts";
 import type { Failure } from "../failure.ts";
 import { indexOf } from "../fields.ts";
 import type { FieldList, Reply, RequestHead, ResponseHead } from "../message.ts";
@@ -49,8 +50,8 @@ export class Client {
   readonly facts: RequestFacts;
   /** What the client asked for: a filter may make another method of it for the upstream. */
   readonly method: string;
-  /** Whose request it is, as far as trusted hops tell. Not for logs, metrics or anything else that is kept. */
-  readonly address: string;
+  /** Whose request it is, as far as trusted hops tell. */
+  readonly address: ClientAddress;
   owner: ClientOwner | undefined;
   /** Bytes of the request's body that have come. */
   requestBytes = 0;
@@ -68,7 +69,7 @@ export class Client {
   #continued = false;
   #ended = false;
 
-  constructor(connection: ClientConnection, head: RequestHead, facts: RequestFacts, address: string) {
+  constructor(connection: ClientConnection, head: RequestHead, facts: RequestFacts, address: ClientAddress) {
     this.connection = connection;
     this.head = head;
     this.facts = facts;

@@ -1,11 +1,12 @@
 import type { Socket } from "node:net";
+import { ClientAddress } from "../client-address.ts";
 import { Failure } from "../failure.ts";
 import { readProxyHeader } from "./proxy-protocol.ts";
 
 /** What a gate tells, once. */
 export interface GateOwner {
   /** The header is read: the socket is paused, and what it gives next are the connection's own bytes. */
-  passed(gate: ProxyGate, address: string | undefined): void;
+  passed(gate: ProxyGate, address: ClientAddress | undefined): void;
   /** The connection ended before; `failure` says why, unless nothing has come on it. */
   stopped(gate: ProxyGate, failure: Failure | undefined): void;
 }
@@ -50,7 +51,8 @@ export class ProxyGate {
     socket.pause();
     for (const [event, listener] of Object.entries(this.#listeners)) socket.off(event, listener);
     if (found.end < this.#data.length) socket.unshift(this.#data.subarray(found.end));
-    this.#owner.passed(this, found.address);
+    const { address } = found;
+    this.#owner.passed(this, address === undefined ? undefined : new ClientAddress(address));
   }
 
   /** No answer: whoever does not speak PROXY here is not meant to be heard. */

@@ -1,3 +1,4 @@
+import { TELLS_ALL, TELLS_NOTHING, type TellsClient } from "../client-address.ts";
 import type { Json } from "../config/config.ts";
 import { type FilterLimit, FILTER_LIMITS } from "../config/limits.ts";
 import { type ServiceLimit, SERVICE_LIMITS } from "../config/service-limits.ts";
@@ -76,7 +77,7 @@ function granted(grant: KitGrant): GrantName[] {
 /** What the filter's imports do here. */
 export class KitHost implements HostServices {
   readonly filterName: string;
-  readonly clientAddressGranted: boolean;
+  readonly tellsClient: TellsClient;
   readonly http: HttpClient;
   readonly secrets: Secrets;
   readonly custom: CustomMetrics = new CustomMetrics();
@@ -96,7 +97,8 @@ export class KitHost implements HostServices {
     },
   ) {
     this.filterName = name;
-    this.clientAddressGranted = grant.clientAddress ?? false;
+    // A case says what the filter gets, in whatever form its host would give it.
+    this.tellsClient = grant.clientAddress === true ? TELLS_ALL : TELLS_NOTHING;
     this.http = new HttpClient(grant.http ?? [], LIMITS);
     this.secrets = new Secrets(
       Object.fromEntries(Object.entries(grant.secrets ?? {}).map(([key, value]) => [key, bytesOf(value)])),

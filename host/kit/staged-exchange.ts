@@ -1,4 +1,5 @@
 import { type ChainBodies, type ChainOwner, ChainRun } from "../chain.ts";
+import { ClientAddress } from "../client-address.ts";
 import { endingOf, Failure } from "../failure.ts";
 import type { MetadataValue } from "../filter/contract.ts";
 import type { FilterFailure } from "../filter/fault.ts";
@@ -34,7 +35,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
   readonly route: string;
   readonly protocol: string;
   readonly tlsVersion: string | undefined;
-  readonly clientAddress: string;
+  readonly clientAddress: ClientAddress;
   readonly http: HttpSender;
   metadata: Map<string, MetadataValue> | undefined;
   metadataBytes = 0;
@@ -80,7 +81,7 @@ export class StagedExchange implements ChainOwner, CallWatch {
     this.route = facts.route;
     this.protocol = facts.protocol;
     this.tlsVersion = facts.tlsVersion;
-    this.clientAddress = facts.clientAddress;
+    this.clientAddress = new ClientAddress(facts.clientAddress);
     this.#run = new ChainRun(filters, bodies, this);
     const { method, scheme, authority, path, fields } = script.request;
     this.#requestHead = new RequestHead(method, scheme, authority, path, [...fields]);

@@ -2,7 +2,8 @@ import type { TimelinesConfig } from "../config/config.ts";
 import { FAILURES } from "../failure.ts";
 import type { Step, Timeline, Wish } from "../timeline.ts";
 import { isDebugSigned } from "./debug-signature.ts";
-import { bounded, type ExchangeEntry, pathOf } from "./exchange-log.ts";
+import type { ExchangeEntry } from "./exchange-log.ts";
+import { bounded, pathOf } from "./target.ts";
 import type { TimelineView } from "./timeline-view.ts";
 
 /** An exchange that has ended, as its worker knows it. */
@@ -111,7 +112,10 @@ function viewOf(entry: ChronicleEntry, worker: number, at: number): TimelineView
     requestBytes: entry.requestBytes,
     responseBytes: entry.responseBytes,
     generation: entry.generation,
-    failure: failure === undefined ? null : { code: failure.code, detail: copyOf(bounded(failure.detail)) },
+    failure:
+      failure === undefined
+        ? null
+        : { code: failure.code, detail: copyOf(bounded(entry.clientAddress.redactedIn(failure.detail))) },
     repliedBy: entry.repliedBy ?? null,
     versions: entry.versions ?? null,
     steps: timeline?.steps.map(kept) ?? null,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { TellsClient } from "../client-address.ts";
 import type { CapsuleConfig, FilterConfig } from "../config/config.ts";
 import type { Filter } from "../filter/filter.ts";
 import { Secrets } from "../filter/secrets.ts";
@@ -28,14 +29,15 @@ export class Recorders {
 
   recorded(
     filter: Filter,
-    { config, grant }: FilterConfig,
+    { config }: FilterConfig,
     secrets: Readonly<Record<string, Uint8Array>>,
+    tellsClient: TellsClient,
   ): Recorded {
     const own = new Secrets(secrets);
     const tapped = {
       filter,
       configDigest: createHash("sha256").update(JSON.stringify(config)).digest("hex"),
-      clientAddressGranted: grant.clientAddress,
+      tellsClient,
       inputs: this.#inputs.get(filter),
     };
     return { tapped, clean: (text) => own.redacted(text) };

@@ -1,3 +1,4 @@
+import type { ClientAddress } from "../client-address.ts";
 import type { MetadataValue } from "../filter/contract.ts";
 import type { HttpAnswer, OwnRequest } from "../filter/http-client.ts";
 import type { FieldList } from "../message.ts";
@@ -35,7 +36,7 @@ export class Redaction {
   }
 
   /** `address`: the client's, which no text may have in it. */
-  record(record: ExchangeRecord, address: string): ExchangeRecord {
+  record(record: ExchangeRecord, address: ClientAddress): ExchangeRecord {
     const clean = this.#cleaner(address);
     return {
       ...record,
@@ -63,13 +64,8 @@ export class Redaction {
     return this.#rules.bodies ? bytes : new Uint8Array(bytes.length).fill(FILLER);
   }
 
-  #cleaner(address: string): (text: string) => string {
-    const words = address === "" ? [] : [address, address.replace(/^::ffff:/, "")];
-    return (text) => {
-      let clean = this.#clean(text);
-      for (const word of words) if (clean.includes(word)) clean = clean.replaceAll(word, "redacted");
-      return clean;
-    };
+  #cleaner(address: ClientAddress): (text: string) => string {
+    return (text) => address.redactedIn(this.#clean(text));
   }
 
   #step(step: RecordedStep, clean: (text: string) => string): RecordedStep {
@@ -140,6 +136,14 @@ export class Redaction {
 export function isNeverKept(name: string): boolean {
   return NEVER_KEPT.test(name);
 }
+
+/** The same for the log, which is kept longer and read by more people: nothing that opens a door either. */
+export function isNeverLogged(name: string): boolean {
+  return isNeverKept(name) || OPENS_DOORS.test(name);
+}
+
+const OPENS_DOORS =
+  /(?:^|[-_])(?:api[-_]?key|key|token|secret|password|credentials?|signature|session|assertion)$|authenticat/i;
 
 const NEVER_KEPT =
   /^(?:cookie2?|set-cookie2?|(?:.*-)?authori[sz]ation|forwarded|via|x-forwarded(?:-.*)?|x-original-forwarded-for|(?:.*-)?(?:real|client|connecting|remote|cluster-client)-?(?:ip|addr|address))$/i;

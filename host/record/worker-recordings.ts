@@ -1,3 +1,4 @@
+import type { ClientAddress } from "../client-address.ts";
 import type { Outcome } from "../filter/contract.ts";
 import type { ExchangeRecord } from "../trial/record.ts";
 import type { Taker } from "../trial/taker.ts";
@@ -52,7 +53,7 @@ class Recorder implements Taker {
   readonly #redaction: Redaction;
   readonly #post: (lines: readonly string[]) => void;
   #left: number;
-  #batch: { readonly record: ExchangeRecord; readonly address: string }[] = [];
+  #batch: { readonly record: ExchangeRecord; readonly address: ClientAddress }[] = [];
   #batchBytes = 0;
   #posting = false;
 

@@ -1,3 +1,4 @@
+import type { ClientAddress } from "../client-address.ts";
 import type { FieldList } from "../message.ts";
 import { murmur3 } from "../upstream/hash.ts";
 import { requestKey } from "../upstream/request-key.ts";
@@ -21,15 +22,15 @@ export class Choice {
   }
 
   /** Whether the candidate serves a request with these fields from this client. One without its key is chosen by chance. */
-  candidate(fields: FieldList, address: string): boolean {
+  candidate(fields: FieldList, address: ClientAddress): boolean {
     const value = this.#value(fields, address);
     return (value === "" ? Math.random() * ALL : murmur3(value, this.#seed)) < this.#share;
   }
 
-  #value(fields: FieldList, address: string): string {
+  #value(fields: FieldList, address: ClientAddress): string {
     const key = this.#key;
     if (key.kind === "none") return "";
-    return key.kind === "client" ? address : requestKey(key, fields);
+    return key.kind === "client" ? address.forChoice() : requestKey(key, fields);
   }
 }
 

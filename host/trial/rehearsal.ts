@@ -1,3 +1,4 @@
+import { ClientAddress } from "../client-address.ts";
 import {
   type BodyDecision,
   type BodyMode,
@@ -66,6 +67,7 @@ export class Rehearsal {
     this.#record = record;
     this.#facts = {
       ...record.facts,
+      clientAddress: new ClientAddress(record.facts.clientAddress),
       http: new ReplayedAnswers(record.requests, seen),
       metadata: undefined,
       metadataBytes: 0,

@@ -1,4 +1,5 @@
 import { bodiesOf, type ChainOwner, type ChainRun } from "../chain.ts";
+import type { ClientAddress } from "../client-address.ts";
 import type { Filter } from "../filter/filter.ts";
 import type { ChainMaker } from "../generation.ts";
 import type { FieldList } from "../message.ts";
@@ -68,7 +69,7 @@ export class RouteTrial implements ChainMaker {
   }
 
   /** The filters for an exchange that begins. */
-  begin(fields: FieldList, address: string, owner: ChainOwner): ChainRun {
+  begin(fields: FieldList, address: ClientAddress, owner: ChainOwner): ChainRun {
     const trials = this.#trials;
     let chosen = 0;
     for (let at = 0; at < trials.length; at++)

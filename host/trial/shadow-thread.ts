@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { TELLS_ALL, TELLS_NOTHING } from "../client-address.ts";
 import type { FilterConfig } from "../config/config.ts";
 import {
   type Answers,
@@ -201,7 +202,8 @@ class ShadowThread {
       },
       // Nobody looks at these.
       metrics: new CustomMetrics().scope(entry.name, config.limits, (text) => own.redacted(text)),
-      clientAddressGranted: entry.grant.clientAddress,
+      // It was put into its form where the exchange was.
+      tellsClient: entry.grant.clientAddress === false ? TELLS_NOTHING : TELLS_ALL,
       http: new HttpClient(entry.grant.http ?? [], settings.limits),
       logEnabled: this.#log.enabled.bind(this.#log),
       log: (level, id, message, attributes) => this.#log.said(level, entry.name, id, message, attributes),

@@ -1,4 +1,5 @@
 import type { Answer, Message } from "../borrowing.ts";
+import type { ClientAddress, TellsClient } from "../client-address.ts";
 import { type ExchangeFacts, HOLD, type MetadataValue, type Outcome, RESET } from "../filter/contract.ts";
 import type { Filter } from "../filter/filter.ts";
 import type { HttpAnswer, HttpCall, HttpSender, OwnRequest } from "../filter/http-client.ts";
@@ -18,7 +19,7 @@ import type {
 export interface Tapped {
   readonly filter: Filter;
   readonly configDigest: string;
-  readonly clientAddressGranted: boolean;
+  readonly tellsClient: TellsClient;
   /** Where its clocks and randomness are, when what they give is recorded, too. */
   readonly inputs?: NotedInputs | undefined;
 }
@@ -160,7 +161,7 @@ export class Tap {
   }
 
   /** The client's, also where the filter is not told it: for who has to keep it out of a record. */
-  get clientAddress(): string {
+  get clientAddress(): ClientAddress {
     return this.#owner.clientAddress;
   }
 
@@ -172,7 +173,7 @@ export class Tap {
 
   record(outcome: Outcome): ExchangeRecord {
     const { requestId, route, protocol, tlsVersion, clientAddress } = this.#owner;
-    const { filter, configDigest, clientAddressGranted } = this.#tapped;
+    const { filter, configDigest, tellsClient } = this.#tapped;
     return {
       filter: filter.name,
       digest: filter.digest,
@@ -184,7 +185,7 @@ export class Tap {
         route,
         protocol,
         tlsVersion,
-        clientAddress: clientAddressGranted ? clientAddress : "",
+        clientAddress: tellsClient(clientAddress) ?? "",
       },
       // What was asked and never answered was not decided either.
       steps: this.#steps.filter(
@@ -348,7 +349,7 @@ export class TappedFacts implements ExchangeFacts {
     return this.#owner.tlsVersion;
   }
 
-  get clientAddress(): string {
+  get clientAddress(): ClientAddress {
     return this.#owner.clientAddress;
   }
 

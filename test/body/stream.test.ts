@@ -186,7 +186,7 @@ describe("trailers", () => {
     expect(response.status).toBe(500);
     const line = await chains.host.lines(
       "it",
-      ({ msg, ...line }) => msg === "exchange" && String(line["detail"]).includes(detail),
+      ({ msg, ...line }) => msg === "exchange" && String(line["sluice.detail"]).includes(detail),
     );
     expect(line.length).toBe(1);
   });
@@ -205,5 +205,8 @@ function calls(filter: string, phase: string): Promise<number> {
 
 /** Resolves when the log has an exchange that failed so, in these words. */
 async function failed(code: string, words: RegExp): Promise<void> {
-  await chains.host.lines(code, (line) => line["failure"] === code && words.test(String(line["detail"])));
+  await chains.host.lines(
+    code,
+    (line) => line["error.type"] === code && words.test(String(line["sluice.detail"])),
+  );
 }

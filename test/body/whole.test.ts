@@ -151,8 +151,8 @@ describe("a body that is longer than a filter takes", () => {
     );
     expect(response.head.one("x-head-after")).toBe("1");
     expect(response.head.raw).not.toMatch(/narrow/);
-    const [line] = await chains.host.lines("it", ({ failure }) => failure === "FILTER_BODY_TOO_LARGE");
-    expect(line?.["detail"]).toBe("narrow takes bodies of up to 4 bytes");
+    const [line] = await chains.host.lines("it", (line) => line["error.type"] === "FILTER_BODY_TOO_LARGE");
+    expect(line?.["sluice.detail"]).toBe("narrow takes bodies of up to 4 bytes");
   });
 
   test("is refused at the byte that is too much, when no length tells", async () => {

@@ -14,7 +14,15 @@ describe("a whole file", () => {
       },
       workers: Math.min(64, availableParallelism()),
       artifacts: "/etc/sluice/.sluice",
-      log: { level: "info", exchanges: true },
+      log: {
+        level: "info",
+        file: null,
+        exchanges: { samplePercent: 100, only: null },
+        receipts: true,
+        query: "drop",
+        headers: [],
+      },
+      clientAddress: { log: "drop", filters: "whole" },
       timeouts: {
         clientHeadMs: 10_000,
         clientRequestMs: 300_000,
@@ -130,7 +138,8 @@ listen: ["127.0.0.1:8080", { address: "[::1]:0" }]
 admin: unix:run/admin.sock
 workers: 3
 artifacts: /var/cache/sluice
-log: { level: warn, exchanges: false }
+log: { level: warn, file: ../log/sluice.log, exchanges: false, receipts: false, query: names, headers: [User-Agent] }
+client-address: truncate
 timeouts: { client-head: 1s, upstream-connect: 20ms, upstream-head: 2m }
 limits: { reply-bytes: 2MiB, edit-bytes: 2048, log-lines: 0 }
 upstreams:
@@ -156,7 +165,15 @@ routes:
       admin: { address: { kind: "unix", path: "/etc/sluice/run/admin.sock" } },
       workers: 3,
       artifacts: "/var/cache/sluice",
-      log: { level: "warn", exchanges: false },
+      log: {
+        level: "warn",
+        file: "/etc/log/sluice.log",
+        exchanges: null,
+        receipts: false,
+        query: "names",
+        headers: ["user-agent"],
+      },
+      clientAddress: { log: "truncate", filters: "truncate" },
       timeouts: { clientHeadMs: 1_000 },
       limits: { replyBytesMax: 2_097_152, editBytesMax: 2_048, logLinesMax: 0 },
       upstreams: [

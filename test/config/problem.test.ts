@@ -16,10 +16,13 @@ describe("keys", () => {
       "limits: { instnaces: 1 }",
       '6:11 limits.instnaces: expected a known option, got "instnaces" (did you mean instances?)',
     ],
-    ["log: { colour: true }", '6:8 log.colour: expected level or exchanges, got "colour"'],
+    [
+      "log: { colour: true }",
+      '6:8 log.colour: expected level, file, exchanges, receipts, query or headers, got "colour"',
+    ],
     [
       '"a b": 1',
-      '6:1 ["a b"]: expected listen, admin, workers, artifacts, store, capsules, log, timelines, timeouts, limits, forwarded, upstreams, secrets, verify, filters, registries or routes, got "a b"',
+      '6:1 ["a b"]: expected listen, admin, workers, artifacts, store, capsules, log, client-address, timelines, timeouts, limits, forwarded, upstreams, secrets, verify, filters, registries or routes, got "a b"',
     ],
     ["workers: 1\nworkers: 2", '7:1 workers: expected each key once, got "workers" a second time'],
     [
@@ -35,7 +38,10 @@ describe("keys", () => {
     ["? { a: b }\n: 1", "6:3: expected a key that is text, got a mapping"],
     ["log: { ? : 1 }", "6:10 log: expected a key that is text, got null (put it in quotes)"],
     ["log: { __proto__: { level: warn } }", "6:8 log: expected a key that is text, got __proto__"],
-    ["log: { <<: { level: warn } }", '6:8 log["<<"]: expected level or exchanges, got "<<"'],
+    [
+      "log: { <<: { level: warn } }",
+      '6:8 log["<<"]: expected level, file, exchanges, receipts, query or headers, got "<<"',
+    ],
   ])("%j", (line, complaint) => {
     expect(wrongWith(line)).toEqual([`sluice.yaml:${complaint}`]);
   });

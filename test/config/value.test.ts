@@ -18,12 +18,36 @@ describe("values", () => {
       "6:8 admin: expected a socket's path of at most 107 bytes, got 108 with its folder",
     ],
     ["artifacts: []", "6:12 artifacts: expected the path of a folder, got an empty list"],
-    ["log: loud", '6:6 log: expected a mapping with level or exchanges, got "loud"'],
+    ["log: loud", '6:6 log: expected a mapping with level, file or exchanges, got "loud"'],
     [
       "log: { level: loud }",
       '6:15 log.level: expected trace, debug, info, warn, error, fatal or silent, got "loud"',
     ],
     ["log: { exchanges: yes }", '6:19 log.exchanges: expected true or false, got "yes"'],
+    [
+      "log: { exchanges: { sample: 0% } }",
+      '6:29 log.exchanges.sample: expected a share over 0% to 100%, like 10% or 0.5%, got "0%"',
+    ],
+    [
+      "log: { exchanges: { only: { status: [6xx] } } }",
+      '6:38 log.exchanges.only.status[0]: expected a status or a class of them, like 404 or 4xx, got "6xx"',
+    ],
+    [
+      "log: { exchanges: { only: { routes: [nowhere] } } }",
+      '6:38 log.exchanges.only.routes[0]: expected the name of a route, got "nowhere"',
+    ],
+    ...["Cookie", "authorization", "X-Forwarded-For", "x-api-key", "Session"].map(
+      (name) =>
+        [
+          `log: { headers: [${name}] }`,
+          `6:18 log.headers[0]: expected the name of a header field that says neither who nor where somebody is, and proves nothing, got "${name}"`,
+        ] as [string, string],
+    ),
+    ["client-address: whole", '6:17 client-address: expected drop, truncate or keyed-hash, got "whole"'],
+    [
+      "client-address: { log: whole }",
+      '6:24 client-address.log: expected drop, truncate or keyed-hash, got "whole"',
+    ],
     [
       "timeouts: { drain: 25 }",
       "6:20 timeouts.drain: expected a duration from 1ms to 24h with its unit, like 250ms, 5s or 1m, got 25",

@@ -1,4 +1,5 @@
 /** The host's own calls and jco's, of the same artifact, side by side: whatever can be seen of them must be the same. */
+import { ClientAddress } from "../../host/client-address.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -90,7 +91,7 @@ function stories(
       ),
       protocol: fc.constantFrom("HTTP/1.1", "HTTP/1.0"),
       tlsVersion: fc.constantFrom(undefined, "TLSv1.3"),
-      clientAddress: fc.constantFrom("127.0.0.1", "::1"),
+      clientAddress: fc.constantFrom(new ClientAddress("127.0.0.1"), new ClientAddress("::1")),
       http: fc.constant(NO_SENDER),
     }),
     outcome: fc.record({

@@ -1,4 +1,5 @@
 /** What becomes of a filter when it is loaded: a plan, or one sentence that names the filter and says why not. */
+import { ClientAddress, TELLS_ALL, TELLS_NOTHING, type TellsClient } from "../../host/client-address.ts";
 import { NO_HTTP, NO_SENDER } from "../support/no-http.ts";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -49,7 +50,7 @@ const SETTINGS: FilterSettings = {
 
 const HOST: HostServices = {
   filterName: "own",
-  clientAddressGranted: false,
+  tellsClient: TELLS_NOTHING,
   http: NO_HTTP,
   secrets: new Secrets({}),
   metrics: new CustomMetrics().scope(
@@ -74,7 +75,7 @@ const FACTS: ExchangeFacts = {
   route: "main",
   protocol: "HTTP/1.1",
   tlsVersion: undefined,
-  clientAddress: "::1",
+  clientAddress: new ClientAddress("::1"),
   http: NO_SENDER,
   metadata: undefined,
   metadataBytes: 0,
@@ -212,15 +213,15 @@ describe("a grant", () => {
       (if (i32.load8_u (i32.const 2048)) (then
         (call $request-set (local.get $head) (i32.const 1024) (i32.const 6) (i32.load (i32.const 2052)) (i32.load (i32.const 2056)))))
       (call $drop-request (local.get $head)) (i32.const 48)`;
-    const seen = async (clientAddressGranted: boolean): Promise<string[]> => {
-      const filter = await load({ beside: name, onRequest }, {}, { ...HOST, clientAddressGranted });
+    const seen = async (tellsClient: TellsClient): Promise<string[]> => {
+      const filter = await load({ beside: name, onRequest }, {}, { ...HOST, tellsClient });
       const head = new RequestHead("GET", "http", "a", "/", []);
       const instance = filter.pool.take() as Instance;
       instance.open(FACTS);
       void instance.onRequest(head);
       return head.fields;
     };
-    expect([await seen(false), await seen(true)]).toEqual([[], ["x-seen", "::1"]]);
+    expect([await seen(TELLS_NOTHING), await seen(TELLS_ALL)]).toEqual([[], ["x-seen", "::1"]]);
   });
 });
 

@@ -1,4 +1,5 @@
 /** Guests that no compiler makes: they use handles, pointers and numbers against the contract. Each costs its call and its instance. */
+import { ClientAddress } from "../../host/client-address.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -30,7 +31,7 @@ const STORY: Story = {
     route: "main",
     protocol: "HTTP/1.1",
     tlsVersion: undefined,
-    clientAddress: "::1",
+    clientAddress: new ClientAddress("::1"),
     http: NO_SENDER,
   },
   outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 0 },

@@ -1,5 +1,6 @@
 /** The imports that a filter is granted, called from Rust by the host's own path and by jco's. */
 import fc from "fast-check";
+import { ClientAddress } from "../../host/client-address.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
@@ -30,7 +31,7 @@ const STORY: Story = {
     route: "main",
     protocol: "HTTP/1.1",
     tlsVersion: undefined,
-    clientAddress: "::1",
+    clientAddress: new ClientAddress("::1"),
     http: NO_SENDER,
   },
   outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 0 },

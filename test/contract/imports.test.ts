@@ -1,4 +1,5 @@
 /** Each import of the contract, called with every kind of value, by the host's own path and by jco's: both end in the same. */
+import { ClientAddress } from "../../host/client-address.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -23,7 +24,7 @@ const FACTS: Omit<ExchangeFacts, "metadata" | "metadataBytes"> = {
   route: "routes[0] *é",
   protocol: "HTTP/1.0",
   tlsVersion: "TLSv1.3",
-  clientAddress: "::1",
+  clientAddress: new ClientAddress("::1"),
   http: NO_SENDER,
 };
 

@@ -1,4 +1,5 @@
 /** What the meter makes of a component: the same filter, that pays. */
+import { ClientAddress } from "../../host/client-address.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import { readFileSync } from "node:fs";
 import { transpileBytes } from "@bytecodealliance/jco-transpile";
@@ -158,7 +159,7 @@ function stories(): Story[] {
       route: "shop",
       protocol: "HTTP/1.1",
       tlsVersion: undefined,
-      clientAddress: "::1",
+      clientAddress: new ClientAddress("::1"),
       http: NO_SENDER,
     },
     outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 2 },

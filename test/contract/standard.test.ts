@@ -1,4 +1,5 @@
 /** What programs of Rust's standard library do, by the host's own path and by jco's: it works, or fails as on a machine with nothing. */
+import { ClientAddress } from "../../host/client-address.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
@@ -29,7 +30,7 @@ const STORY: Story = {
     route: "main",
     protocol: "HTTP/1.1",
     tlsVersion: undefined,
-    clientAddress: "::1",
+    clientAddress: new ClientAddress("::1"),
     http: NO_SENDER,
   },
   outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 0 },

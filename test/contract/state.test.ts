@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ClientAddress } from "../../host/client-address.ts";
 import type { ArtifactStore } from "../../host/filter/artifact.ts";
 import { NO_SENDER } from "../support/no-http.ts";
 import { component } from "../support/test-host.ts";
@@ -34,7 +35,7 @@ const STORY: Story = {
     route: "main",
     protocol: "HTTP/1.1",
     tlsVersion: undefined,
-    clientAddress: "::1",
+    clientAddress: new ClientAddress("::1"),
     http: NO_SENDER,
   },
   outcome: { ending: "complete", status: 200, durationUs: 1, requestBytes: 0, responseBytes: 0 },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { TELLS_ALL, type TellsClient } from "../../host/client-address.ts";
 import type { HttpClient } from "../../host/filter/http-client.ts";
 import { NO_HTTP } from "../support/no-http.ts";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -75,7 +76,7 @@ class StillStore extends SharedStore {
 /** What a host gives every filter; the lines that come of it are kept. */
 class Recorder implements HostServices {
   readonly filterName: string = "twin é";
-  readonly clientAddressGranted: boolean = true;
+  readonly tellsClient: TellsClient = TELLS_ALL;
   readonly http: HttpClient = NO_HTTP;
   readonly secrets: Secrets = new Secrets({
     "token é": Buffer.from("s3cr3t\xff\n", "latin1"),

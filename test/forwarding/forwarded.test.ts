@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { ClientAddress } from "../../host/client-address.ts";
 import type { ForwardedConfig } from "../../host/config/config.ts";
 import { parseRange } from "../../host/config/forwarded-schema.ts";
 import { readForwarded } from "../../host/forwarded-field.ts";
@@ -109,8 +110,8 @@ describe("whom a trusted proxy speaks for", () => {
   /** Address and scheme of the client behind a peer, whom these fields come from. */
   function behind(peer: string, mode: ForwardedConfig["mode"], fields: string[]): string {
     const forwarding = new Forwarding({ mode, trusted: ["10.0.0.0/8", "2001:db8::/32"] });
-    const { address, scheme } = forwarding.peer(peer, "http").behind(fields);
-    return `${scheme} ${address}`;
+    const { address, scheme } = forwarding.peer(new ClientAddress(peer), "http").behind(fields);
+    return `${scheme} ${address.forForwarding()}`;
   }
   const FOR = "X-Forwarded-For";
   const PROTO = "X-Forwarded-Proto";

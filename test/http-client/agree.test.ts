@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ClientAddress, TELLS_NOTHING } from "../../host/client-address.ts";
 import type { Artifact, ArtifactStore } from "../../host/filter/artifact.ts";
 import type { ExchangeFacts, HostServices, Instance } from "../../host/filter/contract.ts";
 import { DirectInstance } from "../../host/filter/direct.ts";
@@ -33,7 +34,7 @@ afterAll(() => close());
 
 const HOST: HostServices = {
   filterName: "asks",
-  clientAddressGranted: false,
+  tellsClient: TELLS_NOTHING,
   secrets: new Secrets({}),
   http: new HttpClient(["service"], {
     httpInFlightMax: 1,
@@ -64,7 +65,7 @@ const FACTS: Omit<ExchangeFacts, "http"> = {
   route: "main",
   protocol: "HTTP/1.1",
   tlsVersion: undefined,
-  clientAddress: "::1",
+  clientAddress: new ClientAddress("::1"),
   metadata: undefined,
   metadataBytes: 0,
 };

@@ -1,8 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, createReadStream, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createLog, LOG_BYTES_MAX } from "../../host/ops/log.ts";
 
 test("the main thread's lines and the workers' are whole lines of one file, in the order of writing", async () => {
@@ -56,6 +66,53 @@ test("a reader that has gone does not end the process, and later lines count as 
   log.logger.info("four");
   await log.flush();
   expect(log.dropped).toBe(3);
+});
+
+describe("a file", () => {
+  test("that was moved away is opened anew, and every line is in one of the two", async () => {
+    const file = path.join(directory(), "log");
+    const log = createLog({ level: "info", file });
+    const line = `${"x".repeat(1_023)}\n`;
+    for (let count = 0; count < 200; count++) log.writeBatch(line);
+    renameSync(file, `${file}.1`);
+    log.writeBatch('{"msg":"before"}\n');
+    log.reopen();
+    log.writeBatch('{"msg":"after"}\n');
+    await log.flush();
+    expect(readFileSync(`${file}.1`, "utf8")).toBe(`${line.repeat(200)}{"msg":"before"}\n`);
+    expect(readFileSync(file, "utf8")).toBe('{"msg":"after"}\n');
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+    expect(log.dropped).toBe(0);
+  });
+
+  test("that cannot be opened ends nothing: lines go on where they were", async () => {
+    const folder = directory();
+    const file = path.join(folder, "log");
+    const log = createLog({ level: "info", destination: path.join(folder, "base"), file });
+    expect(() => log.use(path.join(folder, "missing", "log"))).toThrow("ENOENT");
+    log.logger.info("one");
+    log.use(null);
+    log.logger.info("two");
+    log.use(file);
+    log.logger.info("three");
+    await log.flush();
+    const messages = (name: string): unknown[] =>
+      readFileSync(path.join(folder, name), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { readonly msg: string }).msg);
+    expect([messages("log"), messages("base")]).toEqual([["one", "three"], ["two"]]);
+    expect(() => createLog({ level: "info", file: path.join(folder, "missing", "log") })).toThrow("ENOENT");
+  });
+
+  test("that is a pipe nobody reads costs lines and holds nothing, not even the end of the process", async () => {
+    const { fifo } = pipe();
+    const log = createLog({ level: "info", file: fifo });
+    const batch = `${"x".repeat(1_023)}\n`.repeat(1_024);
+    for (let count = 0; count < 20; count++) log.writeBatch(batch);
+    expect(log.dropped).toBe(12 * 1_024);
+    log.abandon();
+  });
 });
 
 test.skipIf(process.platform !== "linux")(

@@ -108,8 +108,8 @@ describe("a filter that replies", () => {
     expect(response.head.one("x-probe")).toBe("reply");
     expect(upstream.arrivals, "the upstream saw a request that was answered").toEqual([]);
     const [line] = await host.lines("the exchange", ({ msg }) => msg === "exchange");
-    expect(line).toMatchObject({ status: 200, replied_by: "reply" });
-    expect(line).not.toHaveProperty("failure");
+    expect(line).toMatchObject({ "http.response.status_code": 200, "sluice.replied_by": "reply" });
+    expect(line).not.toHaveProperty(["error.type"]);
   });
 
   test("need not see to length, date and request id", async () => {
@@ -162,7 +162,7 @@ describe("a filter that fails", () => {
     expect(upstream.arrivals).toEqual([]);
     expect(await host.metric('sluice_filter_calls_total{filter="c",phase="request"}')).toBe(0);
     const [line] = await host.lines("the exchange", ({ msg }) => msg === "exchange");
-    expect(line).toMatchObject({ status: 500, failure: "FILTER_TRAPPED" });
+    expect(line).toMatchObject({ "http.response.status_code": 500, "error.type": "FILTER_TRAPPED" });
   });
 
   test("in a request, open: on as if it were not there, in the response, too", async () => {

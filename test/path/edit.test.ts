@@ -75,7 +75,7 @@ describe("the method", () => {
     await client.ask(request("/edit"));
     expect(upstream.arrivals[0]?.method).toBe("PUT");
     const [line] = await host.lines("of the exchange", ({ msg }) => msg === "exchange");
-    expect(line?.["method"]).toBe("GET");
+    expect(line?.["http.request.method"]).toBe("GET");
   });
 
   test("of a GET that becomes HEAD: the client gets a response that ends, and the next one is its own", async () => {

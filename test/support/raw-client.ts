@@ -7,6 +7,8 @@ import { within } from "./waiting.ts";
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
+  /** Where the connection is to come from; 127.0.0.1 is not the only address of this machine. */
+  readonly from?: string;
 }
 
 /** A whole response, as it was on the wire. */
@@ -27,8 +29,9 @@ export class RawClient implements AsyncDisposable {
     this.wire = wire;
   }
 
-  static async connect({ host, port }: Endpoint): Promise<RawClient> {
-    const socket = connect({ host, port, noDelay: true });
+  static async connect({ host, port, from }: Endpoint): Promise<RawClient> {
+    const own = from === undefined ? {} : { localAddress: from };
+    const socket = connect({ host, port, noDelay: true, ...own });
     const wire = new Wire(socket);
     const connected = new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
     await within("the connection to the host", connected);

@@ -11,7 +11,7 @@ export interface Stage {
     answer?: Answer,
     parts?: ConfigParts,
   ) => Promise<{ readonly upstream: Upstream; readonly host: TestHost }>;
-  readonly connect: (host: TestHost) => Promise<RawClient>;
+  readonly connect: (host: TestHost, from?: string) => Promise<RawClient>;
 }
 
 export function makeStage(): Stage {
@@ -27,7 +27,7 @@ export function makeStage(): Stage {
       const upstream = use(await Upstream.start(answer));
       return { upstream, host: use(await startProxy(upstream, parts)) };
     },
-    connect: async (host) => use(await host.connect()),
+    connect: async (host, from) => use(await host.connect(from)),
   };
 }
 

@@ -22,6 +22,7 @@ export interface ConfigParts {
   readonly workers?: number;
   readonly store?: object;
   readonly log?: object;
+  readonly "client-address"?: object | string;
   readonly timelines?: object;
   readonly capsules?: object;
   readonly forwarded?: object;
@@ -48,8 +49,9 @@ export class TestHost implements AsyncDisposable {
     this.address = { host: "127.0.0.1", port: Number(listen.slice(listen.lastIndexOf(":") + 1)) };
   }
 
-  connect(): Promise<RawClient> {
-    return RawClient.connect(this.address);
+  /** `from`: an address of this machine. */
+  connect(from?: string): Promise<RawClient> {
+    return RawClient.connect(from === undefined ? this.address : { ...this.address, from });
   }
 
   /** Resolves with the lines that are wanted, once there are so many of them. */

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { AddressKey } from "../../host/address-key.ts";
 import { Assembly, type AssemblyOwner } from "../../host/assembly.ts";
 import { InstanceBudget } from "../../host/filter/budget.ts";
 import { ArtifactStore } from "../../host/filter/artifact.ts";
@@ -184,6 +185,7 @@ const OWNER: AssemblyOwner = {
   viaName: "sluice-test",
   budget: new InstanceBudget(new Int32Array(1), new Int32Array(1), 0, 100),
   shadows: new ShadowQueue(),
+  addresses: new AddressKey(AddressKey.memory()),
   capsule: () => {},
   quarantined: () => {},
   released: () => {},

@@ -120,7 +120,7 @@ describe("502, and not a byte of the request, for a server", () => {
     const response = await ask(host, request("/secret"));
     expect(upstream.arrivals.length).toBe(0);
     const [line] = await host.lines("the exchange", ({ msg }) => msg === "exchange");
-    return [response.status, response.body.toString(), String(line?.["detail"]).split(" ")[0]];
+    return [response.status, response.body.toString(), String(line?.["sluice.detail"]).split(" ")[0]];
   }
   const failed = (detail: string): unknown[] => [502, "UPSTREAM_TLS_FAILED\n", detail];
 

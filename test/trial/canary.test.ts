@@ -1,5 +1,6 @@
 /** A candidate serves a share of the exchanges. */
 import { describe, expect, test } from "vitest";
+import { ClientAddress } from "../../host/client-address.ts";
 import { Choice } from "../../host/trial/choice.ts";
 import type { TrialKey } from "../../host/trial/trial.ts";
 import { type RawClient, request } from "../support/raw-client.ts";
@@ -105,9 +106,10 @@ describe("the share", () => {
 
   test("chooses others in the next trial, and as many as it should", () => {
     const key = { kind: "header", name: "k" } as const;
+    const nobody = new ClientAddress("");
     const chosen = (salt: string): boolean[] => {
       const choice = new Choice(key, 10, salt);
-      return Array.from({ length: 10_000 }, (_, index) => choice.candidate(["K", `user ${index}`], ""));
+      return Array.from({ length: 10_000 }, (_, index) => choice.candidate(["K", `user ${index}`], nobody));
     };
     const [one, other] = [chosen("a"), chosen("b")];
     for (const each of [one, other]) {
@@ -150,9 +152,9 @@ describe("several at once", () => {
     expect(seen.size).toBeGreaterThanOrEqual(12);
     expect([...seen].every((each) => /^a(-new)? b(-new)? c d(-new)? e(-new)?$/.test(each))).toBe(true);
     const lines = await host.lines("exchanges", ({ msg }) => msg === "exchange", 150);
-    const logged = new Set(lines.map(({ versions }) => JSON.stringify(versions)));
+    const logged = new Set(lines.map((line) => JSON.stringify(line["sluice.versions"])));
     expect(logged.size).toBe(seen.size);
-    expect(lines[0]?.["versions"]).toEqual({
+    expect(lines[0]?.["sluice.versions"]).toEqual({
       a: expect.stringMatching(/^(present|candidate)$/),
       b: expect.any(String),
       d: expect.any(String),

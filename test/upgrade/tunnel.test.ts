@@ -85,10 +85,10 @@ describe("a tunnel", () => {
     tunnel.near.socket.end();
     tunnel.far.socket.end();
     expect(await tunnel.line()).toMatchObject({
-      status: 101,
-      path: "/socket",
-      request_bytes: 70_005,
-      response_bytes: 70_000,
+      "http.response.status_code": 101,
+      "url.path": "/socket",
+      "http.request.body.size": 70_005,
+      "http.response.body.size": 70_000,
     });
     expect(await tunnel.host.metric("sluice_tunnels_open")).toBe(0);
     expect(await tunnel.host.metric("sluice_exchanges_in_flight")).toBe(0);
@@ -133,7 +133,7 @@ describe("a tunnel", () => {
       expect((await within("what comes back", one.bytes(5))).toString()).toBe("still");
       other.socket.end("over");
       expect((await within("the end of the other side", one.rest())).toString()).toBe("over");
-      expect((await tunnel.line())["failure"]).toBeUndefined();
+      expect((await tunnel.line())["error.type"]).toBeUndefined();
     },
   );
 
@@ -143,7 +143,7 @@ describe("a tunnel", () => {
     await within("the client's end", tunnel.near.closed);
     await within("the server's end", tunnel.far.closed);
     expect(performance.now() - began).toBeGreaterThan(200);
-    expect(await tunnel.line()).toMatchObject({ status: 101 });
+    expect(await tunnel.line()).toMatchObject({ "http.response.status_code": 101 });
   });
 
   test.each(["client", "server"] as const)("whose %s resets is reset on the other side", async (broken) => {
@@ -171,7 +171,10 @@ describe("a tunnel", () => {
     await within("bytes while draining", tunnel.far.bytes(5));
     await within("the end of the tunnel", tunnel.near.closed);
     await within("the end of the drain", drained);
-    expect(await tunnel.line()).toMatchObject({ status: 101, request_bytes: 11 });
+    expect(await tunnel.line()).toMatchObject({
+      "http.response.status_code": 101,
+      "http.request.body.size": 11,
+    });
   });
 
   test("that ends lets the drain end", async () => {
@@ -180,7 +183,7 @@ describe("a tunnel", () => {
     tunnel.near.socket.end();
     tunnel.far.socket.end();
     await within("the end of the drain", drained);
-    expect(await tunnel.line()).toMatchObject({ status: 101 });
+    expect(await tunnel.line()).toMatchObject({ "http.response.status_code": 101 });
   });
 });
 

@@ -85,7 +85,7 @@ describe("timeouts.total", () => {
     await expect(client.ask(request("/"))).rejects.toMatchObject({ name: "BrokenOff" });
     await within("the end of its connection", upstream.only.closed);
     const [line] = await host.lines("the exchange", ({ msg }) => msg === "exchange");
-    expect(line?.["failure"]).toBe("UPSTREAM_TIMED_OUT");
+    expect(line?.["error.type"]).toBe("UPSTREAM_TIMED_OUT");
   });
 
   test("bounds all tries together", async () => {

@@ -31,7 +31,7 @@ export function coreMetrics(memory: () => GuestMemory, services: Services): Core
   const drop = (kind: Kind) => (handle: number) => handles.drop(handle, kind);
   const use = (handle: number, kind: Kind, at: number, count: number): [CustomMetric, readonly string[]] => {
     const metric = handles.use(handle, kind);
-    return [metric, valuesOf(metric, loadTexts(memory(), at, count))];
+    return [metric, valuesOf(services, metric, loadTexts(memory(), at, count))];
   };
   return {
     "sluice:filter/metrics@0.1.0": {
@@ -92,7 +92,7 @@ export function referenceMetrics(services: Services): Record<string, Record<stri
       return new Counter("counter", name, help, labels);
     }
     add(amount: bigint, labels: string[]): void {
-      this.metric.add(Number(amount), valuesOf(this.metric, labels));
+      this.metric.add(Number(amount), valuesOf(services, this.metric, labels));
     }
   }
   class Gauge extends Metric {
@@ -100,7 +100,7 @@ export function referenceMetrics(services: Services): Record<string, Record<stri
       return new Gauge("gauge", name, help, labels);
     }
     set(value: number, labels: string[]): void {
-      this.metric.set(value, valuesOf(this.metric, labels));
+      this.metric.set(value, valuesOf(services, this.metric, labels));
     }
   }
   class Histogram extends Metric {
@@ -108,7 +108,7 @@ export function referenceMetrics(services: Services): Record<string, Record<stri
       return new Histogram("histogram", name, help, labels, bounds);
     }
     observe(value: number, labels: string[]): void {
-      this.metric.observe(value, valuesOf(this.metric, labels));
+      this.metric.observe(value, valuesOf(services, this.metric, labels));
     }
   }
   return { "sluice:filter/metrics": { Counter, Gauge, Histogram } };
@@ -141,13 +141,11 @@ function declared(services: Services, declaration: Declaration): CustomMetric | 
   return services.declareMetric(declaration);
 }
 
-function valuesOf(metric: CustomMetric, values: readonly string[]): readonly string[] {
+function valuesOf(services: Services, metric: CustomMetric, values: readonly string[]): readonly string[] {
   const { name, labels } = metric.declaration;
   if (values.length !== labels.length)
     throw new GuestTrap(`the metric ${name} has ${labels.length} labels, and not ${values.length}`);
-  return values.some((value) => value.length > VALUE_LENGTH_MAX)
-    ? values.map((value) => value.slice(0, VALUE_LENGTH_MAX))
-    : values;
+  return values.map((value) => services.redacted(value).slice(0, VALUE_LENGTH_MAX));
 }
 
 /** A fault as jco takes a result's error: from the exception's payload. */

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import type { LiveObjective, LiveRoute } from "../host/control/live-view.ts";
+import type { LiveRoute } from "../host/control/live-view.ts";
+import type { SloView } from "../host/slo/slo.ts";
 import { type Column, DataTable } from "./data-table.tsx";
 import { Condition } from "./header.tsx";
 import { useLive } from "./store-context.ts";
@@ -50,7 +51,7 @@ const COLUMNS: readonly Column<LiveRoute>[] = [
   },
 ];
 
-function Objective({ objective, target, underMs, burn, budgetLeft }: LiveObjective): JSX.Element {
+function Objective({ objective, target, underMs, burn, budgetLeft }: SloView): JSX.Element {
   const left = budgetLeft ?? 1;
   const rates = [burn["5m"], burn["1h"], burn["6h"]].map((rate) =>
     rate === null ? NOTHING : `${number(rate)}×`,
@@ -59,7 +60,7 @@ function Objective({ objective, target, underMs, burn, budgetLeft }: LiveObjecti
   return (
     <div class="objective">
       <span>
-        {target} % {name}
+        {Number((target * 100).toFixed(4))} % {name}
       </span>
       <meter
         min={0}

@@ -3,6 +3,7 @@ import type { ChainBodies, ChainOwner, ChainRun } from "./chain.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { FieldList } from "./message.ts";
 import type { RouteMeter } from "./ops/route-meter.ts";
+import type { RouteSlo } from "./ops/slo-meter.ts";
 import type { OwnRequests } from "./own-request.ts";
 import type { Router } from "./router.ts";
 import type { Upstream } from "./upstream.ts";
@@ -19,6 +20,8 @@ export interface Route {
   /** Whether clients are told where the time went. */
   readonly serverTiming: boolean;
   readonly meter: RouteMeter;
+  /** Undefined when nothing is asked of it. */
+  readonly slo: RouteSlo | undefined;
 }
 
 /** Gives the exchanges of a route their filters, in the place of a plain chain. */

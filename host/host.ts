@@ -23,7 +23,7 @@ import { filterOf } from "./control/edits.ts";
 import { exchangeOf, exchangesOf } from "./control/exchanges.ts";
 import { FileWatch } from "./control/file-watch.ts";
 import { Fleet } from "./control/fleet.ts";
-import { collectUnused } from "./control/garbage.ts";
+import { COLLECT_MS, collectUnused } from "./control/garbage.ts";
 import { baseOf, History, stateFolder } from "./control/history.ts";
 import { type InheritedSocket, InheritedSockets } from "./control/inherited-sockets.ts";
 import { Loader } from "./control/loader.ts";
@@ -42,6 +42,7 @@ import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
 import type { MeterSnapshot } from "./ops/meter.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
+import { Slos } from "./slo/slos.ts";
 import { candidatesOf, type TrialView } from "./trial/trial.ts";
 import { Trials } from "./trial/trials.ts";
 
@@ -59,6 +60,7 @@ export class Host implements Control {
   readonly #symbols = new SymbolReader();
   readonly #watch: FileWatch;
   readonly #trials: Trials;
+  readonly #slos = new Slos({ counts: () => this.#fleet.members.slos(), now: () => performance.now() });
   readonly #records: Records;
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
@@ -97,11 +99,12 @@ export class Host implements Control {
         return own.hidden;
       },
       watch: (...configs) => this.#watch.set(...configs),
-      changed: ({ config: { log: lines, filters } }) => {
+      changed: ({ config: { log: lines, filters, routes } }) => {
         this.#records.changed();
         log.logger.level = lines.level;
         useFile(log, lines.file);
         this.#trials.watch(candidatesOf(filters));
+        this.#slos.watch(routes);
       },
     });
     const { components } = this.#artifacts;
@@ -118,6 +121,7 @@ export class Host implements Control {
     );
     this.#trials = new Trials({
       counts: () => this.trialCounts(),
+      slos: this.#slos,
       promote: (filter, why) => void this.#ignoring(this.#operations.promote(filter, { by: "trial" }, why)),
       rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
@@ -150,9 +154,8 @@ export class Host implements Control {
     const last = history.live;
     const resumed = last?.base === baseOf(config) ? last : undefined;
     const host = new Host(log, history, new ConfigFile(file, config), resumed?.config ?? config, observer);
-    const asked: Asked = { by: "start" };
     try {
-      if (resumed === undefined) await host.#changes.make({ config, asked, inherited });
+      if (resumed === undefined) await host.#changes.make({ config, asked: { by: "start" }, inherited });
       else await resume(host.#changes, resumed, { config, hidden: host.#file.hidden }, inherited, log.logger);
       void host.#watch.look();
       return host;
@@ -201,7 +204,7 @@ export class Host implements Control {
       version: VERSION,
       pid: process.pid,
       startedAt: this.#startedAt,
-      ...statusOf(live, this.#fleet),
+      ...statusOf(live, this.#fleet, this.#slos),
       file: this.#file.status(live.config),
     };
   }
@@ -211,7 +214,9 @@ export class Host implements Control {
   }
 
   async counts(): Promise<MeterSnapshot> {
-    return this.#exposition.sum(await this.#fleet.snapshots());
+    // Who asks for these asks for the status with them.
+    const [snapshots] = await Promise.all([this.#fleet.snapshots(), this.#slos.refresh()]);
+    return this.#exposition.sum(snapshots);
   }
 
   workers(): Promise<readonly WorkerView[]> {
@@ -233,6 +238,7 @@ export class Host implements Control {
       reloadsOk: this.#operations.reloads.ok,
       reloadsRefused: this.#operations.reloads.refused,
       fileValid: this.#file.isInOrder,
+      slos: this.#slos.asked,
       connectionsRefused: this.#fleet.refusedConnections,
       workerRestarts: this.#fleet.restarts,
       ...this.#records.kept,
@@ -345,7 +351,7 @@ export class Host implements Control {
   readonly exchange: Control["exchange"] = (requestId) => exchangeOf(this.#fleet.members, requestId);
 
   explain(method: string, url: string): Explanation {
-    return explanationOf(this.#live, this.#fleet, method, url);
+    return explanationOf(this.#live, this.#fleet, this.#slos, method, url);
   }
 
   get #live(): Live {
@@ -362,6 +368,7 @@ export class Host implements Control {
   async #close(): Promise<void> {
     clearInterval(this.#collecting);
     this.#trials.close();
+    this.#slos.close();
     await this.#records.close();
     await Promise.all([
       this.#watch.close(),
@@ -384,9 +391,6 @@ function useFile(log: Log, file: string | null): void {
     );
   }
 }
-
-/** How often artifacts that nobody needs are looked for. */
-const COLLECT_MS = 3_600_000;
 
 /** Who embeds a host asks for himself. */
 const LOCAL: Asked = { by: "local" };

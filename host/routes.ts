@@ -2,7 +2,7 @@ import { bodiesOf } from "./chain.ts";
 import type { Config, MatchConfig } from "./config/config.ts";
 import type { Filter } from "./filter/filter.ts";
 import type { Route } from "./generation.ts";
-import type { WorkerMeter } from "./ops/meter.ts";
+import { OVERFLOW, type WorkerMeter } from "./ops/meter.ts";
 import { observed, type Observer } from "./observer.ts";
 import { RouteTrial, type Taken, type Tried } from "./trial/route-trial.ts";
 import type { Upstream } from "./upstream.ts";
@@ -35,6 +35,7 @@ export function routesOf(
         preserveHost: route.preserveHost,
         serverTiming: route.serverTiming,
         meter: meter.route(route.name),
+        slo: meter.slos.route(route.name, route.slo, OVERFLOW),
       },
     };
   });

@@ -190,6 +190,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   ended(exchange: Exchange, route: Route | undefined): void {
     this.#meter.exchangesInFlight -= 1;
     (route?.meter ?? this.#unrouted).ended(exchange);
+    const brokenOff = !exchange.whole && exchange.failure?.code !== "CLIENT_GONE";
+    route?.slo?.count(exchange.status, brokenOff, exchange.durationMs);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
     this.#chronicle.ended(exchange);
     if (this.observer === undefined) this.#exchangeLog.write(exchange);
@@ -257,6 +259,8 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
         return this.#meter.snapshot();
       case "trials":
         return this.#meter.trials();
+      case "slos":
+        return this.#meter.slos.snapshot();
       case "record":
         return this.#record(order);
       case "record-end":

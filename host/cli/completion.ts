@@ -38,11 +38,14 @@ function shapesOf(program: Command): CommandShape[] {
     .map((command) => ({
       name: command.name(),
       description: command.description(),
-      options: command.options.map((option) => ({
-        flag: option.long ?? option.short ?? "",
-        description: option.description,
-        value: option.required || option.optional ? wordOf(option, valueName(option)) : undefined,
-      })),
+      // Those of the commands below it are its own, as far as they are typed behind it.
+      options: [command, ...command.commands]
+        .flatMap(({ options }) => options)
+        .map((option) => ({
+          flag: option.long ?? option.short ?? "",
+          description: option.description,
+          value: option.required || option.optional ? wordOf(option, valueName(option)) : undefined,
+        })),
       words:
         command.commands.length > 0
           ? [{ kind: "choice", of: command.commands.map((one) => one.name()) }]

@@ -5,6 +5,7 @@ import { addChangeCommands } from "./change-commands.ts";
 import { complain } from "./complaint.ts";
 import type { Shell } from "./completion.ts";
 import { addKitCommands } from "./kit-commands.ts";
+import { addSloCommands } from "./slo-commands.ts";
 import { addTestCommands } from "./test-commands.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 import type { HealthOptions } from "./healthcheck.ts";
@@ -70,6 +71,7 @@ function buildProgram(end: (code: number) => void): Command {
   addViewCommands(program, end);
   addChangeCommands(program, end);
   addArtifactCommands(program, end);
+  addSloCommands(program, end);
   addKitCommands(program, end);
   addTestCommands(program, end);
   addMachineCommands(program, end);

@@ -4,6 +4,7 @@ import type { ServerView } from "../ops/server-meter.ts";
 import { type AskOptions, asking, printJson } from "./asking.ts";
 import { printable } from "./complaint.ts";
 import { DONE } from "./exit-code.ts";
+import { sloTable } from "./slo-view.ts";
 import { type Cell, paint, table } from "./table.ts";
 import { duration, short } from "./wording.ts";
 
@@ -54,6 +55,7 @@ function describe(found: FullStatus, generations: readonly GenerationView[], now
       ["ROUTE", "FILTERS", "UPSTREAM"],
       routes.map((route) => [route.name, route.filters.join(", "), route.upstream]),
     ),
+    ...sloTable(routes, now).flatMap((lines) => ["\n", lines]),
     "\n",
     table(
       ["UPSTREAM", "SERVER", "ADDRESS", "STATE", "IN FLIGHT", "PENDING", "CONNECTIONS"],

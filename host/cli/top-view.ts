@@ -1,6 +1,7 @@
 import type { FullStatus } from "../control/control.ts";
 import type { Activity } from "./activity.ts";
 import { printable } from "./complaint.ts";
+import { sloTable } from "./slo-view.ts";
 import { type Cell, type Column, paint, table } from "./table.ts";
 import { duration, significant, time } from "./wording.ts";
 
@@ -33,8 +34,9 @@ export function headOf(activity: Activity, status: FullStatus, now: number): str
 /** The tables, as lines. */
 export function bodyOf(
   { routes, filters, servers }: Activity,
-  { upstreams }: FullStatus,
+  { upstreams, routes: served }: FullStatus,
   order: Order,
+  now: number,
 ): string[] {
   const drained = new Set(
     upstreams.flatMap(({ name, drained: out }) => out.map((server) => `${name} ${server}`)),
@@ -55,6 +57,7 @@ export function bodyOf(
         p99Ms === null ? "" : time(p99Ms),
       ]),
     ),
+    ...sloTable(served, now),
     table(
       ["FILTER", ...["CALLS/S", "FAILURES/S", "MEAN", "INSTANCES"].map(right)],
       ordered(order, filters, ({ name, callsPerSecond, failuresPerSecond, meanMs }) => ({

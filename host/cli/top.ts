@@ -32,7 +32,8 @@ async function showOnce(client: AdminClient, json: boolean): Promise<number> {
   const activity = activityBetween(before, after);
   if (json) printJson({ generation: status.generation, ...activity });
   else {
-    const lines = [...headOf(activity, status, Date.now()), "", ...bodyOf(activity, status, "traffic")];
+    const now = Date.now();
+    const lines = [...headOf(activity, status, now), "", ...bodyOf(activity, status, "traffic", now)];
     process.stdout.write(lines.map((line) => `${line}\n`).join(""));
   }
   return DONE;
@@ -122,7 +123,8 @@ class Top {
     const { rows } = this.#screen;
     const head = this.#head();
     const order = ORDERS[this.#order] ?? "traffic";
-    const body = this.#seen === undefined ? [] : bodyOf(this.#seen.activity, this.#seen.status, order);
+    const seen = this.#seen;
+    const body = seen === undefined ? [] : bodyOf(seen.activity, seen.status, order, Date.now());
     const last = lastOffset({ head, body, rows });
     this.#offset = Math.min(Math.max(0, this.#offset), last);
     const more = last === 0 ? "" : `, ↑ ↓ PgUp PgDn scroll (${this.#offset} of ${last})`;

@@ -7,6 +7,7 @@ import { type AskOptions, asking, printJson } from "./asking.ts";
 import { printable } from "./complaint.ts";
 import { DONE, FAILED } from "./exit-code.ts";
 import { LiveLine } from "./live-line.ts";
+import { burnLines } from "./slo-view.ts";
 import { type Cell, paint, type Style, table } from "./table.ts";
 import { count, duration, share, short, time } from "./wording.ts";
 
@@ -66,7 +67,8 @@ function progressOf(
 }
 
 function describeTrial(view: TrialView, now: number): string {
-  const { filter, request, component, digest, startedAt, present, candidate, shadow, state, why } = view;
+  const { filter, request, component, digest, startedAt, present, candidate, shadow, burns, state, why } =
+    view;
   const stands = state === "running" ? `for ${duration(now - startedAt)}` : ended(view);
   const style: Style = { running: "yellow", promoted: "green", "rolled-back": "red" }[state] as Style;
   return [
@@ -74,6 +76,7 @@ function describeTrial(view: TrialView, now: number): string {
     printable(`${short(digest)} ${component}\n`),
     printable(`${why}\n`),
     printable(`${limitsOf(request)}\n`),
+    ...burnLines(burns),
     "\n",
     table(
       ["VERSION", ...["EXCHANGES", "FAILED", "SHARE", "FAILURES", "MEAN TIME"].map(right)],

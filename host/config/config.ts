@@ -405,6 +405,18 @@ export interface RouteConfig {
   readonly preserveHost: boolean;
   /** Whether clients are told where the time went. */
   readonly serverTiming: boolean;
+  /** How well it has to serve; null when nothing is asked for. */
+  readonly slo: SloConfig | null;
+}
+
+/** At least one of the two. Shares are above 0 and below 1. */
+export interface SloConfig {
+  /** The share of exchanges that have to end without a 5xx and without breaking off. */
+  readonly availability: number | null;
+  /** The share, of these, that have to be so fast. */
+  readonly latency: { readonly underMs: number; readonly share: number } | null;
+  /** The time over which the shares have to be reached. */
+  readonly windowMs: number;
 }
 
 export interface MatchConfig {

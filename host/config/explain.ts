@@ -215,8 +215,8 @@ function pathWithin(one: PathMatch, other: PathMatch): boolean {
 }
 
 function sameTreatment(one: RouteConfig, other: RouteConfig): boolean {
-  const treatment = ({ filters, upstream, preserveHost, serverTiming }: RouteConfig): string =>
-    JSON.stringify([filters, upstream, preserveHost, serverTiming]);
+  const treatment = ({ filters, upstream, preserveHost, serverTiming, slo }: RouteConfig): string =>
+    JSON.stringify([filters, upstream, preserveHost, serverTiming, slo]);
   return treatment(one) === treatment(other);
 }
 

@@ -80,6 +80,7 @@ export function resolveDraft(draft: Draft, surroundings: Surroundings): Config {
     routes: draft.routes.map((route, index) => ({
       ...route,
       name: route.name ?? defaultName(index, route.match),
+      slo: route.slo === undefined ? draft.slo : route.slo,
     })),
   };
 }

@@ -22,8 +22,10 @@ import type {
   LogConfig,
   MatchConfig,
   RegistryConfig,
+  RouteConfig,
   SecretSource,
   ServerConfig,
+  SloConfig,
   StoreConfig,
   TimelinesConfig,
   UpstreamTls,
@@ -37,7 +39,9 @@ import { type Bound, FILTER_LIMITS, HOST_LIMITS, QUARANTINE } from "./limits.ts"
 import { log } from "./log-schema.ts";
 import { OCI_PATTERN, OCI_SCHEME, readOciReference } from "./oci-reference.ts";
 import { registries } from "./registry-schema.ts";
-import { SERVICE_LIMITS, STORE_SIZE } from "./service-limits.ts";
+import { SERVICE_LIMITS } from "./service-limits.ts";
+import { slo, sloOfAll } from "./slo-schema.ts";
+import { store } from "./store-schema.ts";
 import { standing, type UpstreamStanding } from "./standing-schema.ts";
 import { timelines } from "./timelines-schema.ts";
 import { HOST_TIMEOUTS, UPSTREAM_TIMEOUTS, type UpstreamTimeout } from "./timeouts.ts";
@@ -71,6 +75,8 @@ export interface Draft {
   readonly verify: VerifyDraft;
   readonly filters: { readonly [name: string]: DraftFilter };
   readonly registries: readonly RegistryConfig[];
+  /** For routes that say nothing themselves. */
+  readonly slo: SloConfig | null;
   readonly routes: readonly DraftRoute[];
 }
 
@@ -87,14 +93,10 @@ export type DraftFilter = Omit<FilterConfig, "name" | "grant" | "verify" | "cand
   readonly verify: VerifyDraft | undefined;
 };
 
-export interface DraftRoute {
+export type DraftRoute = Omit<RouteConfig, "name" | "slo"> & {
   readonly name: string | undefined;
-  readonly match: MatchConfig;
-  readonly filters: readonly string[];
-  readonly upstream: string;
-  readonly preserveHost: boolean;
-  readonly serverTiming: boolean;
-}
+  readonly slo: SloConfig | null | undefined;
+};
 
 /** What a route's `match` has to be. */
 export const MATCH: z.ZodType<MatchConfig, Record<string, unknown>> = match();
@@ -111,16 +113,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
   artifacts: path("the path of a folder")
     .prefault(".sluice")
     .describe("The folder that keeps compiled filters between starts."),
-  store: mapping("a mapping with size or server", {
-    size: bounded(STORE_SIZE).prefault("64MiB").describe(`${STORE_SIZE.meaning} ${STORE_SIZE.reason}`),
-    server: storeServer()
-      .optional()
-      .describe(
-        "A Valkey or Redis server that has the store in the place of this process, so that many machines share it. User and password are best written as variables.",
-      ),
-  })
-    .transform(({ size, server: remote }) => ({ sizeBytes: size, server: remote ?? null }))
-    .prefault({}),
+  store: store(),
   capsules: capsules()
     .optional()
     .transform((input) => input ?? null)
@@ -156,6 +149,7 @@ export const DRAFT: z.ZodType<Draft> = mapping("a mapping with the options of sl
     .prefault({})
     .describe("The filters, by name."),
   registries: registries(),
+  slo: sloOfAll(),
   routes: list("a list of routes", route(), 4_096, 1).describe(
     "Which requests go where: the most specific host wins, then the most specific path, then a named method.",
   ),
@@ -299,9 +293,13 @@ function route(): z.ZodType<DraftRoute> {
     "server-timing": flag()
       .default(false)
       .describe("Whether responses say, in Server-Timing, how long filters and upstream took."),
+    slo: slo()
+      .optional()
+      .describe("Instead of `slo`, all of it: how well it has to serve; `none`: it need not."),
   }).transform(({ "preserve-host": preserveHost, "server-timing": serverTiming, ...input }) => ({
     ...input,
     name: input.name,
+    slo: input.slo,
     preserveHost,
     serverTiming,
   }));
@@ -337,12 +335,4 @@ function path(expected: string): z.ZodType<string, string> {
 /** A name that something else has. Whether anything has it is found with the whole file in view (`conflict.ts`). */
 function reference(expected: string): z.ZodType<string, string> {
   return text(expected, /./, (input) => input);
-}
-
-function storeServer(): z.ZodType<string, string> {
-  return text(
-    "an address like redis://127.0.0.1:6379 or rediss://user:password@host/0",
-    /^rediss?:\/\/./,
-    (input) => (URL.canParse(input) && new URL(input).hostname !== "" ? input : undefined),
-  );
 }

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ADMIN_ROLES, type LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
+import { burns, sloViews } from "./admin-slo-answers.ts";
 import { DIFFERENCE_KINDS, type TrialView } from "../trial/trial.ts";
 import { digest, level, TrialRequestSchema } from "./admin-requests.ts";
 import type {
@@ -127,7 +128,9 @@ export const StatusSchema: Shape<FullStatus> = z
     listen: names,
     workers: z.array(z.object({ id: z.int(), state: workerState })).readonly(),
     filters: z.array(FilterStatusSchema).readonly(),
-    routes: z.array(z.object({ name: z.string(), filters: names, upstream: z.string() })).readonly(),
+    routes: z
+      .array(z.object({ name: z.string(), filters: names, upstream: z.string(), slo: sloViews.nullable() }))
+      .readonly(),
     upstreams: z.array(UpstreamSchema).readonly(),
     file: FileStatusSchema,
   })
@@ -242,6 +245,7 @@ export const TrialViewSchema: z.ZodType<TrialView> = z
           .readonly(),
       })
       .nullable(),
+    burns,
     state: z.enum(["running", "promoted", "rolled-back"]),
     why: z.string(),
   })

@@ -2,6 +2,7 @@ import { formatAddress } from "../config/address.ts";
 import type { Config, FilterConfig, Json, RouteConfig, UpstreamConfig } from "../config/config.ts";
 import { FILTER_LIMITS, HOST_LIMITS, type Bound } from "../config/limits.ts";
 import { formatMatch } from "../config/resolve.ts";
+import { sloView } from "../config/slo-schema.ts";
 import { SERVICE_LIMITS } from "../config/service-limits.ts";
 import { HOST_TIMEOUTS } from "../config/timeouts.ts";
 import { formatDuration, formatSize } from "../config/units.ts";
@@ -163,7 +164,12 @@ function filterView(filter: FilterConfig): Json {
 }
 
 function routeView(route: RouteConfig): Json {
-  return { ...(plain(omit(route, "name", "match")) as object), match: formatMatch(route.match) };
+  return {
+    ...(plain(omit(route, "name", "match", "slo")) as object),
+    match: formatMatch(route.match),
+    // A generation that an older version has kept knows nothing of it.
+    slo: route.slo ? sloView(route.slo) : null,
+  };
 }
 
 function bounded<Key extends string>(

@@ -5,6 +5,7 @@ import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ServerView } from "../ops/server-meter.ts";
 import type { TimelineView } from "../ops/timeline-view.ts";
 import type { RecordRequest } from "../record/record-request.ts";
+import type { SloView } from "../slo/slo.ts";
 import type { TrialRequest, TrialView } from "../trial/trial.ts";
 
 /** What the admin API and the command line may ask of a running host. `Host` implements it. */
@@ -208,6 +209,8 @@ export interface Status {
     readonly name: string;
     readonly filters: readonly string[];
     readonly upstream: string;
+    /** As far as the host has looked: at most ten seconds ago. Null when nothing is asked of the route. */
+    readonly slo: readonly SloView[] | null;
   }[];
   readonly upstreams: readonly {
     readonly name: string;

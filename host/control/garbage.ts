@@ -17,3 +17,6 @@ export async function collectUnused(
 }
 
 const UNUSED_MS = 7 * 86_400_000;
+
+/** How often they are looked for. */
+export const COLLECT_MS = 3_600_000;

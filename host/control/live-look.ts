@@ -9,7 +9,7 @@ import {
 import type { ServerView } from "../ops/server-meter.ts";
 import type { TrialView } from "../trial/trial.ts";
 import type { Control, FileStatus, FilterStatus, Status, WorkerView } from "./control.ts";
-import type { LiveFile, LiveFilter, LiveObjective, LiveRoute, LiveServer, LiveView } from "./live-view.ts";
+import type { LiveFile, LiveFilter, LiveRoute, LiveServer, LiveView } from "./live-view.ts";
 
 /** Looks at a host again and again, and tells what has happened in between. Keeps what it has seen for some seconds. */
 export class LiveLook {
@@ -90,8 +90,7 @@ export class LiveLook {
 
 function routesOf({ routes }: Status, activity: Activity): Record<string, LiveRoute> {
   return Object.fromEntries(
-    routes.map(({ name, filters, upstream, ...more }, order) => {
-      const { slo } = more as { readonly slo?: readonly LiveObjective[] | null };
+    routes.map(({ name, filters, upstream, slo }, order) => {
       const own = activity.routes.get(name) ?? IDLE;
       return [name, { ...own, order, filters, upstream, slo: slo ?? undefined }];
     }),

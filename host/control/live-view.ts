@@ -1,4 +1,5 @@
 import type { ExchangeActivity, FilterActivity, ServerActivity } from "../ops/activity.ts";
+import type { SloView } from "../slo/slo.ts";
 import type { TrialView } from "../trial/trial.ts";
 import type { FileStatus, FilterStatus, WorkerView } from "./control.ts";
 
@@ -32,21 +33,7 @@ export interface LiveRoute extends ExchangeActivity {
   readonly order: number;
   readonly filters: readonly string[];
   readonly upstream: string;
-  readonly slo?: readonly LiveObjective[] | undefined;
-}
-
-/** An objective of a route, and how it stands. */
-export interface LiveObjective {
-  readonly objective: "availability" | "latency";
-  /** The share that is to be good, in percent. */
-  readonly target: number;
-  /** Of latency: what is good. */
-  readonly underMs: number | null;
-  /** How fast the budget burns; 1 is as fast as it may. Null: nothing to tell by. */
-  readonly burn: Readonly<Record<"5m" | "1h" | "6h", number | null>>;
-  /** The share of the budget that is left. */
-  readonly budgetLeft: number | null;
-  readonly since: number;
+  readonly slo?: readonly SloView[] | undefined;
 }
 
 export interface LiveFilter extends FilterActivity, Omit<FilterStatus, "name" | "trial"> {

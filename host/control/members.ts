@@ -1,4 +1,6 @@
+import { mergedSlos } from "../ops/merge.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
+import type { SloCounts } from "../slo/slo.ts";
 import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { RefusedHead } from "../ops/refusals.ts";
 import type { WorkerView } from "./control.ts";
@@ -30,6 +32,10 @@ export interface Member {
 /** The data workers that there are, and what they tell when they are asked. */
 export class Members {
   readonly #all = new Map<number, Member>();
+  /** What each has counted for SLOs, when it last answered. */
+  readonly #slos = new Map<number, readonly SloCounts[]>();
+  /** What those had counted for SLOs that are no more. */
+  #lostSlos: readonly SloCounts[] = [];
 
   get all(): readonly Member[] {
     return [...this.#all.values()];
@@ -55,6 +61,8 @@ export class Members {
   remove(id: number): Member | undefined {
     const member = this.#all.get(id);
     this.#all.delete(id);
+    this.#lostSlos = mergedSlos([...this.#lostSlos, ...(this.#slos.get(id) ?? [])]);
+    this.#slos.delete(id);
     return member;
   }
 
@@ -120,12 +128,30 @@ export class Members {
   trials(): readonly Promise<readonly TrialSnapshot[]>[] {
     return this.all.map(async (member) => {
       try {
-        member.trials = await within(TRIALS_MS, member.link.ask<"trials">({ kind: "trials" }));
+        member.trials = await within(COUNTS_MS, member.link.ask<"trials">({ kind: "trials" }));
       } catch {
         // As with snapshots.
       }
       return member.trials;
     });
+  }
+
+  /** What all have counted for SLOs, lost ones among them as far as they had told it. */
+  async slos(): Promise<readonly SloCounts[]> {
+    // What was lost before they answer, and not while.
+    const lost = this.#lostSlos;
+    const asked = this.all.map(async ({ link }) => {
+      const before = this.#slos.get(link.id) ?? [];
+      try {
+        const counts = await within(COUNTS_MS, link.ask<"slos">({ kind: "slos" }));
+        if (this.#all.has(link.id)) this.#slos.set(link.id, counts);
+        return counts;
+      } catch {
+        // As with snapshots.
+        return before;
+      }
+    });
+    return mergedSlos([...lost, ...(await Promise.all(asked)).flat()]);
   }
 
   /** The answers of those that give one within a second. */
@@ -170,5 +196,5 @@ export async function within<Value>(ms: number, promise: Promise<Value>): Promis
 /** A scrape does not wait longer for a busy worker. */
 export const SNAPSHOT_MS = 1_000;
 
-/** Nor does a verdict on a trial. */
-const TRIALS_MS = 200;
+/** Nor do a verdict on a trial, and a look at SLOs. */
+const COUNTS_MS = 200;

@@ -7,6 +7,7 @@ import { ArtifactRefused, ConfigRefused } from "../filter/contract.ts";
 import type { GenerationLoad } from "../generations.ts";
 import type { MeterSnapshot } from "../ops/meter.ts";
 import type { RefusedHead } from "../ops/refusals.ts";
+import type { SloCounts } from "../slo/slo.ts";
 import type { TrialSnapshot } from "../ops/trial-meter.ts";
 import type { CapsuleMessage } from "../record/capsule-taker.ts";
 import type { RecordRequest } from "../record/record-request.ts";
@@ -103,6 +104,8 @@ export type Order =
   | { readonly kind: "record-end"; readonly recording: number }
   /** What has been counted of trials, without all the rest. */
   | { readonly kind: "trials" }
+  /** What has been counted for SLOs, without all the rest. */
+  | { readonly kind: "slos" }
   /** Take no new connection; answered when the last one has ended. */
   | { readonly kind: "drain" }
   /** Break what is left. */
@@ -132,6 +135,7 @@ export interface Answers {
   readonly level: undefined;
   readonly snapshot: MeterSnapshot;
   readonly trials: readonly TrialSnapshot[];
+  readonly slos: readonly SloCounts[];
   readonly record: undefined;
   readonly "record-end": number;
   readonly drain: undefined;

@@ -4,6 +4,7 @@ import { formatMatch } from "../config/resolve.ts";
 import type { KeptComponent } from "../filter/component-store.ts";
 import type { Changes, Live } from "./changes.ts";
 import type { ArtifactView, Control, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
+import type { Slos } from "../slo/slos.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GenerationRecord } from "./history.ts";
 
@@ -11,6 +12,7 @@ import type { GenerationRecord } from "./history.ts";
 export function statusOf(
   { number, config, loaded, prepared }: Live,
   fleet: Fleet,
+  slos: Slos,
 ): Omit<Status, ProcessMember> {
   const quarantined = fleet.members.quarantined();
   return {
@@ -34,7 +36,12 @@ export function statusOf(
         },
       };
     }),
-    routes: config.routes.map(({ name, filters, upstream }) => ({ name, filters, upstream })),
+    routes: config.routes.map(({ name, filters, upstream }) => ({
+      name,
+      filters,
+      upstream,
+      slo: slos.view(name),
+    })),
     upstreams: config.upstreams.map(({ name, servers }) => ({
       name,
       servers: servers.map(({ origin }) => origin),
@@ -99,9 +106,15 @@ export function artifactViews(
 }
 
 /** Which route a request takes, with what the host knows of what it meets there. */
-export function explanationOf(live: Live, fleet: Fleet, method: string, url: string): Explanation {
+export function explanationOf(
+  live: Live,
+  fleet: Fleet,
+  slos: Slos,
+  method: string,
+  url: string,
+): Explanation {
   const { number, config } = live;
-  const { filters } = statusOf(live, fleet);
+  const { filters } = statusOf(live, fleet, slos);
   const { route, ...rest } = explainRoutes(config.routes, method, url);
   if (route === null) return { generation: number, route: null, ...rest };
   const { name, match, upstream } = route;

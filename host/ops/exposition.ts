@@ -10,6 +10,7 @@ import { type MetricName, METRICS } from "./metrics.ts";
 import type { Sample, Samples } from "./sample.ts";
 import { serverSamples } from "./server-samples.ts";
 import { newestTrials } from "./trial-meter.ts";
+import { sloSamples } from "./slo-samples.ts";
 import { trialSamples } from "./trial-samples.ts";
 
 /** Prometheus' own text, or OpenMetrics, which has room for exemplars. */
@@ -77,6 +78,7 @@ function samples(all: MeterSnapshot, main: MainFacts): Samples<MetricName> {
     ...filterSamples(all),
     ...serverSamples(all),
     ...trialSamples(all),
+    ...sloSamples(all.slos, main.slos),
     ...hostSamples(all, main),
   };
 }

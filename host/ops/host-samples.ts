@@ -1,3 +1,4 @@
+import type { Slo } from "../slo/slo.ts";
 import { LOOP_BOUNDS } from "./buckets.ts";
 import type { MeterSnapshot } from "./meter.ts";
 import { always, histogramSeries, type Metric } from "./metric.ts";
@@ -35,6 +36,8 @@ export interface MainFacts {
   readonly fileValid: boolean;
   readonly connectionsRefused: number;
   readonly workerRestarts: number;
+  /** What the live generation asks of its routes. */
+  readonly slos: readonly Slo[];
   readonly recorded: Kept;
   readonly capsules: Kept;
   /** The main thread's own; the workers' come with their snapshots. */

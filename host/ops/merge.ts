@@ -5,6 +5,7 @@ import { addLoops } from "./loop-meter.ts";
 import type { FilterSnapshot, MeterSnapshot } from "./meter.ts";
 import { addRoutes } from "./route-meter.ts";
 import { addCounts as addServers, addViews } from "./server-meter.ts";
+import { type SloCounts, sloKey } from "../slo/slo.ts";
 import { addTrials, trialKey, type TrialSnapshot } from "./trial-meter.ts";
 
 /** The sum of several workers' snapshots, by name. The snapshots stay as they are. */
@@ -35,6 +36,7 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
       ({ upstream, server, address }) => `${upstream} ${server} ${address}`,
       addViews,
     ),
+    slos: mergedSlos(snapshots.flatMap((snapshot) => snapshot.slos)),
     trials: mergedTrials(snapshots.flatMap((snapshot) => snapshot.trials)),
     custom: mergedCustom(snapshots.flatMap((snapshot) => snapshot.custom)),
     handshakeFailures: addCounts(snapshots.flatMap((snapshot) => snapshot.handshakeFailures)),
@@ -50,6 +52,14 @@ export function merged(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
 
 export function mergedTrials(trials: readonly TrialSnapshot[]): TrialSnapshot[] {
   return byKey(trials, trialKey, addTrials);
+}
+
+export function mergedSlos(counts: readonly SloCounts[]): SloCounts[] {
+  return byKey(counts, sloKey, (one, other) => ({
+    ...one,
+    exchanges: one.exchanges + other.exchanges,
+    bad: one.bad + other.bad,
+  }));
 }
 
 function byName<Item extends { readonly name: string }>(

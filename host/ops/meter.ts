@@ -4,6 +4,8 @@ import { CustomMetrics, type CustomSnapshot } from "./custom-metrics.ts";
 import { FilterWork, type WorkSnapshot } from "./filter-work.ts";
 import type { LoopMeter, LoopSnapshot } from "./loop-meter.ts";
 import { RouteMeter, type RouteSnapshot } from "./route-meter.ts";
+import { SloMeters } from "./slo-meter.ts";
+import type { SloCounts } from "../slo/slo.ts";
 import { type ServerCounts, ServerMeter, type ServerSource, type ServerView } from "./server-meter.ts";
 import { trialKey, TrialMeter, type TrialSnapshot } from "./trial-meter.ts";
 
@@ -112,6 +114,8 @@ export interface MeterSnapshot {
   /** What filters have declared themselves. */
   readonly custom: readonly CustomSnapshot[];
   readonly servers: readonly ServerCounts[];
+  /** Of all objectives that routes have, or had. */
+  readonly slos: readonly SloCounts[];
   /** Of all generations that are alive. */
   readonly views: readonly ServerView[];
   /** The same. */
@@ -158,6 +162,7 @@ export class WorkerMeter {
   loop: LoopMeter | undefined;
   /** The filters' own. */
   readonly custom: CustomMetrics = new CustomMetrics();
+  readonly slos: SloMeters = new SloMeters();
   readonly #routes = new Map<string, RouteMeter>();
   readonly #filters = new Map<string, FilterMeter>();
   readonly #servers = new Map<string, { upstream: string; server: string; meter: ServerMeter }>();
@@ -246,6 +251,7 @@ export class WorkerMeter {
       routes: Array.from(this.#routes, ([name, meter]) => meter.snapshot(name)),
       filters: Array.from(this.#filters, ([name, meter]) => meter.snapshot(name)),
       custom: this.custom.snapshot(),
+      slos: this.slos.snapshot(),
       servers: Array.from(this.#servers.values(), ({ upstream, server, meter }) =>
         meter.snapshot(upstream, server),
       ),

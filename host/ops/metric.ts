@@ -10,8 +10,8 @@ export interface Metric {
   readonly series: Series;
 }
 
-/** Of what a metric has series. `trial` and `shadow` are filters that have one. */
-export type Scope = "host" | "route" | "filter" | "server" | "worker" | "trial" | "shadow";
+/** Of what a metric has series. `trial` and `shadow` are filters that have one; `objective` is one of a route. */
+export type Scope = "host" | "route" | "objective" | "filter" | "server" | "worker" | "trial" | "shadow";
 
 export interface Series {
   readonly per: Scope;

@@ -14,6 +14,7 @@ import type { Metric, Scope, Series } from "./metric.ts";
 import { METRICS } from "./metrics.ts";
 import { SERVER_STATES } from "./server-samples.ts";
 import { TRY_FAILURES } from "./server-meter.ts";
+import { OBJECTIVES } from "../slo/slo.ts";
 import { DIFFERENCE_KINDS } from "../trial/trial.ts";
 
 /** docs/metrics.md with its tables made anew from the declarations: each stands after a comment that names it. */
@@ -53,6 +54,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "Results of lookups": ["found", "failed"],
   "Sides of a trial": ["present", "candidate"],
   "Kinds of differences": DIFFERENCE_KINDS,
+  Objectives: OBJECTIVES,
   "Reasons of handshakes": HANDSHAKE_FAILURES,
 };
 
@@ -79,6 +81,7 @@ function seriesText({ per, most, onceSeen }: Series): string {
 const SCOPES: Readonly<Record<Scope, string>> = {
   host: "",
   route: "per route",
+  objective: "per route and objective",
   filter: "per filter",
   server: "per server",
   worker: "per worker",

@@ -1,3 +1,4 @@
+import { FAST_BURN, type RouteBurn } from "../slo/slo.ts";
 import type { ShadowCounts, TrialCounts, TrialRequest } from "./trial.ts";
 
 /** What is known of a trial when it is judged. */
@@ -7,6 +8,8 @@ export interface Evidence {
   readonly present: TrialCounts;
   readonly candidate: TrialCounts;
   readonly shadow: ShadowCounts | null;
+  /** Of the routes that the filter is on. */
+  readonly burns: readonly RouteBurn[];
 }
 
 export interface Verdict {
@@ -17,7 +20,8 @@ export interface Verdict {
 
 /**
  * How a trial stands. A candidate that fails more often than it may is rolled back at once; shares and means are looked at from
- * `exchangesMin` exchanges on, since of a few they say nothing. One that has kept all limits for as long as was asked is promoted.
+ * `exchangesMin` exchanges on, since of a few they say nothing. One that has kept all limits for as long as was asked is promoted,
+ * unless a route that it is on burns its error budget.
  */
 export function judge(request: TrialRequest, evidence: Evidence): Verdict {
   const { candidate } = evidence;
@@ -36,6 +40,13 @@ export function judge(request: TrialRequest, evidence: Evidence): Verdict {
   const leftMs = request.forMs - evidence.elapsedMs;
   if (leftMs > 0) return running(`it has seen ${seen}, and ${seconds(leftMs)} are left`);
   if (!enough) return rollBack(`after ${seconds(request.forMs)} the candidate has seen no more than ${seen}`);
+  // Whether it is the candidate's doing or not: a route in trouble is no place for a change that nobody watches.
+  const burning = evidence.burns.find(({ burn }) => burn !== null && burn > FAST_BURN);
+  if (burning !== undefined) {
+    return running(
+      `it waits: route ${burning.route} burns its ${burning.objective} budget ${shown(burning.burn ?? 0)} times as fast as it may, and ${FAST_BURN} times may be`,
+    );
+  }
   return {
     kind: "promote",
     why: `within all limits for ${seconds(request.forMs)} and ${candidate.exchanges} exchanges`,

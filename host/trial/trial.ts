@@ -1,4 +1,5 @@
 /** A version of a filter that is tried on live traffic beside the one that serves. */
+import type { RouteBurn } from "../slo/slo.ts";
 import type { Config, FilterConfig, Json } from "../config/config.ts";
 
 /** What an operator asks for with `sluice swap --canary` or `--shadow`. */
@@ -50,6 +51,8 @@ export interface TrialView {
   readonly candidate: TrialCounts;
   /** Of a shadow. */
   readonly shadow: ShadowCounts | null;
+  /** Of the objectives of the routes that the filter is on, over five minutes. */
+  readonly burns: readonly RouteBurn[];
   /** `running`, or what it came to; a trial that has ended is seen until the next one of its filter. */
   readonly state: "running" | "promoted" | "rolled-back";
   /** One sentence: why it ended, or what it waits for. */

@@ -1,4 +1,5 @@
 import type { SideSnapshot, TrialSnapshot } from "../ops/trial-meter.ts";
+import type { RouteBurn } from "../slo/slo.ts";
 import { judge, type Verdict } from "./judge.ts";
 import type { Candidate, TrialCounts, TrialView } from "./trial.ts";
 
@@ -6,6 +7,8 @@ import type { Candidate, TrialCounts, TrialView } from "./trial.ts";
 export interface TrialsOwner {
   /** What all threads have counted. */
   counts(): Promise<readonly TrialSnapshot[]>;
+  /** How fast the budgets of the routes burn that a filter is on, as of the last refresh. */
+  readonly slos: { refresh(): Promise<void>; burns(filter: string): readonly RouteBurn[] };
   /** A trial has come to its end, well or not: the host makes a generation of it. Asked again when none comes of it. */
   promote(filter: string, why: string): void;
   rollBack(filter: string, why: string): void;
@@ -59,6 +62,7 @@ export class Trials {
       digest: candidate.digest,
       startedAt: candidate.startedAt,
       ...counts,
+      burns: this.#owner.slos.burns(filter),
       state,
       why,
     };
@@ -69,6 +73,7 @@ export class Trials {
     if (this.#looking) return;
     this.#looking = true;
     try {
+      await this.#owner.slos.refresh();
       const snapshots = await this.#owner.counts();
       for (const snapshot of snapshots) this.#judge(snapshot);
       // One of which nobody has counted anything yet has its time all the same.
@@ -100,7 +105,11 @@ export class Trials {
   #decide(filter: string): void {
     const trial = this.#trials.get(filter) as Trial;
     const now = this.#owner.now();
-    const verdict = judge(trial.candidate.trial, { elapsedMs: now - trial.since, ...trial.counts });
+    const verdict = judge(trial.candidate.trial, {
+      elapsedMs: now - trial.since,
+      ...trial.counts,
+      burns: this.#owner.slos.burns(filter),
+    });
     if (trial.verdict.kind === "running") trial.verdict = verdict;
     trial.why = trial.verdict.why;
     // What was decided stays decided; a change that was refused is asked for again.

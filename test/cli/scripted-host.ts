@@ -147,7 +147,7 @@ export const STATUS: FullStatus = {
     { id: 2, state: "serving" },
   ],
   filters: [FILTER],
-  routes: [{ name: "api", filters: ["keys"], upstream: "echo" }],
+  routes: [{ name: "api", filters: ["keys"], upstream: "echo", slo: null }],
   upstreams: [
     {
       name: "echo",
@@ -232,6 +232,7 @@ export const TRIAL: TrialView = {
   present: { exchanges: 1_900, failed: 19, failures: 0, meanMs: 0.0214 },
   candidate: { exchanges: 100, failed: 0, failures: 0, meanMs: 0.035 },
   shadow: null,
+  burns: [],
   state: "running",
   why: "It is within its limits; promoted in 7 minutes.",
 };

@@ -70,6 +70,48 @@ test("the status says which filters are quarantined, and which have a trial", as
   expect(stdout).toContain("\nkeys has a canary: 111111111111 /next.wasm (sluice trial keys)\n");
 });
 
+test("the status tells how routes stand to what is asked of them", async () => {
+  await using host = await ScriptedHost.start();
+  const since = Date.now() - 3_600_500;
+  host.answer("GET /v1/status", {
+    ...STATUS,
+    routes: [
+      {
+        ...STATUS.routes[0],
+        slo: [
+          {
+            objective: "availability",
+            target: 0.999,
+            underMs: null,
+            burn: { "5m": 20.4, "1h": 2, "6h": 0.41 },
+            budgetLeft: 0.931,
+            since,
+          },
+          {
+            objective: "latency",
+            target: 0.99,
+            underMs: 300,
+            burn: { "5m": null, "1h": null, "6h": null },
+            budgetLeft: null,
+            since,
+          },
+        ],
+      },
+    ],
+  });
+
+  const lines = (await host.run("status")).stdout.split("\n");
+
+  const head = lines.findIndex((line) => line.includes("OBJECTIVE"));
+  expect(lines.slice(head - 1, head + 4)).toEqual([
+    "",
+    "ROUTE  OBJECTIVE                      BUDGET LEFT  5 MIN  1 H    6 H    SINCE",
+    "api    availability: 99.9% available         93 %    20×   2×  0.41×  1 h ago",
+    "api    latency: 99% under 300ms                 –      –    –      –  1 h ago",
+    "",
+  ]);
+});
+
 test("the status says that a server is drained, that the file is not what runs, and where the file is wrong", async () => {
   await using host = await ScriptedHost.start();
   const problem = { line: 3, column: 5, path: "routes", sentence: "expected a list, got 7" };

@@ -119,7 +119,7 @@ describe("the view", () => {
       "keys has a shadow",
       "keys is quarantined on 1 of 2 workers",
     ]);
-    expect(bodyOf(activity, status, "traffic")).toEqual([
+    expect(bodyOf(activity, status, "traffic", status.startedAt)).toEqual([
       "ROUTE  REQUESTS/S  ERRORS/S   P50    P99",
       "api           102         2  5 ms  10 ms",
       "none            0         0     –      –",
@@ -142,7 +142,7 @@ describe("the view", () => {
     });
     const routes = [route("b", 1, 5, 1), route("a", 1, 0, 2), route("c", 9, 0, 0)];
     const namesBy = (order: Parameters<typeof bodyOf>[2]): string =>
-      bodyOf({ ...activity, routes, filters: [], servers: [] }, STATUS, order)
+      bodyOf({ ...activity, routes, filters: [], servers: [] }, STATUS, order, STATUS.startedAt)
         .slice(1, 4)
         .map((line) => line[0])
         .join("");
@@ -159,7 +159,7 @@ describe("the view", () => {
     const drained = ["http://127.0.0.1:9000"];
     const status = { ...STATUS, upstreams: STATUS.upstreams.map((one) => ({ ...one, drained })) };
 
-    expect(bodyOf(activity, status, "traffic").at(-1)).toMatch(
+    expect(bodyOf(activity, status, "traffic", status.startedAt).at(-1)).toMatch(
       /^echo {6}http:\/\/127\.0\.0\.1:9000 \(drained\) /,
     );
   });

@@ -149,6 +149,24 @@ describe("sluice trial", () => {
     ]);
   });
 
+  test("shows how fast the budgets of its routes burn", async () => {
+    host.answer("GET /v1/filters/keys/trial", {
+      ...TRIAL,
+      burns: [
+        { route: "api", objective: "availability", burn: 20.4 },
+        { route: "api", objective: "latency", burn: null },
+      ],
+    });
+
+    const { stdout } = await host.run("trial", "keys");
+
+    expect(stdout.split("\n").slice(4, 7)).toEqual([
+      "availability of route api has burned its budget 20× as fast as it may for 5 min",
+      "latency of route api has had no exchange for 5 min",
+      "",
+    ]);
+  });
+
   test("shows what a shadow would have done differently, made harmless", async () => {
     const kinds = { decision: 0, status: 0, headers: 2, target: 0, body: 1, trailers: 0, failure: 0 };
     const sample = { at: Date.now() - 5_500, requestId: "r1", phase: "request", kind: "headers" as const };

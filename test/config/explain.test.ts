@@ -233,6 +233,7 @@ function routesOf(written: readonly Written[]): RouteConfig[] {
     upstream: "api",
     preserveHost: false,
     serverTiming: false,
+    slo: null,
   }));
 }
 

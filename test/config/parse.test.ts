@@ -123,6 +123,7 @@ describe("a whole file", () => {
           upstream: "api",
           preserveHost: true,
           serverTiming: false,
+          slo: null,
         },
       ],
       store: { sizeBytes: 67_108_864, server: null },
@@ -223,6 +224,7 @@ routes:
           upstream: "api",
           preserveHost: true,
           serverTiming: false,
+          slo: null,
         },
       ],
     });

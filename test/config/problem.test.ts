@@ -22,7 +22,7 @@ describe("keys", () => {
     ],
     [
       '"a b": 1',
-      '6:1 ["a b"]: expected listen, admin, workers, artifacts, store, capsules, log, client-address, timelines, timeouts, limits, forwarded, upstreams, secrets, verify, filters, registries or routes, got "a b"',
+      '6:1 ["a b"]: expected listen, admin, workers, artifacts, store, capsules, log, client-address, timelines, timeouts, limits, forwarded, upstreams, secrets, verify, filters, registries, slo or routes, got "a b"',
     ],
     ["workers: 1\nworkers: 2", '7:1 workers: expected each key once, got "workers" a second time'],
     [

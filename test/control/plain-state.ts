@@ -30,7 +30,7 @@ export function statusOf({ filters, servers }: State, ready: boolean): Omit<Stat
       { id: 2, state: ready ? "serving" : "starting" },
     ],
     filters: [...filters.values()],
-    routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo" }],
+    routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo", slo: null }],
     upstreams: [
       {
         name: "echo",
@@ -78,6 +78,7 @@ export function withTrial(
     present: none,
     candidate: none,
     shadow: null,
+    burns: [],
     state: "running",
     why: "It waits for exchanges.",
   };

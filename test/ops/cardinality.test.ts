@@ -34,7 +34,13 @@ test("100 000 distinct paths, methods, hosts and labels of filters leave as many
       mark: { component: component("mark"), config: { mark: "x" } },
     },
     routes: [
-      { name: "some", match: { path: "/some/*" }, filters: ["caller", "mark"], upstream: "main" },
+      {
+        name: "some",
+        match: { path: "/some/*" },
+        filters: ["caller", "mark"],
+        upstream: "main",
+        slo: { availability: "99%", latency: { under: "1s", share: "99%" } },
+      },
       { name: "one", match: { host: "one.test" }, upstream: "other" },
     ],
     log: { exchanges: false },
@@ -49,6 +55,7 @@ test("100 000 distinct paths, methods, hosts and labels of filters leave as many
     // Two, and `none`.
     route: 3,
     filter: 2,
+    objective: 2,
     server: 3,
     worker: WORKERS,
     trial: 0,

@@ -17,6 +17,7 @@ const MAIN: MainFacts = {
   reloadsOk: 2,
   reloadsRefused: 0,
   fileValid: true,
+  slos: [],
   connectionsRefused: 0,
   workerRestarts: 1,
   recorded: { written: 4, dropped: 3 },

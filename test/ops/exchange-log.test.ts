@@ -106,7 +106,7 @@ test("docs/logging.md explains every member that a line may have, and no other",
       0,
       0,
       0,
-      "pass",
+      DECISION.pass,
       null,
       [],
     );

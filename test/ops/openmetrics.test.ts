@@ -24,6 +24,7 @@ const MAIN: MainFacts = {
   recorded: { written: 0, dropped: 0 },
   capsules: { written: 0, dropped: 0 },
   logLinesDropped: 0,
+  slos: [],
 };
 
 const ended = (durationMs: number, parts: Partial<EndedExchange> = {}): EndedExchange => ({

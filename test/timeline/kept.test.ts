@@ -73,6 +73,7 @@ test("what fails is kept although nothing is sampled, as a whole and without ste
     ...TRAP,
     routes: [{ name: "api", upstream: "main", filters: ["trap"] }],
     timelines: { sample: "0%" },
+    log: { receipts: false },
   });
   const ids = await askEach(host, ["/fine", "/panic", "/full"]);
   const failed = await found(host, 2, FAILED);
@@ -82,6 +83,18 @@ test("what fails is kept although nothing is sampled, as a whole and without ste
     { status: 500, failure: { code: "FILTER_TRAPPED" }, steps: null, route: "api" },
   ]);
   expect(await host.host.exchange(ids[0] ?? "")).toBeUndefined();
+});
+
+test("what fails is kept with its steps where the log has receipts", async () => {
+  const { host } = await start({
+    ...TRAP,
+    routes: [{ name: "api", upstream: "main", filters: ["trap"] }],
+    timelines: { sample: "0%" },
+  });
+  await askEach(host, ["/fine", "/panic"]);
+  const [failed, ...others] = await found(host, 1);
+  expect(others).toEqual([]);
+  expect(failed?.steps).toMatchObject([{ kind: "call", filter: "trap", decision: "fail", reason: "trap" }]);
 });
 
 test("one that was sampled and has failed is listed once, with its steps", async () => {

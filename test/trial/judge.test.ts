@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { OBJECTIVES, type RouteBurn } from "../../host/slo/slo.ts";
 import { type Evidence, judge } from "../../host/trial/judge.ts";
 import {
   type ShadowCounts,
@@ -22,7 +23,7 @@ function shadow(comparedCount: number, different: number): ShadowCounts {
 }
 
 function evidence(parts: Partial<Evidence> = {}): Evidence {
-  return { elapsedMs: 1_000, present: side(1_000), candidate: side(100), shadow: null, ...parts };
+  return { elapsedMs: 1_000, present: side(1_000), candidate: side(100), shadow: null, burns: [], ...parts };
 }
 
 describe("a candidate is rolled back", () => {
@@ -105,11 +106,17 @@ describe("whatever was counted", () => {
     addedMsMax: fc.double({ min: 0, max: 50, noNaN: true }),
     differencePercentMax: fc.double({ min: 0, max: 100, noNaN: true }),
   });
+  const anyBurn: fc.Arbitrary<RouteBurn> = fc.record({
+    route: fc.constant("api"),
+    objective: fc.constantFrom(...OBJECTIVES),
+    burn: fc.option(fc.double({ min: 0, max: 1_000, noNaN: true })),
+  });
   const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
     elapsedMs: fc.nat({ max: 1_000_000 }),
     present: anySide,
     candidate: anySide,
     shadow: anyShadow,
+    burns: fc.array(anyBurn),
   });
 
   test("one that is promoted has kept every limit, for as long and as often as was asked", () => {
@@ -117,7 +124,7 @@ describe("whatever was counted", () => {
       fc.property(anyLimits, anyEvidence, (limits, found) => {
         const request: TrialRequest = { kind: "shadow", ...limits };
         const { kind } = judge(request, found);
-        const { present, candidate, shadow: seen, elapsedMs } = found;
+        const { present, candidate, shadow: seen, elapsedMs, burns } = found;
         const share = (part: number, whole: number): number => (whole === 0 ? 0 : (100 * part) / whole);
         const kept =
           candidate.failures <= limits.failuresMax &&
@@ -125,11 +132,16 @@ describe("whatever was counted", () => {
             limits.errorPercentMax + 1e-9 &&
           candidate.meanMs - present.meanMs <= limits.addedMsMax &&
           (seen === null || share(seen.different, seen.compared) <= limits.differencePercentMax + 1e-9);
+        const burning = burns.some(({ burn }) => burn !== null && burn > 14.4);
         const over =
-          limits.forMs > 0 && elapsedMs >= limits.forMs && candidate.exchanges >= limits.exchangesMin;
+          !burning &&
+          limits.forMs > 0 &&
+          elapsedMs >= limits.forMs &&
+          candidate.exchanges >= limits.exchangesMin;
         expect(kind !== "promote" || (kept && over), "what was promoted was not good, or too early").toBe(
           true,
         );
+        expect(kind !== "promote" || !burning, "a route that it is on was in trouble").toBe(true);
         expect(kind !== "running" || !over, "its time was over").toBe(true);
         expect(kind === "roll-back" || candidate.failures <= limits.failuresMax, "it failed too often").toBe(
           true,

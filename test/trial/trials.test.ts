@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { TrialSnapshot } from "../../host/ops/trial-meter.ts";
+import type { RouteBurn } from "../../host/slo/slo.ts";
 import { TRIAL_DEFAULTS } from "../../host/trial/trial.ts";
 import { Trials } from "../../host/trial/trials.ts";
 import { request } from "../support/raw-client.ts";
@@ -14,6 +15,7 @@ const stage = makeStage();
 /** What a host would count and be told. */
 class Desk {
   counted: TrialSnapshot[] = [];
+  burns: readonly RouteBurn[] = [];
   asked = 0;
   readonly told: string[] = [];
   readonly trials: Trials = new Trials({
@@ -21,6 +23,7 @@ class Desk {
       this.asked += 1;
       return Promise.resolve(this.counted);
     },
+    slos: { refresh: () => Promise.resolve(), burns: () => this.burns },
     promote: (filter, why) => this.told.push(`promote ${filter}: ${why}`),
     rollBack: (filter, why) => this.told.push(`roll back ${filter}: ${why}`),
     now: () => Date.now(),
@@ -66,6 +69,7 @@ describe("with a clock that is set", () => {
       present: { exchanges: 100, failed: 0, failures: 0, meanMs: 0.2 },
       candidate: { exchanges: 10, failed: 0, failures: 0, meanMs: 2 },
       shadow: null,
+      burns: [],
       state: "running",
       why: "it has seen 10 of 100 exchanges, and 599 s are left",
     });
@@ -92,6 +96,37 @@ describe("with a clock that is set", () => {
     expect(desk.told).toEqual([`promote keys: ${why}`]);
     desk.trials.watch({});
     expect(desk.trials.view("keys")).toMatchObject({ state: "promoted", why });
+  });
+
+  test("one whose routes burn their budgets is not promoted before they do no more, and says what it waits for", async () => {
+    const desk = new Desk();
+    desk.burns = [
+      { route: "api", objective: "availability", burn: null },
+      { route: "api", objective: "latency", burn: 14.5 },
+    ];
+    desk.trials.watch({ keys: KEYS });
+    desk.count(5_000);
+    await vi.advanceTimersByTimeAsync(TRIAL_DEFAULTS.forMs + 60_000);
+    expect(desk.told).toEqual([]);
+    expect(desk.trials.view("keys")).toMatchObject({
+      state: "running",
+      burns: desk.burns,
+      why: "it waits: route api burns its latency budget 14.5 times as fast as it may, and 14.4 times may be",
+    });
+
+    desk.burns = [{ route: "api", objective: "latency", burn: 14.4 }];
+    await vi.advanceTimersByTimeAsync(250);
+
+    expect(desk.told.length).toBe(1);
+  });
+
+  test("one whose routes burn their budgets is rolled back all the same when it is at fault", async () => {
+    const desk = new Desk();
+    desk.burns = [{ route: "api", objective: "availability", burn: 100 }];
+    desk.trials.watch({ keys: KEYS });
+    desk.count(5, 1);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(desk.told).toEqual(["roll back keys: the candidate has failed once, and 0 may be"]);
   });
 
   test("one that breaks a limit is rolled back at the next look, and what comes later changes nothing", async () => {

@@ -38,8 +38,8 @@ import { artifactViews, explanationOf, generationViews, readinessOf, statusOf } 
 import { ArtifactStore } from "./filter/artifact.ts";
 import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
-import { merged } from "./ops/merge.ts";
 import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
+import type { MeterSnapshot } from "./ops/meter.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
 import { Slos } from "./slo/slos.ts";
@@ -215,9 +215,13 @@ export class Host implements Control {
   }
 
   async servers(): Promise<readonly ServerView[]> {
+    return (await this.counts()).views;
+  }
+
+  async counts(): Promise<MeterSnapshot> {
     // Who asks for these asks for the status with them.
     const [snapshots] = await Promise.all([this.#fleet.snapshots(), this.#slos.refresh()]);
-    return merged(snapshots).views;
+    return this.#exposition.sum(snapshots);
   }
 
   workers(): Promise<readonly WorkerView[]> {
@@ -319,6 +323,10 @@ export class Host implements Control {
     };
   }
 
+  configText(): string {
+    return this.#file.text();
+  }
+
   validate(text: string): readonly Problem[] {
     return this.#file.validate(text);
   }
@@ -349,8 +357,7 @@ export class Host implements Control {
   readonly exchange: Control["exchange"] = (requestId) => exchangeOf(this.#fleet.members, requestId);
 
   explain(method: string, url: string): Explanation {
-    const live = this.#live;
-    return explanationOf(live, statusOf(live, this.#fleet, this.#slos), method, url);
+    return explanationOf(this.#live, this.#fleet, this.#slos, method, url);
   }
 
   get #live(): Live {

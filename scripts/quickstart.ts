@@ -23,6 +23,7 @@ import {
 } from "../host/index.ts";
 import { Echo } from "../host/kit/echo.ts";
 import { LOOPBACK, whyTaken } from "../host/kit/loopback.ts";
+import { buildDashboard } from "./build-dashboard.ts";
 import { buildFilters, FILTERS_DIRECTORY } from "./build-filters.ts";
 import { BuildError } from "./build-step.ts";
 
@@ -47,6 +48,7 @@ async function main(): Promise<void> {
   await mustBeFree(ports.port, "--port");
   await mustBeFree(ports.adminPort, "--admin-port");
   buildFilters({ filters: "quickstart" });
+  await buildDashboard();
 
   const echo = await Echo.start(0);
   try {
@@ -134,6 +136,7 @@ Its configuration is ${relative(process.cwd(), CONFIG)}. Try, in another termina
 
    npx sluice swap headers${option} ${words}
 
+The dashboard, in a browser: http://${admin}/
 Metrics: http://${admin}/metrics. Each request is a line of log below. Ctrl-C ends it.
 `;
 }

@@ -222,12 +222,14 @@ describe("nothing is left open", () => {
   test("no source puts work off or leaves a test out", () => {
     // Bracketed, so that this line does not find itself.
     const open = /\b([T]ODO|[F]IXME|[X]XX)\b|\.(only|skip|todo|fails)\(|#\[ignore/;
-    expect(sources(".ts", ".rs", ".wit", ".sh", ".toml").flatMap((file) => linesOf(file, open))).toEqual([]);
+    expect(
+      sources(".ts", ".tsx", ".rs", ".wit", ".sh", ".toml").flatMap((file) => linesOf(file, open)),
+    ).toEqual([]);
   });
 
   test("every suppression of a lint or a type error carries its reason", () => {
     const bare = [
-      ...sources(".ts").flatMap((file) => [
+      ...sources(".ts", ".tsx").flatMap((file) => [
         ...linesOf(file, /(oxlint|eslint)-[d]isable/, (line) => !/ -- \S+ \S+/.test(line)),
         ...linesOf(file, /[b]iome-ignore/, (line) => !/ignore [^:]+: \S+ \S+/.test(line)),
         ...linesOf(file, /@ts-[e]xpect-error/, (line) => !/error:? \S+ \S+/.test(line)),
@@ -239,13 +241,13 @@ describe("nothing is left open", () => {
   });
 
   test("files are named in kebab-case for what they hold", () => {
-    const names = sources(".ts").map((file) => basename(file).replace(/(\.test|\.d)?\.ts$/, ""));
+    const names = sources(".ts", ".tsx").map((file) => basename(file).replace(/(\.test|\.d)?\.tsx?$/, ""));
     expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))).toEqual([]);
     expect(names.filter((name) => /^(utils?|helpers?|common|types|misc)$/.test(name))).toEqual([]);
   });
 
   test("private members are private to JavaScript, too", () => {
-    const wrong = sources(".ts").flatMap((file) => linesOf(file, /^\s*private\s+(?!constructor)\w/));
+    const wrong = sources(".ts", ".tsx").flatMap((file) => linesOf(file, /^\s*private\s+(?!constructor)\w/));
     expect(wrong, "write #name").toEqual([]);
   });
 });
@@ -315,8 +317,19 @@ function linesOf(file: string, wanted: RegExp, counts: (line: string) => boolean
 
 /** What people wrote in this repository; generated files are not among it. */
 function sources(...endings: string[]): string[] {
-  return ["host", "scripts", "test", "bench", "examples", "filters", "meter", "templates", "wit"].flatMap(
-    (folder) => endings.flatMap((ending) => tracked(folder, ending).map((file) => `${folder}/${file}`)),
+  return [
+    "host",
+    "dashboard",
+    "scripts",
+    "test",
+    "bench",
+    "examples",
+    "filters",
+    "meter",
+    "templates",
+    "wit",
+  ].flatMap((folder) =>
+    endings.flatMap((ending) => tracked(folder, ending).map((file) => `${folder}/${file}`)),
   );
 }
 

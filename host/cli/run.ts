@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import { dashboardAt } from "../control/admin-address.ts";
 import { type Admin, startAdmin } from "../control/admin.ts";
 import { Refusal } from "../control/control.ts";
 import type { InheritedSockets } from "../control/inherited-sockets.ts";
@@ -92,7 +93,8 @@ async function serve(
   }
   const admin = await openAdmin(host, config, log, inherited);
   for (const name of inherited.closeRest()) logger.warn(`nothing is configured for ${name}: closed`);
-  logger.info({ listen: host.status().listen, admin: admin?.address ?? null }, "serving");
+  const dashboard = admin === undefined ? null : dashboardAt(admin.address);
+  logger.info({ listen: host.status().listen, admin: admin?.address ?? null, dashboard }, "serving");
   signals.onReload(() => {
     // What is refused has been logged, and what ran before still runs.
     host.apply(undefined, { by: "signal" }).catch(() => {});

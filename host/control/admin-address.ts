@@ -35,3 +35,8 @@ export function formatAdminAddress(address: AdminAddress): string {
   if (address.kind === "unix") return `unix:${address.path}`;
   return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
+
+/** Where the dashboard is, from an actual address as it is written; null for a socket file, which no browser opens. */
+export function dashboardAt(address: string): string | null {
+  return address.startsWith("unix:") ? null : `http://${address}/`;
+}

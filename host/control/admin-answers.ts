@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { LogLevel } from "../config/config.ts";
+import { ADMIN_ROLES, type LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import { burns, sloViews } from "./admin-slo-answers.ts";
 import { DIFFERENCE_KINDS, type TrialView } from "../trial/trial.ts";
@@ -17,6 +17,7 @@ import type {
   SwapResult,
   WorkerView,
 } from "./control.ts";
+import type { Caller } from "./tokens.ts";
 
 /** What is answered, as `Control` gives it. Members may be added. */
 
@@ -183,6 +184,17 @@ export const CollectedSchema: Shape<{ readonly removed: readonly string[] }> = z
 export const LogLevelAnswerSchema: Shape<{ readonly level: LogLevel }> = z
   .object({ level })
   .openapi("LogLevelAnswer");
+
+export const WhoamiSchema: Shape<Caller> = z
+  .object({
+    name: z.string().openapi({ description: "Of the token; `local` where there are none" }),
+    role: z.enum(ADMIN_ROLES),
+  })
+  .openapi("Whoami");
+
+export const ConfigTextSchema: Shape<{ readonly text: string }> = z
+  .object({ text: z.string() })
+  .openapi("ConfigText");
 
 export const RefusedRequestSchema: Shape<RefusedRequest> = z
   .object({ at: unixMs, worker: z.int(), code: z.string(), status: z.int(), detail: z.string() })

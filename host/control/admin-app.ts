@@ -13,12 +13,15 @@ import { answerOf, Problem } from "./admin-problem.ts";
 import { addRoutes } from "./admin-routes.ts";
 import type { AuditLog } from "./audit.ts";
 import { type Control, Refusal } from "./control.ts";
+import { addDashboard } from "./dashboard-assets.ts";
+import type { LiveFeed } from "./live-feed.ts";
 import { Tokens } from "./tokens.ts";
 
 /** What the admin API is made of. */
 export interface AdminParts {
   readonly control: Control;
   readonly config: AdminConfig;
+  readonly feed: LiveFeed;
   readonly audit: AuditLog;
   readonly log: Logger;
 }
@@ -38,7 +41,8 @@ export function buildApp(parts: AdminParts): AdminApp {
     c.set("bodies", bodies);
     await next();
   });
-  addRoutes(app, parts.control);
+  addRoutes(app, parts.control, parts.feed);
+  addDashboard(app);
   // Asked last: who gets here has the right path and the wrong method.
   for (const [path, methods] of methodsByPath(app)) {
     const allow = methods.join(", ");

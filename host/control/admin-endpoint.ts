@@ -31,7 +31,15 @@ export type AdminApp = OpenAPIHono<AdminEnv>;
 
 /** What an endpoint that only tells something has in common with its like. */
 export function looks(...codes: readonly ProblemCode[]): Part & { readonly responses: object } {
-  return { ...part("read", [needs("read")]), responses: refusals([...EVERY, ...ASKED, ...codes]) };
+  return looksAs("read", ...codes);
+}
+
+/** The same, of what not everybody may see. */
+export function looksAs(
+  role: AdminRole,
+  ...codes: readonly ProblemCode[]
+): Part & { readonly responses: object } {
+  return { ...part(role, [needs(role)]), responses: refusals([...EVERY, ...ASKED, ...codes]) };
 }
 
 /** An endpoint that tells something about what it is sent. */

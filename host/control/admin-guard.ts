@@ -3,6 +3,7 @@ import { isIP, isIPv6 } from "node:net";
 import { isLoopback } from "../config/address.ts";
 import type { AdminAddress, AdminConfig } from "../config/config.ts";
 import { Problem } from "./admin-problem.ts";
+import { ASSETS } from "./dashboard-assets.ts";
 import type { Caller, Tokens } from "./tokens.ts";
 
 /** What is wrong with a request before anything is known of its path or body. It reads what the client has sent, as it was sent. */
@@ -21,7 +22,9 @@ export class Guard {
     checkTarget(incoming.url ?? "");
     const reads = incoming.method === "GET" || incoming.method === "HEAD";
     if (!reads) checkOrigin(incoming);
-    return this.#tokens.needed && reads && isProbe(incoming) ? undefined : this.#identify(incoming);
+    return this.#tokens.needed && reads && (isProbe(incoming) || isPage(incoming))
+      ? undefined
+      : this.#identify(incoming);
   }
 
   /**
@@ -75,6 +78,12 @@ function isProbe({ url, headersDistinct }: IncomingMessage): boolean {
   return path === "/readyz" && (query === undefined || headersDistinct["authorization"] === undefined);
 }
 
+/** The dashboard says nothing of the host until it has asked for a token itself, which a browser cannot send for a page. */
+function isPage({ url }: IncomingMessage): boolean {
+  const [path = ""] = (url ?? "").split("?", 1);
+  return path === "/" || path.startsWith(ASSETS);
+}
+
 /**
  * The one way in which a path is written. A proxy in front, a log and this router must not each take it for another one, so
  * nothing is normalized here: what would need it is refused.
@@ -99,11 +108,23 @@ function isDecodable(path: string): boolean {
   }
 }
 
+/**
+ * A page of this very address may ask for what its reader may: only the dashboard is one. Its Host has been looked at, so that a page
+ * that has rebound its name is none.
+ */
 function checkOrigin({ headers }: IncomingMessage): void {
+  const { origin, host = "" } = headers;
   const site = headers["sec-fetch-site"];
-  if (headers.origin === undefined && site !== "cross-site" && site !== "same-site") return;
-  const detail = "Web pages change nothing here: the request has an Origin or comes from another site.";
+  const isOwn = origin === `http://${host}` || origin === `https://${host}`;
+  if (isOwn ? site === undefined || site === "same-origin" : origin === undefined && !isForeign(site)) return;
+  const detail =
+    "Other web pages change nothing here: the request has their Origin or comes from another site.";
   throw new Problem("ORIGIN_REFUSED", detail);
+}
+
+/** What a browser says of a request that another page has made. */
+export function isForeign(site: string | readonly string[] | undefined): boolean {
+  return site === "cross-site" || site === "same-site";
 }
 
 function nameOf(field: string): string | undefined {

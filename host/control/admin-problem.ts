@@ -54,6 +54,7 @@ export const PROBLEMS = {
     status: 422,
     meaning: "The component has no signature that the configuration asks for.",
   },
+  LIVE_REFUSED: { status: 503, meaning: "As many look on already as may: a stream that ends makes room." },
   GUESSES_REFUSED: {
     status: 429,
     meaning: "Too many wrong tokens came from this address: in the next second they are looked at again.",

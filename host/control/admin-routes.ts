@@ -3,11 +3,13 @@ import { accepts } from "hono/accepts";
 import { addChangeRoutes } from "./admin-change-routes.ts";
 import { type AdminApp, json, looks, open, TOKEN_SCHEME } from "./admin-endpoint.ts";
 import { addExchangeRoutes } from "./admin-exchange-routes.ts";
+import { addLiveRoutes } from "./admin-live-routes.ts";
 import { addViewRoutes } from "./admin-view-routes.ts";
 import type { Control, Status } from "./control.ts";
+import type { LiveFeed } from "./live-feed.ts";
 
 /** Adds what the admin API offers, with its description at /openapi.json. */
-export function addRoutes(app: AdminApp, control: Control): void {
+export function addRoutes(app: AdminApp, control: Control, feed: LiveFeed): void {
   app.openapi(liveRoute, (c) => c.text("live\n", 200));
   app.openapi(readyRoute, (c) => {
     const { ready, reason } = control.readiness();
@@ -23,6 +25,7 @@ export function addRoutes(app: AdminApp, control: Control): void {
   });
   addViewRoutes(app, control);
   addExchangeRoutes(app, control);
+  addLiveRoutes(app, control, feed);
   addChangeRoutes(app, control);
   app.openAPIRegistry.registerComponent("securitySchemes", TOKEN_SCHEME, {
     type: "http",

@@ -11,6 +11,7 @@ import { buildApp } from "./admin-app.ts";
 import { answerOf, Problem } from "./admin-problem.ts";
 import { AuditLog } from "./audit.ts";
 import type { Control } from "./control.ts";
+import { LiveFeed } from "./live-feed.ts";
 import {
   ADMIN_NAME,
   descriptorOf,
@@ -51,7 +52,8 @@ export async function startAdmin(
     );
   }
   const audit = await AuditLog.open(config.audit, log);
-  const app = buildApp({ control, config, audit, log });
+  const feed = new LiveFeed(control);
+  const app = buildApp({ control, config, feed, audit, log });
   const server = createAdminServer(
     getRequestListener(app.fetch, {
       // Otherwise every Request and Response of the process would be Hono's.
@@ -71,6 +73,8 @@ export async function startAdmin(
   }
   const supervised = socket?.supervised ?? false;
   const end = async (closed: Promise<void>): Promise<void> => {
+    // Who looks on asks again, and is answered by the host that has taken over.
+    feed.close();
     await closed;
     await audit.close();
   };

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/config.ts";
 import { loadConfig, placeInFile, readConfig, valuesInFile } from "../config/load.ts";
@@ -53,6 +54,18 @@ export class ConfigFile {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw new Refusal("CONFIG_REFUSED", error.message, { cause: error, problems: error.problems });
+    }
+  }
+
+  /** As it is now, whether it is in order or not. */
+  text(): string {
+    if (this.path === undefined)
+      throw new Refusal("NO_FILE", "the host was started without a configuration file");
+    try {
+      return readFileSync(this.path, "utf8");
+    } catch (error) {
+      const { code = "unknown" } = error as NodeJS.ErrnoException;
+      throw new Refusal("NO_FILE", `${this.path} cannot be read: ${code}`, { cause: error });
     }
   }
 

@@ -1,6 +1,7 @@
 import type { LogLevel } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import type { ExpositionFormat } from "../ops/exposition.ts";
+import type { MeterSnapshot } from "../ops/meter.ts";
 import type { ServerView } from "../ops/server-meter.ts";
 import type { TimelineView } from "../ops/timeline-view.ts";
 import type { RecordRequest } from "../record/record-request.ts";
@@ -20,6 +21,8 @@ export interface Control {
   readiness(): { readonly ready: boolean; readonly reason: string };
   /** The exposition of all workers and the main thread, with its content type; Prometheus' text when no format is asked for. */
   metrics(format?: ExpositionFormat): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** What all workers have counted, those that are no more among them. */
+  counts(): Promise<MeterSnapshot>;
   /** What every worker does now; one that does not answer is told by its state alone. */
   workers(): Promise<readonly WorkerView[]>;
 
@@ -48,6 +51,8 @@ export interface Control {
 
   /** What runs, redacted: no value that may be a secret. */
   config(): ConfigView;
+  /** The configuration's file as it is now. It may have secrets in it. Throws NO_FILE. */
+  configText(): string;
   /** Everything that is wrong with a configuration's text, of which nothing is loaded. */
   validate(text: string): readonly Problem[];
   /** How a configuration's text, or the file as it is now, differs from what runs. Rejects with CONFIG_REFUSED. */

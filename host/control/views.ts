@@ -2,25 +2,11 @@ import { formatAddress } from "../config/address.ts";
 import { explainRoutes } from "../config/explain.ts";
 import { formatMatch } from "../config/resolve.ts";
 import type { KeptComponent } from "../filter/component-store.ts";
-import type { Slos } from "../slo/slos.ts";
 import type { Changes, Live } from "./changes.ts";
-import type { ArtifactView, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
+import type { ArtifactView, Control, Explanation, FilterStatus, GenerationView, Status } from "./control.ts";
+import type { Slos } from "../slo/slos.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GenerationRecord } from "./history.ts";
-
-/** Whether it serves with all that it has. */
-export function readinessOf(
-  { stopping, live }: Changes,
-  fleet: Fleet,
-): { readonly ready: boolean; readonly reason: string } {
-  if (stopping) return { ready: false, reason: "draining" };
-  if (live === undefined) return { ready: false, reason: "starting" };
-  // One that was lost a moment ago is missed here, too.
-  const serving = fleet.members.states().filter(({ state }) => state === "serving").length;
-  const waiting = live.config.workers - serving;
-  if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
-  return { ready: true, reason: `generation ${live.number}` };
-}
 
 /** What runs, as operators are told of it. */
 export function statusOf(
@@ -66,6 +52,18 @@ export function statusOf(
 
 type ProcessMember = "version" | "pid" | "startedAt" | "file";
 
+/** Whether every worker serves, or why not. */
+export function readinessOf(changes: Changes, fleet: Fleet): ReturnType<Control["readiness"]> {
+  if (changes.stopping) return { ready: false, reason: "draining" };
+  const { live } = changes;
+  if (live === undefined) return { ready: false, reason: "starting" };
+  // One that was lost a moment ago is missed here, too.
+  const serving = fleet.members.states().filter(({ state }) => state === "serving").length;
+  const waiting = live.config.workers - serving;
+  if (waiting > 0) return { ready: false, reason: `${waiting} workers do not serve yet` };
+  return { ready: true, reason: `generation ${live.number}` };
+}
+
 /** Newest first. `drained`: those of this process of which nothing is left. */
 export async function generationViews(
   live: Live,
@@ -109,11 +107,14 @@ export function artifactViews(
 
 /** Which route a request takes, with what the host knows of what it meets there. */
 export function explanationOf(
-  { number, config }: Live,
-  { filters }: Pick<Status, "filters">,
+  live: Live,
+  fleet: Fleet,
+  slos: Slos,
   method: string,
   url: string,
 ): Explanation {
+  const { number, config } = live;
+  const { filters } = statusOf(live, fleet, slos);
   const { route, ...rest } = explainRoutes(config.routes, method, url);
   if (route === null) return { generation: number, route: null, ...rest };
   const { name, match, upstream } = route;

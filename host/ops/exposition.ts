@@ -33,14 +33,18 @@ export class Exposition {
     this.#retired = { ...sum, custom: this.#series.bounded(sum.custom) };
   }
 
+  /** What all workers have counted, with those that are no more. */
+  sum(snapshots: readonly MeterSnapshot[]): MeterSnapshot {
+    return merged(this.#retired === undefined ? snapshots : [this.#retired, ...snapshots]);
+  }
+
   /** One snapshot per living worker; of one that does not answer, its last. */
   async render(
     snapshots: readonly MeterSnapshot[],
     main: MainFacts,
     format: ExpositionFormat = "text",
   ): Promise<{ contentType: string; body: string }> {
-    const all = this.#retired === undefined ? snapshots : [this.#retired, ...snapshots];
-    const sum = merged(all);
+    const sum = this.sum(snapshots);
     const values = samples(sum, main);
     const registry = new Registry(
       format === "text" ? Registry.PROMETHEUS_CONTENT_TYPE : Registry.OPENMETRICS_CONTENT_TYPE,

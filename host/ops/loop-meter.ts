@@ -1,3 +1,5 @@
+// Named, as the dashboard sees this file's types, and browsers have another one.
+import { performance } from "node:perf_hooks";
 import { SWEEP_MS, type Timed } from "../sweeper.ts";
 import { addCells, cellsOf, LOOP_BOUNDS, observe } from "./buckets.ts";
 

@@ -144,6 +144,35 @@ test.each([
   expect(desk.control.generation, "it was done all the same").toBe(1);
 });
 
+test.each([
+  ["by the browser's word for it", ["Origin: http://localhost", "Sec-Fetch-Site: same-origin"]],
+  ["by its Origin alone, where the browser says no more", ["Origin: http://localhost"]],
+  ["behind something that speaks TLS", ["Origin: https://localhost", "Sec-Fetch-Site: same-origin"]],
+])("a swap from a page of this very address is made: %s", async (_what, fields) => {
+  const { path } = desk.newComponent();
+
+  const admin = await desk.start();
+  const reply = await post(admin, JSON.stringify({ component: path }), [JSON_TYPE, ...fields].join("\n"));
+
+  expect(reply.status, reply.body).toBe(200);
+  expect(desk.control.generation).toBe(2);
+});
+
+test.each([
+  ["from another site by the browser's word", ["Origin: http://localhost", "Sec-Fetch-Site: cross-site"]],
+  ["from another port by the browser's word", ["Origin: http://localhost", "Sec-Fetch-Site: same-site"]],
+  ["with an Origin that only begins like the Host", ["Origin: http://localhost.evil.example"]],
+  ["with an Origin that ends like the Host", ["Origin: http://evil.example/http://localhost"]],
+])("a swap %s is refused all the same", async (_what, fields) => {
+  const { path } = desk.newComponent();
+
+  const admin = await desk.start();
+  const reply = await post(admin, JSON.stringify({ component: path }), [JSON_TYPE, ...fields].join("\n"));
+
+  expect(JSON.parse(reply.body)).toMatchObject({ status: 403, code: "ORIGIN_REFUSED" });
+  expect(desk.control.generation, "it was done all the same").toBe(1);
+});
+
 test("a preflight from a web page is given no permission", async () => {
   const head =
     "OPTIONS /v1/filters/keys/swap HTTP/1.1\nHost: localhost\nOrigin: http://evil.example\nAccess-Control-Request-Method: POST";

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, type NetConnectOpts } from "node:net";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { type Admin, startAdmin } from "../../host/control/admin.ts";
 import { ADMIN_ROLES, type AdminConfig, type AdminRole, type AdminToken } from "../../host/config/config.ts";
@@ -64,10 +63,20 @@ export interface Reply {
 export async function exchange(admin: Admin, head: string, body = ""): Promise<Reply> {
   const socket = connect(targetOf(admin));
   socket.write(`${head.replaceAll("\n", "\r\n")}\r\nConnection: close\r\n\r\n${body}`);
-  const answer = await text(socket);
+  const answer = await read(socket);
   const end = answer.indexOf("\r\n\r\n");
   const [, status] = answer.split(" ", 2);
   return { status: Number(status), head: answer.slice(0, end + 2), body: answer.slice(end + 4) };
+}
+
+/** To the end of the connection; of events, which have no end, the first one. */
+async function read(socket: Socket): Promise<string> {
+  let answer = "";
+  for await (const chunk of socket.setEncoding("utf8")) {
+    answer += chunk as string;
+    if (/^content-type: text\/event-stream\r$/im.test(answer) && answer.includes("}\n\n")) break;
+  }
+  return answer;
 }
 
 /** Asks for a swap, with exactly these fields. */

@@ -19,6 +19,7 @@ import {
   type SwapResult,
   type WorkerView,
 } from "../../host/control/control.ts";
+import { type MeterSnapshot, WorkerMeter } from "../../host/ops/meter.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
@@ -31,6 +32,7 @@ import {
   findFilter,
   type Made,
   type State,
+  statusOf,
   withoutTrial,
   withServer,
   withTrial,
@@ -97,26 +99,9 @@ export class PlainControl implements Control {
 
   status(): Status {
     if (this.failure !== undefined) throw this.failure;
-    const { filters, servers } = this.#state;
     return {
-      version: "0.1.0",
-      pid: process.pid,
-      startedAt: Date.now() - 65_000,
+      ...statusOf(this.#state, this.ready),
       generation: this.generation,
-      listen: ["127.0.0.1:8080"],
-      workers: [
-        { id: 1, state: "serving" },
-        { id: 2, state: this.ready ? "serving" : "starting" },
-      ],
-      filters: [...filters.values()],
-      routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo", slo: null }],
-      upstreams: [
-        {
-          name: "echo",
-          servers: [...servers.keys()],
-          drained: [...servers].filter(([, { drained }]) => drained).map(([server]) => server),
-        },
-      ],
       file: this.#fileStatus(),
     };
   }
@@ -129,6 +114,10 @@ export class PlainControl implements Control {
     const { workers } = this.status();
     const idle = { generation: this.generation, connections: 1, exchanges: 0, instances: 4 };
     return Promise.resolve(workers.map((worker) => ({ ...worker, ...idle })));
+  }
+
+  counts(): Promise<MeterSnapshot> {
+    return Promise.resolve(new WorkerMeter().snapshot());
   }
 
   readiness(): { ready: boolean; reason: string } {
@@ -221,6 +210,12 @@ export class PlainControl implements Control {
       config: parseConfig(this.#state.text, FILE, {}),
       file: this.#fileStatus(),
     };
+  }
+
+  configText(): string {
+    if (this.file === null)
+      throw new Refusal("NO_FILE", "This host was started without a configuration file.");
+    return this.file;
   }
 
   validate(text: string): readonly Problem[] {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Config } from "../../host/config/config.ts";
-import { type Difference, type FilterStatus, Refusal } from "../../host/control/control.ts";
+import { type Difference, type FilterStatus, Refusal, type Status } from "../../host/control/control.ts";
 import type { ServerView } from "../../host/ops/server-meter.ts";
 import type { TrialRequest, TrialView } from "../../host/trial/trial.ts";
 
@@ -39,6 +39,28 @@ export const SERVERS: readonly ServerView[] = [
 export interface Made {
   readonly state: State;
   readonly changes: readonly string[];
+}
+
+export function statusOf({ filters, servers }: State, ready: boolean): Omit<Status, "generation" | "file"> {
+  return {
+    version: "0.1.0",
+    pid: process.pid,
+    startedAt: Date.now() - 65_000,
+    listen: ["127.0.0.1:8080"],
+    workers: [
+      { id: 1, state: "serving" },
+      { id: 2, state: ready ? "serving" : "starting" },
+    ],
+    filters: [...filters.values()],
+    routes: [{ name: "api", filters: [...filters.keys()], upstream: "echo", slo: null }],
+    upstreams: [
+      {
+        name: "echo",
+        servers: [...servers.keys()],
+        drained: [...servers].filter(([, { drained }]) => drained).map(([server]) => server),
+      },
+    ],
+  };
 }
 
 export function findFilter(state: State, name: string): FilterStatus {

@@ -1,0 +1,2 @@
+/** The build makes a file of all of them. */
+declare module "*.css";

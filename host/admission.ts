@@ -1,3 +1,4 @@
+import type { Config } from "./config/config.ts";
 import { Failure } from "./failure.ts";
 import type { Reply } from "./message.ts";
 import { failureReply } from "./own-reply.ts";
@@ -8,6 +9,10 @@ export interface AdmissionLimits {
   readonly exchangesMax: number;
   /** How late the event loop may be. */
   readonly delayMsMax: number;
+}
+
+export function admissionOf({ limits, timeouts }: Config): AdmissionLimits {
+  return { exchangesMax: limits.exchangesMax, delayMsMax: timeouts.eventLoopDelayMs };
 }
 
 /**

@@ -161,11 +161,9 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
   }
 
   /** A body that is here as a whole is sent as often as the request is tried. */
-  #sendBody({ chunks, length, trailers }: HeldBody): void {
-    this.#passedBytes = length;
-    if (length === 0 && trailers.length === 0) return;
-    for (const chunk of chunks) this.#call?.write(chunk);
-    this.#call?.endBody(trailers);
+  #sendBody(body: HeldBody): void {
+    this.#passedBytes = body.length;
+    body.sendTo(this.#call);
   }
 
   upstreamInterim(status: number, fields: FieldList): void {

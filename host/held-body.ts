@@ -1,6 +1,12 @@
 import { keptView } from "./http1/socket-reader.ts";
 import type { FieldList } from "./message.ts";
 
+/** Takes a body. */
+export interface BodyReceiver {
+  write(chunk: Buffer): unknown;
+  endBody(trailers: FieldList): void;
+}
+
 /** A body, or a part of one, that has to be kept: as it came where its pieces are few or large, and copied together where they are not. */
 export class HeldBody {
   /** In bytes. */
@@ -30,6 +36,13 @@ export class HeldBody {
   whole(): Buffer {
     const [only] = this.chunks;
     return this.chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.chunks, this.length);
+  }
+
+  /** Gives it all to a receiver, which is told nothing when there is nothing. */
+  sendTo(receiver: BodyReceiver | undefined): void {
+    if (this.length === 0 && this.trailers.length === 0) return;
+    for (const chunk of this.chunks) receiver?.write(chunk);
+    receiver?.endBody(this.trailers);
   }
 
   /** A sender that makes a chunk of every byte must not make the host keep an object for each. */

@@ -1,22 +1,18 @@
 import type { Config, LogLevel } from "./config/config.ts";
 import type { Problem } from "./config/problem.ts";
 import { Changes, type Live, refusalOf } from "./control/changes.ts";
+import { ChangingHost } from "./control/changing.ts";
 import { ConfigFile } from "./control/config-file.ts";
 import { redacted, viewOf } from "./control/config-view.ts";
 import {
   type ArtifactView,
-  type Asked,
-  type ChangeResult,
   type ConfigView,
   type Control,
-  type Differences,
   type Explanation,
   type GenerationView,
   Refusal,
   type RefusedRequest,
   type Status,
-  type SwapRequest,
-  type SwapResult,
   type WorkerView,
 } from "./control/control.ts";
 import { filterOf } from "./control/edits.ts";
@@ -50,7 +46,7 @@ import { Trials } from "./trial/trials.ts";
 /**
  * A running proxy: workers that serve a generation, and the changes from one to the next. It carries no traffic itself.
  */
-export class Host implements Control {
+export class Host extends ChangingHost implements Control {
   readonly #log: Log;
   readonly #artifacts: ArtifactStore;
   readonly #loader: Loader;
@@ -67,11 +63,12 @@ export class Host implements Control {
   readonly #collecting: NodeJS.Timeout;
   readonly #startedAt = Date.now();
   readonly #file: ConfigFile;
-  readonly #operations: Operations;
+  protected readonly operations: Operations;
   /** Generations that were live in this process, and of which nothing is left. */
   readonly #drained = new Set<number>();
 
   private constructor(log: Log, history: History, own: ConfigFile, live: Config, observer?: string) {
+    super();
     this.#log = log;
     this.#file = own;
     this.#history = history;
@@ -121,21 +118,21 @@ export class Host implements Control {
       components,
       log.logger,
     );
-    this.#operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
+    this.operations = new Operations(this.#changes, this.#loader, history, own, log.logger, (...end) =>
       this.#trials.ended(...end),
     );
     this.#trials = new Trials({
       counts: () => this.trialCounts(),
       slos: this.#slos,
-      promote: (filter, why) => void this.#ignoring(this.#operations.promote(filter, { by: "trial" }, why)),
-      rollBack: (filter, why) => void this.#ignoring(this.#operations.endTrial(filter, { by: "trial" }, why)),
+      promote: (filter, why) => void this.#ignoring(this.operations.promote(filter, { by: "trial" }, why)),
+      rollBack: (filter, why) => void this.#ignoring(this.operations.endTrial(filter, { by: "trial" }, why)),
       now: () => performance.now(),
     });
     this.#watch = new FileWatch(own.path, {
       configChanged: () => this.#ignoring(this.apply(undefined, { by: "file" })),
       // Every filter that uses a component gets what it is now, without being asked.
       componentChanged: (name, path, digest) =>
-        this.#ignoring(this.#operations.componentChanged(name, path, digest, { by: "file" })),
+        this.#ignoring(this.operations.componentChanged(name, path, digest, { by: "file" })),
       blind: (sentence) => log.logger.warn(sentence),
     });
     this.#collecting = setInterval(() => void this.collectArtifacts().catch(() => {}), COLLECT_MS).unref();
@@ -238,10 +235,10 @@ export class Host implements Control {
       generation: this.#changes.live?.number ?? 0,
       generationsDrained: this.#drained.size,
       draining: this.#changes.stopping,
-      swapsOk: this.#operations.swaps.ok,
-      swapsRefused: this.#operations.swaps.refused,
-      reloadsOk: this.#operations.reloads.ok,
-      reloadsRefused: this.#operations.reloads.refused,
+      swapsOk: this.operations.swaps.ok,
+      swapsRefused: this.operations.swaps.refused,
+      reloadsOk: this.operations.reloads.ok,
+      reloadsRefused: this.operations.reloads.refused,
       fileValid: this.#file.isInOrder,
       slos: this.#slos.asked,
       connectionsRefused: this.#fleet.refusedConnections,
@@ -251,47 +248,6 @@ export class Host implements Control {
       spans: this.#tracing.counts,
     };
     return this.#exposition.render(await this.#fleet.snapshots(), main, format);
-  }
-
-  swap(filter: string, request: SwapRequest, asked: Asked = LOCAL): Promise<SwapResult> {
-    return this.#operations.swap(filter, request, asked);
-  }
-
-  diffSwap(filter: string, request: SwapRequest): Promise<Differences> {
-    return this.#operations.diffSwap(filter, request);
-  }
-
-  promote(filter: string, asked: Asked = LOCAL): Promise<ChangeResult> {
-    return this.#operations.promote(filter, asked);
-  }
-
-  endTrial(filter: string, asked: Asked = LOCAL): Promise<ChangeResult> {
-    return this.#operations.endTrial(filter, asked);
-  }
-
-  rollback(to: number | undefined, asked: Asked = LOCAL): Promise<ChangeResult> {
-    return this.#operations.rollback(to, asked);
-  }
-
-  diff(text: string | undefined): Promise<Differences> {
-    return this.#operations.diff(text);
-  }
-
-  apply(text: string | undefined, asked: Asked = LOCAL): Promise<ChangeResult> {
-    return this.#operations.apply(text, asked);
-  }
-
-  drainServer(
-    upstream: string,
-    server: string,
-    drained: boolean,
-    asked: Asked = LOCAL,
-  ): Promise<ChangeResult> {
-    return this.#operations.drainServer(upstream, server, drained, asked);
-  }
-
-  setWeight(upstream: string, server: string, weight: number, asked: Asked = LOCAL): Promise<ChangeResult> {
-    return this.#operations.setWeight(upstream, server, weight, asked);
   }
 
   /** What has been counted of trials, by all threads. */
@@ -386,6 +342,3 @@ export class Host implements Control {
     ]);
   }
 }
-
-/** Who embeds a host asks for himself. */
-const LOCAL: Asked = { by: "local" };

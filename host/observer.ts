@@ -18,8 +18,13 @@ export interface Observer {
 }
 
 /** What a module has to export that is an observer. */
-export interface ObserverModule {
+interface ObserverModule {
   readonly createObserver: () => Observer;
+}
+
+/** The observer of the module with this URL, if there is to be one. */
+export async function loadObserver(url: string | undefined): Promise<Observer | undefined> {
+  return url === undefined ? undefined : ((await import(url)) as ObserverModule).createObserver();
 }
 
 /** The chains of a route with these filters, where somebody looks on. */

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { AddressKey } from "./address-key.ts";
-import { Admission, type AdmissionLimits } from "./admission.ts";
+import { Admission, admissionOf } from "./admission.ts";
 import { Assembly, type AssemblyOwner } from "./assembly.ts";
 import type { Config, LogLevel } from "./config/config.ts";
 import {
@@ -31,7 +31,7 @@ import { Tunnel } from "./http1/tunnel.ts";
 import type { Generation, Route } from "./generation.ts";
 import { Generations } from "./generations.ts";
 import type { ListenerOwner } from "./listener.ts";
-import type { Observer, ObserverModule } from "./observer.ts";
+import { loadObserver, type Observer } from "./observer.ts";
 import { Reception } from "./reception.ts";
 import { SharedStore } from "./store/shared-store.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -188,8 +188,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   ended(exchange: Exchange, route: Route | undefined): void {
     this.#meter.exchangesInFlight -= 1;
     (route?.meter ?? this.#unrouted).ended(exchange);
-    const brokenOff = !exchange.whole && exchange.failure?.code !== "CLIENT_GONE";
-    route?.slo?.count(exchange.status, brokenOff, exchange.durationMs);
+    route?.slo?.count(exchange);
     if (exchange.failure !== undefined) this.#meter.failed(exchange.failure.code);
     this.#traces.ended(exchange, route?.pattern);
     this.#chronicle.ended(exchange);
@@ -353,19 +352,11 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   }
 }
 
-function admissionOf({ limits, timeouts }: Config): AdmissionLimits {
-  return { exchangesMax: limits.exchangesMax, delayMsMax: timeouts.eventLoopDelayMs };
-}
-
 // A panic's own machinery is about ten frames, and a filter's code comes below it.
 Error.stackTraceLimit = 50;
 
-/** Orders wait until there is somebody who listens for them. */
-async function observerOf({ observer }: WorkerData): Promise<Observer | undefined> {
-  return observer === undefined ? undefined : ((await import(observer)) as ObserverModule).createObserver();
-}
-
 if (parentPort !== null) {
   const data = workerData as WorkerData;
-  DataWorker.serve(parentPort, data, await observerOf(data));
+  // Orders wait until there is somebody who listens for them.
+  DataWorker.serve(parentPort, data, await loadObserver(data.observer));
 }

@@ -1,3 +1,4 @@
+import type { FailureCode } from "../failure.ts";
 import type { SloConfig } from "../config/config.ts";
 import { type Objective, type SloCounts, sloKey } from "../slo/slo.ts";
 
@@ -51,6 +52,15 @@ class SloMeter {
   }
 }
 
+/** An exchange that has ended, as objectives see it. */
+export interface HeldExchange {
+  readonly status: number;
+  readonly durationMs: number;
+  /** The response has gone out to its last byte. */
+  readonly whole: boolean;
+  readonly failure: { readonly code: FailureCode } | undefined;
+}
+
 /** What is asked of one route, as a generation has it: exchanges are held against it one by one. */
 export class RouteSlo {
   readonly #availability: SloMeter | undefined;
@@ -63,9 +73,9 @@ export class RouteSlo {
     this.#underMs = underMs;
   }
 
-  /** Counts an exchange that has ended. `brokenOff`: before its end, and not because its client went away. */
-  count(status: number, brokenOff: boolean, ms: number): void {
-    const bad = status >= 500 || brokenOff;
+  /** Counts an exchange that has ended. */
+  count({ status, durationMs, whole, failure }: HeldExchange): void {
+    const bad = status >= 500 || (!whole && failure?.code !== "CLIENT_GONE");
     const availability = this.#availability;
     if (availability !== undefined) {
       availability.exchanges += 1;
@@ -75,7 +85,7 @@ export class RouteSlo {
     // A tunnel lasts as long as its two ends want, and what has failed has no time worth knowing.
     if (latency === undefined || bad || status === SWITCHING_PROTOCOLS) return;
     latency.exchanges += 1;
-    if (ms > this.#underMs) latency.bad += 1;
+    if (durationMs > this.#underMs) latency.bad += 1;
   }
 }
 

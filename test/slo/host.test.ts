@@ -124,8 +124,9 @@ test("an exchange may take as long as the threshold, and no longer", () => {
   const meters = new SloMeters();
   const slo = { availability: null, latency: { underMs: 300, share: 0.99 }, windowMs: 1 };
   const route = meters.route("api", slo, "other");
-  route?.count(200, false, 300);
-  route?.count(200, false, 300.001);
+  const good = { status: 200, whole: true, failure: undefined };
+  route?.count({ ...good, durationMs: 300 });
+  route?.count({ ...good, durationMs: 300.001 });
 
   expect(meters.snapshot()).toEqual([{ route: "api", objective: "latency", exchanges: 2, bad: 1 }]);
   expect(meters.route("none", null, "other")).toBeUndefined();

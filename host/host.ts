@@ -262,6 +262,10 @@ export class Host extends ChangingHost implements Control {
     return this.#trials.view(name);
   }
 
+  trials(): Promise<readonly TrialView[]> {
+    return this.#trials.views();
+  }
+
   record(filter: string, request: RecordRequest): Promise<AsyncIterable<string>> {
     return this.#records.record(filter, request);
   }

@@ -39,6 +39,8 @@ export interface Control {
   endTrial(filter: string, asked: Asked): Promise<ChangeResult>;
   /** How a filter's trial stands; undefined when it has none. Rejects with FILTER_UNKNOWN. */
   trial(filter: string): Promise<TrialView | undefined>;
+  /** The trials of all filters, of each the present or the last one. */
+  trials(): Promise<readonly TrialView[]>;
   /**
    * Records exchanges of a filter, redacted, until one of the bounds is reached or another generation is live. Rejects with
    * FILTER_UNKNOWN, or with RECORDING_REFUSED when there are too many already.

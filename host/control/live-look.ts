@@ -8,7 +8,7 @@ import {
 } from "../ops/activity.ts";
 import type { ServerView } from "../ops/server-meter.ts";
 import type { TrialView } from "../trial/trial.ts";
-import type { Control, FileStatus, FilterStatus, Status, WorkerView } from "./control.ts";
+import type { Control, FileStatus, Status, WorkerView } from "./control.ts";
 import type { LiveFile, LiveFilter, LiveRoute, LiveServer, LiveView } from "./live-view.ts";
 
 /** Looks at a host again and again, and tells what has happened in between. Keeps what it has seen for some seconds. */
@@ -16,8 +16,6 @@ export class LiveLook {
   readonly #control: Control;
   /** Oldest first. */
   readonly #looks: Look[] = [];
-  /** Filters whose trial is told, also when it has ended. */
-  readonly #tried = new Map<string, TrialView>();
 
   constructor(control: Control) {
     this.#control = control;
@@ -32,7 +30,8 @@ export class LiveLook {
     this.#looks.push(now);
     if (this.#looks.length > LOOKS_MAX) this.#looks.shift();
     const status = this.#control.status();
-    await this.#lookAtTrials(status.filters);
+    // Also those that have ended, which may have been between two looks.
+    const trials = new Map((await this.#control.trials()).map((trial) => [trial.filter, trial]));
     const { ready, reason } = this.#control.readiness();
     return {
       version: status.version,
@@ -47,7 +46,7 @@ export class LiveLook {
         connections: counts.connectionsOpen,
       },
       routes: routesOf(status, activity),
-      filters: this.#filters(status, activity, now),
+      filters: filtersOf(status, activity, now, trials),
       upstreams: upstreamsOf(status, activity, counts.views),
       workers: Object.fromEntries(workers.map(({ id, ...worker }: WorkerView) => [id, worker])),
       loops: Object.fromEntries([...activity.loops].filter(([place]) => place > 0)),
@@ -55,37 +54,29 @@ export class LiveLook {
       file: fileOf(status.file),
     };
   }
+}
 
-  async #lookAtTrials(filters: readonly FilterStatus[]): Promise<void> {
-    for (const name of this.#tried.keys())
-      if (!filters.some((filter) => filter.name === name)) this.#tried.delete(name);
-    const wanted = filters.filter(
-      ({ name, trial }) => trial !== null || this.#tried.get(name)?.state === "running",
-    );
-    for (const { name } of wanted) {
-      // Its filter may be gone by now.
-      const trial = await this.#control.trial(name).catch(() => undefined);
-      if (trial !== undefined) this.#tried.set(name, trial);
-    }
-  }
-
-  #filters(status: Status, activity: Activity, { counts }: Look): Record<string, LiveFilter> {
-    const instances = new Map(counts.filters.map((filter) => [filter.name, filter.instances]));
-    return Object.fromEntries(
-      status.filters.map(({ name, ...filter }) => {
-        const trial = this.#tried.get(name);
-        return [
-          name,
-          {
-            ...filter,
-            ...(activity.filters.get(name) ?? UNCALLED),
-            instances: instances.get(name) ?? 0,
-            trial: trial && { ...trial, shadow: trial.shadow ?? undefined },
-          },
-        ];
-      }),
-    );
-  }
+function filtersOf(
+  status: Status,
+  activity: Activity,
+  { counts }: Look,
+  trials: ReadonlyMap<string, TrialView>,
+): Record<string, LiveFilter> {
+  const instances = new Map(counts.filters.map((filter) => [filter.name, filter.instances]));
+  return Object.fromEntries(
+    status.filters.map(({ name, ...filter }) => {
+      const trial = trials.get(name);
+      return [
+        name,
+        {
+          ...filter,
+          ...(activity.filters.get(name) ?? UNCALLED),
+          instances: instances.get(name) ?? 0,
+          trial: trial && { ...trial, shadow: trial.shadow ?? undefined },
+        },
+      ];
+    }),
+  );
 }
 
 function routesOf({ routes }: Status, activity: Activity): Record<string, LiveRoute> {

@@ -68,6 +68,12 @@ export class Trials {
     };
   }
 
+  /** Of each filter that has a trial or had one, as far as it has come by now. */
+  async views(): Promise<readonly TrialView[]> {
+    if (this.#trials.size > 0) await this.look();
+    return Array.from(this.#trials.keys(), (filter) => this.view(filter) as TrialView);
+  }
+
   /** Asks for the counts and judges. Comes by itself while a trial runs, and never twice at once. */
   async look(): Promise<void> {
     if (this.#looking) return;

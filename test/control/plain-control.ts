@@ -188,6 +188,10 @@ export class PlainControl implements Control {
     return this.#state.trials.get(name);
   }
 
+  trials(): Promise<TrialView[]> {
+    return Promise.resolve([...this.#state.trials.values()]);
+  }
+
   rollback(to: number | undefined, asked: Asked): Promise<ChangeResult> {
     return this.#change(asked, async () => {
       const number = to ?? this.generation - 1;

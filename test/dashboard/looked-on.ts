@@ -27,7 +27,8 @@ export class LookedOn implements AsyncDisposable {
   readonly host: Host;
   readonly page: Page;
   readonly file: string;
-  readonly #parts: TestHost;
+  /** The same host, with its log and its metrics. */
+  readonly running: TestHost;
   readonly #upstream: Upstream;
   readonly #context: BrowserContext;
   readonly #log: Log;
@@ -44,7 +45,7 @@ export class LookedOn implements AsyncDisposable {
     this.host = own.host;
     this.file = own.file;
     this.page = page;
-    this.#parts = new TestHost(own.host, own.folder);
+    this.running = new TestHost(own.host, own.folder);
     this.#upstream = upstream;
     this.#context = context;
     this.#log = own.log;
@@ -94,7 +95,7 @@ export class LookedOn implements AsyncDisposable {
 
   /** What answers through the proxy, each time anew. */
   async served(count = 1, target = "/"): Promise<string[]> {
-    const client = await this.#parts.connect();
+    const client = await this.running.connect();
     const seen: string[] = [];
     try {
       for (let round = 0; round < count; round++) {
@@ -126,7 +127,7 @@ export class LookedOn implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#context.close();
     await this.#admin.close();
-    await this.#parts[Symbol.asyncDispose]();
+    await this.running[Symbol.asyncDispose]();
     await this.#upstream[Symbol.asyncDispose]();
     assert.deepEqual(this.#misdeeds, [], "the page has done what it must not");
   }

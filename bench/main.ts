@@ -12,6 +12,7 @@ import { measureCalls, printCalls } from "./call.ts";
 import { measureFuel, printFuel } from "./fuel.ts";
 import { measureHostFunctions, printHostFunctions } from "./host-functions.ts";
 import { measureHttpClient, printHttpClient } from "./http-client.ts";
+import { measureObserving, printObserving } from "./observe.ts";
 import { measurePhases, printPhases } from "./phases.ts";
 import { measureProxies, printProxies } from "./proxy.ts";
 import { measureSwaps, printSwaps } from "./swap.ts";
@@ -46,6 +47,7 @@ const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
   "http-client": measurement("http-client", measureHttpClient, printHttpClient),
   trial: measurement("trial", measureTrials, printTrials),
   swap: measurement("swap", measureSwaps, printSwaps),
+  observe: measurement("observe", (quick) => measureObserving(quick), printObserving),
   proxy: measurement(
     "proxy",
     (quick) => measureProxies({ quick, rows: [], proxies: [], rounds: 0 }),

@@ -1,3 +1,4 @@
+import type { Wish } from "../timeline.ts";
 import { addCells, cellsOf, EXCHANGE_BOUNDS, observe, OVERHEAD_BOUNDS } from "./buckets.ts";
 
 /** An exchange that stands for those of its bucket, and that somebody can look up. */
@@ -16,8 +17,10 @@ export interface EndedExchange {
   readonly status: number;
   readonly durationMs: number;
   readonly requestId: string;
-  /** Where there is one, somebody can look the exchange up. */
-  readonly timeline: { readonly trace?: { readonly traceId: string } | undefined } | undefined;
+  /** One that is kept or traced can be looked up afterwards. */
+  readonly timeline:
+    | { readonly wish: Wish; readonly trace: { readonly traceId: string } | undefined }
+    | undefined;
 }
 
 export interface RouteSnapshot {
@@ -63,8 +66,8 @@ export class RouteMeter {
   ended({ status, durationMs, requestId, timeline }: EndedExchange): void {
     const seconds = durationMs / 1_000;
     const bucket = this.record(status, seconds);
-    if (timeline !== undefined)
-      this.#exemplars[bucket] = { requestId, traceId: timeline.trace?.traceId, seconds, at: Date.now() };
+    if (timeline === undefined || (timeline.wish === "passing" && timeline.trace === undefined)) return;
+    this.#exemplars[bucket] = { requestId, traceId: timeline.trace?.traceId, seconds, at: Date.now() };
   }
 
   /** Counts an exchange that has ended, and gives the bucket of its duration. `status` 0: the client was sent no head. */

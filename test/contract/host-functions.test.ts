@@ -238,9 +238,10 @@ describe("metrics", () => {
         { gauge: ["hits_total", "Hits.", ["method"]] },
         { counter: ["hits_total", "Hits.", ["path"]] },
         { counter: ["hits_total", "Other.", ["method"]] },
+        // In OpenMetrics a counter is called by its name without the ending.
         { histogram: ["hits", "", [], []] },
       ),
-    ).toEqual(["ok, ok, Error::Conflict, Error::Conflict, Error::Conflict, ok"]);
+    ).toEqual(["ok, ok, Error::Conflict, Error::Conflict, Error::Conflict, Error::Conflict"]);
     expect(
       declared(
         { counter: ["1", "", []] },

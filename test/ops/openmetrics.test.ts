@@ -45,15 +45,19 @@ async function exemplarsOf(...meters: readonly WorkerMeter[]): Promise<OpenSampl
   );
 }
 
+const KEPT = { wish: "kept", trace: undefined } as const;
+
 test("each bucket of a route's durations has the newest exchange that can be looked up", async () => {
   const meter = new WorkerMeter();
   const route = meter.route("api");
   const before = Date.now() / 1_000;
-  route.ended(ended(3, { requestId: "first", timeline: {} }));
+  route.ended(ended(3, { requestId: "first", timeline: KEPT }));
   const trace = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736" };
-  route.ended(ended(4, { requestId: "second", timeline: { trace } }));
+  route.ended(ended(4, { requestId: "second", timeline: { wish: "passing", trace } }));
   route.ended(ended(4));
-  route.ended(ended(20_000, { requestId: "slow", timeline: {} }));
+  // It was of use to the log alone, and is not kept.
+  route.ended(ended(4, { timeline: { wish: "passing", trace: undefined } }));
+  route.ended(ended(20_000, { requestId: "slow", timeline: KEPT }));
   route.ended(ended(600));
 
   const found = await exemplarsOf(meter);
@@ -77,7 +81,7 @@ test("each bucket of a route's durations has the newest exchange that can be loo
 test("of several workers the newest exemplar counts, and Prometheus' text has none", async () => {
   const meters = [new WorkerMeter(), new WorkerMeter(), new WorkerMeter()];
   meters.forEach((meter, at) =>
-    meter.route("api").ended(ended(1, { requestId: `of-${at}`, timeline: at < 2 ? {} : undefined })),
+    meter.route("api").ended(ended(1, { requestId: `of-${at}`, timeline: at < 2 ? KEPT : undefined })),
   );
   // Two in the same millisecond are as new as each other.
   const [first] = await exemplarsOf(...meters);

@@ -15,6 +15,7 @@ import type {
 } from "../../host/control/control.ts";
 import type { Problem } from "../../host/config/problem.ts";
 import type { TrialView } from "../../host/trial/trial.ts";
+import { SERVERS } from "../control/plain-state.ts";
 import { type Outcome, sluice } from "./command.ts";
 
 export const OLD_DIGEST: string = "0".repeat(64);
@@ -153,26 +154,7 @@ export const STATUS: FullStatus = {
       name: "echo",
       servers: ["http://127.0.0.1:9000", "http://echo.test:80"],
       drained: [],
-      addresses: [
-        {
-          upstream: "echo",
-          server: "http://127.0.0.1:9000",
-          address: "",
-          states: { healthy: 2 },
-          inFlight: 3,
-          pending: 0,
-          connections: 8,
-        },
-        {
-          upstream: "echo",
-          server: "http://echo.test:80",
-          address: "192.0.2.7",
-          states: { healthy: 1, ejected: 1 },
-          inFlight: 0,
-          pending: 1,
-          connections: 0,
-        },
-      ],
+      addresses: SERVERS,
     },
   ],
   file: { path: "/etc/sluice/sluice.yaml", differs: false, problems: [], refusal: null },

@@ -159,8 +159,9 @@ export class Timeline {
 
 export function sightOf(message: RequestHead | ResponseHead | Trailers): Sight {
   const { fields } = message;
-  if (message instanceof ResponseHead) return { ...NOTHING, fields, status: message.status };
-  if (message instanceof Trailers) return { ...NOTHING, fields };
+  if (message instanceof ResponseHead)
+    return { fields, method: "", authority: "", path: "", status: message.status };
+  if (message instanceof Trailers) return { fields, method: "", authority: "", path: "", status: 0 };
   return { fields, method: message.method, authority: message.authority, path: message.path, status: 0 };
 }
 
@@ -171,15 +172,25 @@ export function changedSince(
 ): readonly string[] {
   const after = sightOf(message);
   const changed: string[] = [];
-  for (const part of PARTS) if (before[part] !== after[part]) changed.push(`~:${part}`);
+  if (before.method !== after.method) changed.push("~:method");
+  if (before.authority !== after.authority) changed.push("~:authority");
+  if (before.path !== after.path) changed.push("~:path");
+  if (before.status !== after.status) changed.push("~:status");
   if (before.fields !== after.fields) compareFields(before.fields, after.fields, changed);
   return changed.length === 0 ? NONE : changed;
 }
 
+/** Most fields are where they were: only names of those that are not are looked for. */
 function compareFields(before: FieldList, after: FieldList, changed: string[]): void {
-  const names = new Set<string>();
-  for (const fields of [before, after])
-    for (let at = 0; at < fields.length; at += 2) names.add((fields[at] as string).toLowerCase());
+  const most = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < most && isSamePair(before, start, after, start)) start += 2;
+  let end = 0;
+  while (end < most - start && isSamePair(before, before.length - end - 2, after, after.length - end - 2))
+    end += 2;
+  const names: string[] = [];
+  gatherNames(before, start, before.length - end, after, start, after.length - end, names);
+  gatherNames(after, start, after.length - end, before, start, before.length - end, names);
   for (const name of names) {
     const [old, fresh] = [valuesOf(before, name), valuesOf(after, name)];
     if (old.length === 0) changed.push(`+${name}`);
@@ -189,16 +200,37 @@ function compareFields(before: FieldList, after: FieldList, changed: string[]): 
   }
 }
 
-function valuesOf(fields: FieldList, lower: string): string[] {
-  const values: string[] = [];
-  for (let at = 0; at < fields.length; at += 2)
-    if (isName(fields[at] as string, lower)) values.push(fields[at + 1] as string);
-  return values;
+/** The names of fields in a part of one list that the part of the other has not. */
+function gatherNames(
+  one: FieldList,
+  from: number,
+  to: number,
+  other: FieldList,
+  otherFrom: number,
+  otherTo: number,
+  names: string[],
+): void {
+  for (let at = from; at < to; at += 2) {
+    let found = otherFrom;
+    while (found < otherTo && !isSamePair(one, at, other, found)) found += 2;
+    if (found < otherTo) continue;
+    const name = (one[at] as string).toLowerCase();
+    if (!names.includes(name)) names.push(name);
+  }
 }
 
-const PARTS = ["method", "authority", "path", "status"] as const;
+function isSamePair(one: FieldList, at: number, other: FieldList, otherAt: number): boolean {
+  return one[at] === other[otherAt] && one[at + 1] === other[otherAt + 1];
+}
 
-const NOTHING = { method: "", authority: "", path: "", status: 0 } as const;
+function valuesOf(fields: FieldList, lower: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] as string;
+    if (isName(name, lower)) values.push(fields[at + 1] as string);
+  }
+  return values;
+}
 
 const NONE: readonly string[] = [];
 

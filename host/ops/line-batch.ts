@@ -1,5 +1,11 @@
-/** A batch goes out at this length: one message to the main thread costs as much as many lines. In UTF-16 units, which is close enough to bytes. */
-const BATCH_LENGTH = 16_384;
+/** A batch goes out at this length: one message to the main thread costs as much as many lines. */
+const BATCH_BYTES = 65_536;
+
+/** So that the line fits that makes a batch long enough. */
+const ROOM_BYTES = 2 * BATCH_BYTES;
+
+/** Of a UTF-16 unit. */
+const UNIT_BYTES_MAX = 3;
 
 /** A line waits no longer than this, so that somebody who reads along sees it at once. */
 const WAIT_MS = 100;
@@ -10,7 +16,9 @@ const WAIT_MS = 100;
  */
 export class LineBatch {
   readonly #post: (batch: string) => void;
-  #lines = "";
+  /** A line is put together of many pieces: it is copied into one here, while they are in the caches. */
+  readonly #bytes = Buffer.allocUnsafeSlow(ROOM_BYTES);
+  #used = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(post: (batch: string) => void) {
@@ -19,8 +27,11 @@ export class LineBatch {
 
   /** Takes one line that ends in `\n`. */
   add(line: string): void {
-    this.#lines += line;
-    if (this.#lines.length >= BATCH_LENGTH) this.flush();
+    const bytesMax = line.length * UNIT_BYTES_MAX;
+    if (bytesMax > ROOM_BYTES - this.#used) this.flush();
+    if (bytesMax > ROOM_BYTES) return this.#post(line);
+    this.#used += this.#bytes.utf8Write(line, this.#used);
+    if (this.#used >= BATCH_BYTES) this.flush();
     // Lines that wait must not keep a worker alive that has nothing else to do: whoever ends it calls flush().
     else this.#timer ??= setTimeout(() => this.flush(), WAIT_MS).unref();
   }
@@ -29,9 +40,9 @@ export class LineBatch {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#lines === "") return;
-    const batch = this.#lines;
-    this.#lines = "";
+    if (this.#used === 0) return;
+    const batch = this.#bytes.utf8Slice(0, this.#used);
+    this.#used = 0;
     this.#post(batch);
   }
 }

@@ -208,38 +208,6 @@ test("a request that is refused at the door is a failure and no exchange", async
   expect([failed, atDoor, accepted, exchanges]).toEqual([1, 1, 2, 1]);
 });
 
-test("a worker's successor goes on in its place, and the loss is counted", { timeout: 60_000 }, async () => {
-  const { host } = await path(undefined, {
-    workers: 2,
-    filters: { trap: filter("trap", { limits: { fuel: 2_000_000_000 } }) },
-    routes: [{ filters: ["trap"], upstream: "main" }],
-  });
-  const loops = async (): Promise<string[]> => {
-    const { body } = await host.host.metrics();
-    return Array.from(
-      body.matchAll(/^sluice_worker_loop_active_seconds_total\{worker="([^"]*)"\}/gm),
-      ([, worker = ""]) => worker,
-    );
-  };
-  expect(await loops()).toEqual(["1", "2"]);
-  const stuck = await connect(host);
-  stuck.send(request("/stall"));
-  // Its patience is time of the processor, of which a busy machine has little to give.
-  await waitFor(
-    "the loss of a worker",
-    async () => (await host.metric("sluice_worker_restarts_total")) === 1,
-    40_000,
-  );
-  await waitFor("the worker's successor", () => host.host.readiness().ready);
-  expect((await loops()).toSorted()).toEqual(["1", "2"]);
-  await waitFor(
-    "a look at the delay of both loops",
-    async () =>
-      (await host.metric('sluice_worker_loop_delay_seconds_count{worker="1"}')) > 0 &&
-      (await host.metric('sluice_worker_loop_delay_seconds_count{worker="2"}')) > 0,
-  );
-});
-
 test("an event loop that a filter keeps busy is at work, and late", async () => {
   const { host } = await path(undefined, {
     filters: { trap: filter("trap", { limits: { fuel: 2_000_000_000 } }) },
@@ -249,7 +217,7 @@ test("an event loop that a filter keeps busy is at work, and late", async () => 
     const [all = 0, onTime = 0] = await samples(
       host,
       'sluice_worker_loop_delay_seconds_count{worker="1"}',
-      'sluice_worker_loop_delay_seconds_bucket{worker="1",le="0.01"}',
+      'sluice_worker_loop_delay_seconds_bucket{worker="1",le="0.0025"}',
     );
     return all - onTime;
   };

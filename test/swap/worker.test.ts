@@ -123,6 +123,28 @@ test("the only worker of a host is replaced, on the same port and with the prese
   expect(await ask(host)).toBe("2");
 });
 
+test("the successor of a lost worker is measured in its place, and the loss is counted", async () => {
+  const host = await start(2);
+  const loops = async (): Promise<string[]> => {
+    const { body } = await host.host.metrics();
+    const series = body.matchAll(/^sluice_worker_loop_active_seconds_total\{worker="([^"]*)"\}/gm);
+    return Array.from(series, ([, worker = ""]) => worker).toSorted();
+  };
+  expect(await loops()).toEqual(["1", "2"]);
+  const before = ids(host);
+
+  await breakOne();
+
+  await waitFor("another worker", () => ids(host).some((id) => !before.includes(id)));
+  await serving(host, 2);
+  expect(await host.metric("sluice_worker_restarts_total")).toBe(1);
+  expect(await loops()).toEqual(["1", "2"]);
+  for (const worker of ["1", "2"]) {
+    const looks = `sluice_worker_loop_delay_seconds_count{worker="${worker}"}`;
+    await waitFor(`a look at the delay of loop ${worker}`, async () => (await host.metric(looks)) > 0);
+  }
+});
+
 test("of two workers the other one goes on: its connections and its exchanges notice nothing", async () => {
   const host = await start(2);
   const clients: RawClient[] = [];

@@ -169,7 +169,7 @@ describe("sluice trial", () => {
 
   test("shows what a shadow would have done differently, made harmless", async () => {
     const kinds = { decision: 0, status: 0, headers: 2, target: 0, body: 1, trailers: 0, failure: 0 };
-    const sample = { at: Date.now() - 5_500, requestId: "r1", phase: "request", kind: "headers" as const };
+    const sample = { at: Date.now() - 3_605_000, requestId: "r1", phase: "request", kind: "headers" as const };
     host.answer("GET /v1/filters/keys/trial", {
       ...TRIAL,
       request: { kind: "shadow", ...TRIAL_DEFAULTS, differencePercentMax: 10, forMs: 0 },
@@ -188,7 +188,7 @@ describe("sluice trial", () => {
     expect(stdout).toContain(", 10 % differences\n");
     expect(stdout).toContain("\ncompared 100, different 3, dropped 1\n\nDIFFERENCE  COUNT\n");
     expect(stdout).toContain("\nheaders         2\nbody            1\n");
-    expect(stdout).toMatch(/\n5 s {2}request {2}headers {5}r1 {7}x-a is set by\u{FFFD}\[2J one alone\n$/u);
+    expect(stdout).toMatch(/\n1 h {2}request {2}headers {5}r1 {7}x-a is set by\u{FFFD}\[2J one alone\n$/u);
   });
 
   test("--json is the trial as the admin API gives it", async () => {

@@ -126,7 +126,7 @@ async function traffic(): Promise<void> {
   writeFileSync(join(host.folder, "canary.wasm"), other(readFileSync(component("indiscreet"))));
   await command("swap", "marks", "shadow.wasm", "--shadow", "--for", "0");
   // Whatever fails: the end of a trial is the end of a recording.
-  const endless = "--for 0 --max-failures 100000 --max-errors 100%".split(" ");
+  const endless = "--for 0 --max-failures 100000 --max-errors 100% --max-latency 10m".split(" ");
   await command("swap", "indiscreet", "canary.wasm", "--canary", "50%", "--key", "client", ...endless);
   // A change would end it.
   const recording = record();

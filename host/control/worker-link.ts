@@ -31,7 +31,7 @@ export class OrderFailed extends Error {
  * follow each other so had every worker stop for 4 to 12 ms after each seventh. With this much room at first it
  * collects as the heap itself asks for it. Holds for the threads that are started from now on.
  */
-setFlagsFromString("--initial-old-space-size=128");
+setFlagsFromString("--initial-old-space-size=64");
 
 /** What the main thread hears of a worker besides answers. */
 export interface WorkerLinkOwner {

@@ -9,6 +9,7 @@ import { Authority, writePair } from "../support/certificate.ts";
 import { RawClient, request } from "../support/raw-client.ts";
 import { component } from "../support/test-host.ts";
 import { ok, Upstream } from "../support/upstream.ts";
+import { Collector } from "../trace/collector.ts";
 import { waitFor } from "../support/waiting.ts";
 import { found, SENTINELS } from "./sentinels.ts";
 import { adminAnswers, filesUnder, type Sources } from "./sources.ts";
@@ -20,6 +21,7 @@ const HAS_V6 = Object.values(networkInterfaces()).some((all) => all?.some(({ fam
 let folder: string;
 let host: RunningHost;
 let upstream: Upstream;
+let collector: Collector;
 const ids: string[] = [];
 const sources: Sources = new Map();
 
@@ -27,6 +29,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "sluice-privacy-"));
   // What it is told: it may know.
   upstream = await Upstream.start(() => ok("hello"));
+  collector = await Collector.start();
   host = await start();
   await traffic();
   await gather();
@@ -35,6 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await host[Symbol.asyncDispose]();
   await upstream[Symbol.asyncDispose]();
+  await collector[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -83,6 +87,9 @@ describe("a client's address", () => {
     expect(text(/^GET \/v1\/filters\/indiscreet\/trial$/)).toContain('"canary"');
     expect(text(/^capsules\//)).toContain("/panic");
     expect(text(/^recorded\.jsonl$/)).toContain("/told");
+    expect(text(/^traces$/)).toContain("/told");
+    expect(text(/^GET \/v1\/exchanges$/)).toContain('"reason":"trap"');
+    expect(text(/^GET \/v1\/live$/)).toContain("indiscreet");
     expect(text(/^audit\.jsonl$/)).toContain("swap");
     expect(text(/^\.sluice\/state\//)).not.toBe("");
     expect(text(/^sluice status/)).toContain("indiscreet");
@@ -105,6 +112,8 @@ async function start(): Promise<RunningHost> {
     forwarded: { trusted: ["127.66.0.0/16"] },
     log: { query: "names", headers: ["Referer"] },
     "client-address": { log: "keyed-hash" },
+    timelines: { sample: "100%" },
+    traces: { otlp: collector.origin, sample: "100%" },
     filters: {
       indiscreet: { component: component("indiscreet"), config: {}, grant: facts },
       lenient: { component: component("indiscreet"), config: {}, grant: facts, "on-failure": "open" },
@@ -216,10 +225,19 @@ async function gather(): Promise<void> {
   };
   for (const [name, text] of await adminAnswers(join(host.folder, "admin.sock"), parameters))
     sources.set(name, text);
-  for (const words of [["status"], ["history"], ["refused"], ["trial", "indiscreet"], ["explain", "/told/a"]])
+  for (const words of [
+    ["status"],
+    ["history"],
+    ["refused"],
+    ["trial", "indiscreet"],
+    ["trace", "--failed"],
+    ["explain", "/told/a"],
+  ])
     sources.set(`sluice ${words.join(" ")}`, (await host.command(...words)).stdout);
   await host.stop();
   for (const [name, text] of filesUnder(host.folder, ["sluice.yaml"])) sources.set(name, text);
+  const { spans, requests, resources } = collector;
+  sources.set("traces", JSON.stringify({ spans, requests, resources }));
   sources.set("log", host.lines.map((line) => JSON.stringify(line)).join("\n"));
 }
 

@@ -169,7 +169,12 @@ describe("sluice trial", () => {
 
   test("shows what a shadow would have done differently, made harmless", async () => {
     const kinds = { decision: 0, status: 0, headers: 2, target: 0, body: 1, trailers: 0, failure: 0 };
-    const sample = { at: Date.now() - 3_605_000, requestId: "r1", phase: "request", kind: "headers" as const };
+    const sample = {
+      at: Date.now() - 3_605_000,
+      requestId: "r1",
+      phase: "request",
+      kind: "headers" as const,
+    };
     host.answer("GET /v1/filters/keys/trial", {
       ...TRIAL,
       request: { kind: "shadow", ...TRIAL_DEFAULTS, differencePercentMax: 10, forMs: 0 },

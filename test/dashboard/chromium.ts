@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
+import { aptGet } from "../support/apt.ts";
 
 /** What a person types who wants it for good. */
 export const INSTALL = "apt-get install -y --no-install-recommends chromium fonts-dejavu-core";
@@ -10,9 +11,9 @@ const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 /** Where Chromium is. It has too many libraries to be unpacked somewhere: root installs it, where it is missing, and nobody else can. */
 export async function findChromium(): Promise<string | undefined> {
   if (found() === undefined && existsSync("/usr/bin/apt-get") && process.getuid?.() === 0) {
-    const [command = "", ...args] = INSTALL.split(" ");
+    const install = aptGet(...INSTALL.split(" ").slice(1));
     // An image of a container often has no package lists.
-    if (!(await runs(command, args)) && (await runs(command, ["update"]))) await runs(command, args);
+    if (!(await runs(...install)) && (await runs(...aptGet("update")))) await runs(...install);
   }
   return found();
 }

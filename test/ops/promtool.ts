@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { aptGet } from "../support/apt.ts";
 
 /** What a person types who wants it for good. */
 export const INSTALL = "apt-get install -y --no-install-recommends prometheus";
@@ -27,12 +28,12 @@ function unpack(target: string): void {
   if (!existsSync("/usr/bin/apt-get")) return;
   mkdirSync(TOOLS, { recursive: true });
   const place = mkdtempSync(path.join(TOOLS, "promtool-"));
-  const run = (command: string, args: string[]): boolean =>
+  const run = (command: string, args: readonly string[]): boolean =>
     spawnSync(command, args, { cwd: place, stdio: "ignore" }).status === 0;
+  const download = aptGet("download", "prometheus");
   try {
     // An image of a container often has no package lists; only root can fetch them.
-    if (!run("apt-get", ["download", "prometheus"]) && run("apt-get", ["update"]))
-      run("apt-get", ["download", "prometheus"]);
+    if (!run(...download) && run(...aptGet("update"))) run(...download);
     const archive = readdirSync(place).find((name) => name.endsWith(".deb"));
     if (archive === undefined || !run("dpkg-deb", ["-x", archive, "."])) return;
     execFileSync("mv", [path.join(place, "usr/bin/promtool"), target]);

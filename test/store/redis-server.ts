@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@redis/client";
+import { aptGet } from "../support/apt.ts";
 import { waitFor } from "../support/waiting.ts";
 
 /** What a person types who wants to run these tests. */
@@ -16,9 +17,10 @@ export function hasRedisServer(): boolean {
   if (!existsSync("/usr/bin/apt-get") || process.getuid?.() !== 0) return false;
   // The package's script would start a server of its own: at this runlevel it does not.
   const env = { ...process.env, RUNLEVEL: "1", DEBIAN_FRONTEND: "noninteractive" };
-  const [command = "", ...args] = INSTALL.split(" ");
-  const install = (): boolean => spawnSync(command, args, { env, stdio: "ignore" }).status === 0;
-  if (!install()) spawnSync("apt-get", ["update"], { env, stdio: "ignore" });
+  const run = (...words: string[]): boolean =>
+    spawnSync(...aptGet(...words), { env, stdio: "ignore" }).status === 0;
+  const install = (): boolean => run(...INSTALL.split(" ").slice(1));
+  if (!install()) run("update");
   return works() || (install() && works());
 }
 

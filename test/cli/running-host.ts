@@ -165,6 +165,8 @@ export class RunningHost implements AsyncDisposable {
   /** Leaves what the host says from now on in the pipe. */
   stopReading(): void {
     this.#reader.pause();
+    // What comes in the end may be cut off anywhere.
+    this.#reader.removeAllListeners("line");
   }
 
   /** The exit code of the first process, whatever of its log has been read. */

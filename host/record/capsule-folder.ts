@@ -15,6 +15,7 @@ export class CapsuleFolder {
   readonly #next = new Map<string, number>();
   #turn: Promise<unknown> = Promise.resolve();
   #last = 0;
+  #lastMs = 0;
 
   /** Whether one of this kind may be written now; it is taken for written then. */
   admits({ filter, reason }: CapsuleName): boolean {
@@ -46,7 +47,9 @@ export class CapsuleFolder {
     if (Buffer.byteLength(text) > bytesMax) return undefined;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     this.#last += 1;
-    const at = new Date().toISOString().replaceAll(/[-:.]/g, "");
+    // Each has a millisecond of its own, since names tell the order.
+    this.#lastMs = Math.max(Date.now(), this.#lastMs + 1);
+    const at = new Date(this.#lastMs).toISOString().replaceAll(/[-:.]/g, "");
     const who = `${filter}-${reason}`.replaceAll(/[^\w.@-]/g, "_").slice(0, 128);
     const file = join(folder, `capsule-${at}-${who}-${process.pid}-${this.#last}.json`);
     // Nobody reads half of one.

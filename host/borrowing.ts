@@ -122,14 +122,11 @@ export abstract class Borrowing {
         return this.#suspend(at, { filter, phase, instance, message, before, began }, answer);
       const fuel = instance.fuelUsed;
       this.#served(at, filter, phase, instance);
-      const ms = performance.now() - began;
-      const decision = decisionOf(answer);
-      this.called(at, phase, ms, fuel, decision);
-      timeline?.called(filter, phase, began, ms, fuel, decision, null, changes(before, message));
+      this.#returned(at, phase, began, fuel, decisionOf(answer), before, message);
       return answer;
     } catch (error) {
       if (instance !== undefined) this.#failedCall(at, phase, instance, began);
-      return this.#fault(at, filter, phase, instance, error, began);
+      return this.#fault(at, phase, instance, error, began);
     }
   }
 
@@ -155,25 +152,40 @@ export abstract class Borrowing {
       .then((answer) => {
         const fuel = instance.fuelUsed;
         this.#served(at, filter, phase, instance);
-        const ms = performance.now() - began;
-        const decision = decisionOf(answer);
-        this.called(at, phase, ms, fuel, decision);
-        this.facts.timeline?.called(filter, phase, began, ms, fuel, decision, null, changes(before, message));
+        this.#returned(at, phase, began, fuel, decisionOf(answer), before, message);
         return answer;
       })
       .catch((error: unknown) => {
         this.#failedCall(at, phase, instance, began);
-        return this.#fault(at, filter, phase, instance, error, began);
+        return this.#fault(at, phase, instance, error, began);
       })
-      .then((answer) => this.#returned(at, suspended, answer));
+      .then((answer) => this.#resumed(at, suspended, answer));
     return this.#queue(at, phase);
+  }
+
+  /** A call has returned: it is counted, and told where somebody wants to know. */
+  #returned(
+    at: number,
+    phase: FilterPhase,
+    began: number,
+    fuel: number,
+    decision: DecisionNumber,
+    before?: Sight,
+    message?: Message,
+  ): void {
+    const ms = performance.now() - began;
+    this.called(at, phase, ms, fuel, decision);
+    const { timeline } = this.facts;
+    if (timeline === undefined) return;
+    const changed = before === undefined || message === undefined ? NONE : changedSince(before, message);
+    timeline.called(this.filters[at] as Filter, phase, began, ms, fuel, decision, null, changed);
   }
 
   #failedCall(at: number, phase: FilterPhase, instance: Instance, began: number): void {
     this.called(at, phase, performance.now() - began, instance.fuelUsed, DECISION.fail);
   }
 
-  #returned(at: number, suspended: Suspended, answer: Answer): void {
+  #resumed(at: number, suspended: Suspended, answer: Answer): void {
     suspended.answer = answer;
     const phases = this.#waits?.get(at) ?? 0;
     this.#waits?.delete(at);
@@ -191,7 +203,7 @@ export abstract class Borrowing {
     const held = this.#held[at];
     if (held === DONE || held === undefined) return undefined;
     const fault = new FilterFault(sentence, "size");
-    return this.#fault(at, this.filters[at] as Filter, phase, held, fault, performance.now());
+    return this.#fault(at, phase, held, fault, performance.now());
   }
 
   /** Whether a filter may still be called. */
@@ -241,7 +253,7 @@ export abstract class Borrowing {
       if (instance === undefined) {
         // It wanted nothing but the end. An exchange that is over does not stand in line for it.
         instance = filter.pool.take();
-        if (instance === undefined) return this.#uncalled(at, filter, PHASE.end, "busy");
+        if (instance === undefined) return this.#uncalled(at, PHASE.end, "busy");
         instance.open(this.factsOf(at));
       }
       if (outcome === undefined || !filter.plan.end) return this.#free(filter, instance);
@@ -249,12 +261,10 @@ export abstract class Borrowing {
       if (over !== undefined) return this.#finishLate(at, filter, instance, over, began);
       const fuel = instance.fuelUsed;
       this.#free(filter, instance);
-      const ms = performance.now() - began;
-      this.called(at, PHASE.end, ms, fuel, DECISION.pass);
-      this.facts.timeline?.called(filter, PHASE.end, began, ms, fuel, DECISION.pass, null, NONE);
+      this.#returned(at, PHASE.end, began, fuel, DECISION.pass);
     } catch (error) {
       if (instance !== undefined) this.#failedCall(at, PHASE.end, instance, began);
-      this.#fault(at, filter, PHASE.end, instance, error, began);
+      this.#fault(at, PHASE.end, instance, error, began);
     }
   }
 
@@ -263,11 +273,11 @@ export abstract class Borrowing {
       .then(() => {
         const fuel = instance.fuelUsed;
         this.#free(filter, instance);
-        return this.called(at, PHASE.end, performance.now() - began, fuel, DECISION.pass);
+        return this.#returned(at, PHASE.end, began, fuel, DECISION.pass);
       })
       .catch((error: unknown) => {
         this.#failedCall(at, PHASE.end, instance, began);
-        this.#fault(at, filter, PHASE.end, instance, error, began);
+        this.#fault(at, PHASE.end, instance, error, began);
       });
   }
 
@@ -279,7 +289,7 @@ export abstract class Borrowing {
   /** Both ways of an exchange may wait for the same instance: one of them stands in line for both. */
   #wait(at: number, filter: Filter, phase: FilterPhase): typeof WAITING {
     if (this.#waits?.has(at) !== true)
-      filter.pool.wait({ granted: (instance) => this.#granted(at, filter, phase, instance) });
+      filter.pool.wait({ granted: (instance) => this.#granted(at, phase, instance) });
     return this.#queue(at, phase);
   }
 
@@ -289,28 +299,24 @@ export abstract class Borrowing {
     return WAITING;
   }
 
-  #granted(at: number, filter: Filter, phase: FilterPhase, instance: Instance | undefined): void {
+  #granted(at: number, phase: FilterPhase, instance: Instance | undefined): void {
     const phases = this.#waits?.get(at) ?? 0;
     this.#waits?.delete(at);
     if (this.ended) {
-      if (instance !== undefined) filter.pool.give(instance);
+      if (instance !== undefined) (this.filters[at] as Filter).pool.give(instance);
       return;
     }
-    const failure = this.#grant(at, filter, phase, instance);
+    const failure = this.#grant(at, phase, instance);
     if (failure === undefined) this.resume(phases);
     else this.failed(at, failure);
   }
 
   /** Takes the instance that was waited for. A failure closes the exchange. */
-  #grant(
-    at: number,
-    filter: Filter,
-    phase: FilterPhase,
-    instance: Instance | undefined,
-  ): Failure | undefined {
+  #grant(at: number, phase: FilterPhase, instance: Instance | undefined): Failure | undefined {
+    const filter = this.filters[at] as Filter;
     if (instance === undefined) {
       this.#held[at] = DONE;
-      this.#uncalled(at, filter, phase, "busy");
+      this.#uncalled(at, phase, "busy");
       const failure = new Failure("FILTER_BUSY", `${filter.name}: no instance was free in time`);
       this.facts.filterFailed(filter, { reason: "busy", detail: failure.detail });
       return filter.onFailure === "open" ? undefined : failure;
@@ -320,34 +326,33 @@ export abstract class Borrowing {
       this.#held[at] = instance;
       return undefined;
     } catch (error) {
-      return this.#fault(at, filter, phase, instance, error, performance.now());
+      return this.#fault(at, phase, instance, error, performance.now());
     }
   }
 
   /** Ends an instance that a call has broken; without one, the pool could not make any. What it gives closes the exchange. */
   #fault(
     at: number,
-    filter: Filter,
     phase: FilterPhase,
     instance: Instance | undefined,
     error: unknown,
     began: number,
   ): Failure | undefined {
     this.#held[at] = DONE;
-    const failure = this.#failure(at, filter, phase, instance, error, began);
-    return filter.onFailure === "open" ? undefined : failure;
+    const failure = this.#failure(at, phase, instance, error, began);
+    return (this.filters[at] as Filter).onFailure === "open" ? undefined : failure;
   }
 
   #failure(
     at: number,
-    filter: Filter,
     phase: FilterPhase,
     instance: Instance | undefined,
     error: unknown,
     began: number,
   ): Failure {
+    const filter = this.filters[at] as Filter;
     if (error instanceof FilterQuarantined) {
-      this.#uncalled(at, filter, phase, "quarantined");
+      this.#uncalled(at, phase, "quarantined");
       return new Failure("FILTER_QUARANTINED", `${filter.name}: ${error.message}`);
     }
     const fault = faultOf(error, instance?.lastWords() ?? "", instance?.exhausted);
@@ -362,14 +367,11 @@ export abstract class Borrowing {
   }
 
   /** A call that cannot be made. */
-  #uncalled(at: number, filter: Filter, phase: FilterPhase, reason: "busy" | "quarantined"): void {
+  #uncalled(at: number, phase: FilterPhase, reason: "busy" | "quarantined"): void {
+    const filter = this.filters[at] as Filter;
     this.faulted(at, reason);
     this.facts.timeline?.called(filter, phase, performance.now(), 0, 0, DECISION.fail, reason, NONE);
   }
-}
-
-function changes(before: Sight | undefined, message: Message): readonly string[] {
-  return before === undefined || message === undefined ? NONE : changedSince(before, message);
 }
 
 /** A call that waits for something outside. */

@@ -23,7 +23,7 @@ export interface ExchangeHost {
   readonly viaName: string;
   nextRequestId(): string;
   /** Where the steps of an exchange that begins are kept; undefined when nobody wants to know. */
-  timeline(client: Client, beganMs: number): Timeline | undefined;
+  timeline(client: Client, requestId: string, beganMs: number): Timeline | undefined;
   /** Joins the two sockets of an upgraded exchange; `exchange` is told of its end. */
   tunnel(exchange: Exchange, client: Socket, server: Socket): void;
   /** An exchange has ended: for metrics and log. */
@@ -80,7 +80,7 @@ export class Exchange implements ChainOwner, ClientOwner, UpstreamOwner, Exchang
     this.requestFields = client.head.fields;
     this.#beganMs = performance.now();
     this.requestId = host.nextRequestId();
-    this.timeline = host.timeline(client, this.#beganMs);
+    this.timeline = host.timeline(client, this.requestId, this.#beganMs);
     if (this.timeline?.wish === "told") this.#timing = new ServerTiming(this.#beganMs, this.timeline);
     client.owner = this;
     generation.hold();

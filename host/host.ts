@@ -8,6 +8,7 @@ import {
   type ArtifactView,
   type ConfigView,
   type Control,
+  type ExchangeQuestion,
   type Explanation,
   type GenerationView,
   Refusal,
@@ -36,6 +37,7 @@ import { SymbolReader } from "./filter/symbols.ts";
 import type { Log } from "./ops/log.ts";
 import { Exposition, type ExpositionFormat } from "./ops/exposition.ts";
 import type { MeterSnapshot } from "./ops/meter.ts";
+import type { TimelineView } from "./ops/timeline-view.ts";
 import type { TrialSnapshot } from "./ops/trial-meter.ts";
 import type { ServerView } from "./ops/server-meter.ts";
 import { Slos } from "./slo/slos.ts";
@@ -313,8 +315,13 @@ export class Host extends ChangingHost implements Control {
     return this.#fleet.members.refusals();
   }
 
-  readonly exchanges: Control["exchanges"] = (question) => exchangesOf(this.#fleet.members, question);
-  readonly exchange: Control["exchange"] = (requestId) => exchangeOf(this.#fleet.members, requestId);
+  exchanges(question: ExchangeQuestion): Promise<readonly TimelineView[]> {
+    return exchangesOf(this.#fleet.members, question);
+  }
+
+  exchange(requestId: string): Promise<TimelineView | undefined> {
+    return exchangeOf(this.#fleet.members, requestId);
+  }
 
   explain(method: string, url: string): Explanation {
     return explanationOf(this.#live, this.#fleet, this.#slos, method, url);

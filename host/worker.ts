@@ -84,7 +84,6 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
   // An id is typed behind commands, and must not look like one of their options.
   readonly #idPrefix = randomBytes(9).toString("base64url").replace(/^-/, "_");
   #ids = 0;
-  #lastId = "";
 
   private constructor(port: MessagePort, data: WorkerData, observer: Observer | undefined) {
     const { config, id } = data;
@@ -159,12 +158,11 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
 
   nextRequestId(): string {
     this.#ids += 1;
-    this.#lastId = this.#idPrefix + this.#ids.toString(36);
-    return this.#lastId;
+    return this.#idPrefix + this.#ids.toString(36);
   }
 
-  timeline(client: Client, beganMs: number): Timeline | undefined {
-    const logged = this.#exchangeLog.wantsSteps(this.#lastId) ? "passing" : undefined;
+  timeline(client: Client, requestId: string, beganMs: number): Timeline | undefined {
+    const logged = this.#exchangeLog.wantsSteps(requestId) ? "passing" : undefined;
     return this.#traces.timeline(client, beganMs, this.#chronicle.wish(client.facts.debug) ?? logged);
   }
 

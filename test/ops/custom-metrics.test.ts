@@ -4,27 +4,8 @@ import { describe, expect, test } from "vitest";
 import type { CustomMetric, Declaration, MetricScope } from "../../host/ops/custom-metrics.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
 import { Exposition } from "../../host/ops/exposition.ts";
-import type { MainFacts } from "../../host/ops/host-samples.ts";
+import { IDLE_FACTS } from "./main-facts.ts";
 import { INSTALL, promtool } from "./promtool.ts";
-
-const MAIN: MainFacts = {
-  version: "0.1.0",
-  generation: 1,
-  generationsDrained: 0,
-  draining: false,
-  swapsOk: 0,
-  swapsRefused: 0,
-  reloadsOk: 2,
-  reloadsRefused: 0,
-  fileValid: true,
-  slos: [],
-  connectionsRefused: 0,
-  workerRestarts: 1,
-  recorded: { written: 4, dropped: 3 },
-  capsules: { written: 2, dropped: 1 },
-  logLinesDropped: 0,
-  spans: { sent: 0, full: 0, failed: 0 },
-};
 
 const LIMITS = { metricsMax: 3, metricLabelsMax: 4, metricSeriesMax: 10 };
 
@@ -51,7 +32,7 @@ function made(of: MetricScope, declaration: Declaration): CustomMetric {
 async function exposed(meters: readonly WorkerMeter[], exposition = new Exposition()): Promise<string[]> {
   const { body } = await exposition.render(
     meters.map((meter) => meter.snapshot()),
-    MAIN,
+    IDLE_FACTS,
   );
   return body.split("\n").filter((line) => line.includes("sluice_filter_custom"));
 }
@@ -195,7 +176,7 @@ test.skipIf(tool === undefined && process.env["CI"] === undefined)(
     made(scope(meter), { ...HITS, help: 'A "help"\nof \\ two lines.' }).add(1, ['a\n\\"é']);
     made(scope(meter, "other"), BYTES).observe(0.5, []);
     made(scope(meter), SIZE).set(Number.NaN, []);
-    const { body } = await new Exposition().render([meter.snapshot()], MAIN);
+    const { body } = await new Exposition().render([meter.snapshot()], IDLE_FACTS);
     const { status, stdout, stderr } = spawnSync(tool as string, ["check", "metrics"], {
       input: body,
       encoding: "utf8",

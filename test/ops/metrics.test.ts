@@ -10,24 +10,20 @@ import type { MainFacts } from "../../host/ops/host-samples.ts";
 import { FILTER_FAILURE_REASONS, type MeterSnapshot, PHASE, WorkerMeter } from "../../host/ops/meter.ts";
 import { METRICS } from "../../host/ops/metrics.ts";
 import { fillTables } from "../../host/ops/reference.ts";
+import { IDLE_FACTS } from "./main-facts.ts";
 import { INSTALL, promtool } from "./promtool.ts";
 
 const MAIN: MainFacts = {
-  version: "0.1.0",
+  ...IDLE_FACTS,
   generation: 7,
   generationsDrained: 5,
-  draining: false,
   swapsOk: 3,
   swapsRefused: 1,
   reloadsOk: 2,
-  reloadsRefused: 0,
-  fileValid: true,
-  slos: [],
   connectionsRefused: 2,
   workerRestarts: 1,
   recorded: { written: 4, dropped: 3 },
   capsules: { written: 2, dropped: 1 },
-  logLinesDropped: 0,
   spans: { sent: 6, full: 1, failed: 2 },
 };
 

@@ -1,32 +1,13 @@
 /** OpenMetrics: the same numbers as in Prometheus' text, and exemplars. */
 import { expect, test } from "vitest";
 import { Exposition } from "../../host/ops/exposition.ts";
-import type { MainFacts } from "../../host/ops/host-samples.ts";
+import { IDLE_FACTS } from "./main-facts.ts";
 import { WorkerMeter } from "../../host/ops/meter.ts";
 import type { EndedExchange } from "../../host/ops/route-meter.ts";
 import { component, startProxy } from "../support/test-host.ts";
 import { request } from "../support/raw-client.ts";
 import { Upstream } from "../support/upstream.ts";
 import { type OpenSample, readOpenMetrics } from "./openmetrics.ts";
-
-const MAIN: MainFacts = {
-  version: "0.1.0",
-  generation: 1,
-  generationsDrained: 0,
-  draining: false,
-  swapsOk: 0,
-  swapsRefused: 0,
-  reloadsOk: 0,
-  reloadsRefused: 0,
-  fileValid: true,
-  connectionsRefused: 0,
-  workerRestarts: 0,
-  slos: [],
-  recorded: { written: 0, dropped: 0 },
-  capsules: { written: 0, dropped: 0 },
-  logLinesDropped: 0,
-  spans: { sent: 0, full: 0, failed: 0 },
-};
 
 const ended = (durationMs: number, parts: Partial<EndedExchange> = {}): EndedExchange => ({
   status: 200,
@@ -38,7 +19,7 @@ const ended = (durationMs: number, parts: Partial<EndedExchange> = {}): EndedExc
 
 async function exemplarsOf(...meters: readonly WorkerMeter[]): Promise<OpenSample[]> {
   const snapshots = meters.map((meter) => structuredClone(meter.snapshot()));
-  const { body, contentType } = await new Exposition().render(snapshots, MAIN, "openmetrics");
+  const { body, contentType } = await new Exposition().render(snapshots, IDLE_FACTS, "openmetrics");
   expect(contentType).toBe("application/openmetrics-text; version=1.0.0; charset=utf-8");
   return [...readOpenMetrics(body).values()].flatMap(({ samples }) =>
     samples.filter(({ exemplar }) => exemplar !== undefined),
@@ -88,7 +69,7 @@ test("of several workers the newest exemplar counts, and Prometheus' text has no
   expect(first?.exemplar?.labels).toMatch(/^request_id="of-[01]"$/);
   const { body } = await new Exposition().render(
     meters.map((meter) => meter.snapshot()),
-    MAIN,
+    IDLE_FACTS,
   );
   expect(body).not.toContain("request_id");
 });

@@ -1,34 +1,17 @@
 /** What one worker keeps of its exchanges, and how much of each. */
 import { expect, test } from "vitest";
-import { ClientAddress } from "../../host/client-address.ts";
 import { Chronicle, type ChronicleEntry } from "../../host/ops/chronicle.ts";
 import { DECISION } from "../../host/ops/filter-work.ts";
 import { PHASE } from "../../host/ops/meter.ts";
 import type { TimelineView } from "../../host/ops/timeline-view.ts";
 import { Timeline, type Wish } from "../../host/timeline.ts";
+import { ENTRY } from "./exchange-lines.ts";
 
 const CONFIG = { keep: 3, samplePercent: 0, debug: null };
 const FILTER = { name: "keys", digest: "0".repeat(64) };
 
 function entry(change: Partial<ChronicleEntry> = {}): ChronicleEntry {
-  return {
-    requestId: "id",
-    routeName: "api",
-    method: "GET",
-    target: "/a?token=hidden",
-    status: 200,
-    durationMs: 1,
-    requestBytes: 0,
-    responseBytes: 0,
-    generation: 1,
-    failure: undefined,
-    repliedBy: undefined,
-    versions: undefined,
-    metadata: undefined,
-    timeline: undefined,
-    clientAddress: new ClientAddress("203.0.113.7"),
-    ...change,
-  };
+  return { ...ENTRY, requestId: "id", target: "/a?token=hidden", ...change };
 }
 
 /** Of an exchange in which a filter was called so often, each time with these edits. */

@@ -3,6 +3,7 @@ import type { TracesConfig } from "../../host/config/config.ts";
 import { RequestHead } from "../../host/message.ts";
 import type { TracedEntry } from "../../host/trace/traced-exchange.ts";
 import { type TracedMessage, WorkerTraces } from "../../host/trace/worker-traces.ts";
+import { ENTRY } from "../ops/exchange-lines.ts";
 
 const CONFIG: TracesConfig = {
   otlp: "http://127.0.0.1:1/",
@@ -16,22 +17,8 @@ const CONFIG: TracesConfig = {
 function ended(traces: WorkerTraces): TracedEntry {
   const head = new RequestHead("GET", "http", "sluice.test", "/a?secret", []);
   const request = { head, facts: { authority: "sluice.test" } };
-  return {
-    requestId: "1",
-    routeName: "api",
-    method: "GET",
-    target: "/a?secret",
-    protocol: "HTTP/1.1",
-    status: 200,
-    durationMs: 1,
-    requestBytes: 0,
-    responseBytes: 0,
-    generation: 1,
-    failure: undefined,
-    repliedBy: undefined,
-    versions: undefined,
-    timeline: traces.timeline(request, performance.now(), undefined),
-  };
+  const timeline = traces.timeline(request, performance.now(), undefined);
+  return { ...ENTRY, target: "/a?secret", timeline };
 }
 
 test("many exchanges are one message; what was recorded before a change is posted before it", () => {

@@ -3,8 +3,8 @@
  *
  *   node bench/observe.ts [--quick] [--json] [--rounds N]
  *
- * Each way is a process of its own with one worker and one filter, and all of them are measured in turns. Metrics cannot be switched off: what they
- * take is measured by itself, by the calls that an exchange makes of them.
+ * Each way is a process of its own with one worker and one filter, and all of them are measured in turns, then begun anew: two processes of the same
+ * way differ by a twentieth. Metrics cannot be switched off: what they take is measured by itself, by the calls that an exchange makes of them.
  */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -45,34 +45,53 @@ export async function measureObserving(quick: boolean, rounds = 0): Promise<Obse
     console.error("What it costs to be seen is not measured: wrk is missing, which makes the load.");
     return undefined;
   }
+  const most = rounds > 0 ? rounds : quick ? 2 : 9;
+  const got = new Map<string, number[]>();
+  const collector = await Collector.start();
+  try {
+    for (let done = 0; done < most; done += ROUNDS_OF_A_PROCESS) {
+      await measureProcesses(waysWith(collector.url), Math.min(most - done, ROUNDS_OF_A_PROCESS), quick, got);
+      console.error(`round ${Math.min(most, done + ROUNDS_OF_A_PROCESS)} of ${most}`);
+    }
+  } finally {
+    await collector.stop();
+  }
+  const base = got.get(SLUICE) ?? [];
+  const ways = Array.from(got, ([name, us]) => ({
+    name,
+    us,
+    ratios: us.map((value, round) => value / (base[round] ?? Number.NaN)),
+  }));
+  const metrics = { countersNs: metricsAlone(false), withClockNs: metricsAlone(true) };
+  return { machine: machine(), metrics, ways, aims: aimsOf(ways, metrics) };
+}
+
+/** A process for each way, and so many rounds of all of them. CPU microseconds per request go to the others that are `got`. */
+async function measureProcesses(
+  parts: Readonly<Record<string, object>>,
+  rounds: number,
+  quick: boolean,
+  got: Map<string, number[]>,
+): Promise<void> {
   const [row] = rowsNamed([MAIN_ROW]) as [Row];
   const folder = runFolder();
   const field = await Field.open(folder);
-  const collector = await Collector.start();
   try {
     const contenders: Contender[] = [];
-    for (const [name, parts] of Object.entries(waysWith(collector.url)))
-      contenders.push(await field.sluiceWith(name, "/1", parts));
-    for (const contender of contenders) await load(contender, row, quick ? 1 : 5, folder);
-    const us = contenders.map((): number[] => []);
-    const most = rounds > 0 ? rounds : quick ? 2 : 9;
-    for (let round = 0; round < most; round++) {
-      for (let index = 0; index < contenders.length; index++) {
-        const at = (index + round) % contenders.length;
-        us[at]?.push((await sample(contenders[at] as Contender, row, folder)).cpuUsPerRequest);
-      }
-      console.error(`round ${round + 1} of ${most}`);
+    for (const [name, own] of Object.entries(parts)) contenders.push(await field.sluiceWith(name, "/1", own));
+    for (const contender of contenders) {
+      await load(contender, row, quick ? 1 : 5, folder);
+      if (!got.has(contender.name)) got.set(contender.name, []);
     }
-    const [base = []] = us;
-    const ways = contenders.map(({ name }, at) => {
-      const own = us[at] ?? [];
-      return { name, us: own, ratios: own.map((value, round) => value / (base[round] ?? Number.NaN)) };
-    });
-    const metrics = { countersNs: metricsAlone(false), withClockNs: metricsAlone(true) };
-    return { machine: machine(), metrics, ways, aims: aimsOf(ways, metrics) };
+    for (let round = 0; round < rounds; round++) {
+      for (let index = 0; index < contenders.length; index++) {
+        const contender = contenders[(index + round) % contenders.length] as Contender;
+        const { cpuUsPerRequest } = await sample(contender, row, folder);
+        got.get(contender.name)?.push(cpuUsPerRequest);
+      }
+    }
   } finally {
     await field.stop();
-    await collector.stop();
   }
 }
 
@@ -184,6 +203,9 @@ export function printObserving({ ways, aims }: ObserveReport): void {
 
 const CALLED = [PHASE.request, PHASE.response] as const;
 const ENDED = { status: 200, requestId: "id", timeline: undefined, whole: true, failure: undefined } as const;
+
+/** Then others take their places. */
+const ROUNDS_OF_A_PROCESS = 3;
 
 const METER_ROUNDS = 21;
 const METER_TURNS = 200_000;

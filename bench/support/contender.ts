@@ -195,5 +195,8 @@ async function startSluice(
   // JSON is YAML.
   writeFileSync(path, JSON.stringify(config, null, 2));
   const command = [process.execPath, ...nodeOptions, join(ROOT, "host", "cli", "main.ts"), "run", "-c", path];
-  return Child.start(name, ports.plain, join(folder, `${name}.log`), command);
+  // Not beside the configuration, whose folder is watched.
+  const logs = join(folder, "logs");
+  mkdirSync(logs, { recursive: true });
+  return Child.start(name, ports.plain, join(logs, `${name}.log`), command);
 }

@@ -1,5 +1,5 @@
 /** A batch goes out at this length: one message to the main thread costs as much as many lines. */
-const BATCH_BYTES = 65_536;
+const BATCH_BYTES = 262_144;
 
 /** So that the line fits that makes a batch long enough. */
 const ROOM_BYTES = 2 * BATCH_BYTES;

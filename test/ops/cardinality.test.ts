@@ -9,7 +9,7 @@ import { component, startHost, type TestHost } from "../support/test-host.ts";
 import { within } from "../support/waiting.ts";
 
 /** Each request has a method, a host and a path of its own, and the path is a label of the filter's metric. */
-const REQUESTS = 34_000;
+const REQUESTS = 102_000;
 const SERIES_MAX = 50;
 /** Two objectives. */
 const SLO = { availability: "99%", latency: { under: "1s", share: "99%" } };

@@ -24,14 +24,28 @@ describe("with a clock that the test turns", () => {
     expect(posted).toEqual(["one\ntwo\n"]);
   });
 
-  test("64 KiB of lines go out at once", () => {
+  test("256 KiB of lines go out at once", () => {
     const posted: string[] = [];
     const batch = new LineBatch((lines) => posted.push(lines));
     const line = `${"x".repeat(1_023)}\n`;
-    for (let count = 0; count < 63; count += 1) batch.add(line);
-    expect(posted).toEqual([]);
+    for (let count = 0; count < 255; count += 1) batch.add(line);
+    expect(posted.length).toBe(0);
     batch.add(line);
-    expect(posted).toEqual([line.repeat(64)]);
+    expect(posted.length).toBe(1);
+    expect(posted[0] === line.repeat(256), "the batch has other lines").toBe(true);
+  });
+
+  test("a line that is longer than all room goes out alone, after those before it", () => {
+    const posted: string[] = [];
+    const batch = new LineBatch((lines) => posted.push(lines));
+    const long = `${"x".repeat(600_000)}\n`;
+    batch.add("before\n");
+    batch.add(long);
+    batch.add("after\n");
+    batch.flush();
+    expect(posted.map(({ length }) => length)).toEqual(
+      ["before\n", long, "after\n"].map(({ length }) => length),
+    );
   });
 
   test("a timer runs only while lines wait", () => {
@@ -61,7 +75,9 @@ describe("with a clock that the test turns", () => {
 
   test("whatever comes, every line is posted once, whole and in order", () => {
     const step = fc.oneof(
-      fc.string({ maxLength: 24_000 }).map((text) => ({ line: `${text.replaceAll("\n", "")}\n`, wait: 0 })),
+      fc
+        .tuple(fc.string({ unit: "grapheme" }), fc.nat(10_000))
+        .map(([text, times]) => ({ line: `${text.replaceAll("\n", "").repeat(times)}\n`, wait: 0 })),
       fc.nat(150).map((wait) => ({ line: "", wait })),
     );
     fc.assert(
@@ -73,8 +89,9 @@ describe("with a clock that the test turns", () => {
           vi.advanceTimersByTime(wait);
         }
         batch.flush();
-        expect(posted.join("")).toBe(steps.map(({ line }) => line).join(""));
-        expect(posted.filter((lines) => !lines.endsWith("\n"))).toEqual([]);
+        const all = steps.map(({ line }) => line).join("");
+        expect(posted.join("") === all, "lines are missing, or others").toBe(true);
+        expect(posted.every((lines) => lines.endsWith("\n"))).toBe(true);
       }),
     );
   });

@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type AddressHasher, formFor, tellsAs, type TellsClient } from "./client-address.ts";
 import type { Config, FilterConfig, GrantConfig, UpstreamConfig } from "./config/config.ts";
 import type { FilterSecrets, PreparedFilter } from "./control/messages.ts";
@@ -318,6 +319,8 @@ export class Assembly {
     });
     this.#scopes.set(filter, host.metrics);
     this.#sweeper.add(filter.pool);
+    // Exchanges go on between two filters, and a worker that loads hundreds does not pass for one that is stuck.
+    await nextTurn();
     return filter;
   }
 

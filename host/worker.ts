@@ -15,11 +15,11 @@ import {
   type Order,
   type OrderMessage,
   type PreparedFilter,
-  PULSE,
   TAKEN,
   type WorkerData,
   type WorkerMessage,
 } from "./control/messages.ts";
+import { showPulse } from "./control/pulse-watch.ts";
 import { obey } from "./control/obeying.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
@@ -120,7 +120,7 @@ class DataWorker implements ListenerOwner, ExchangeHost, AssemblyOwner {
     this.#sweeper.add(this.#admission);
     this.#meter.loop = new LoopMeter(data.place);
     this.#sweeper.add(this.#meter.loop);
-    this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
+    showPulse(data.vitals, this.#sweeper);
   }
 
   static serve(port: MessagePort, data: WorkerData, observer: Observer | undefined): void {

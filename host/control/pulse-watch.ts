@@ -1,5 +1,14 @@
+import type { Sweeper } from "../sweeper.ts";
 import { PULSE } from "./messages.ts";
 import type { WorkerLink } from "./worker-link.ts";
+
+/** In a worker whose code is loaded: shows from now on that its event loop turns. */
+export function showPulse(vitals: Int32Array<SharedArrayBuffer>, sweeper: Sweeper): void {
+  const beat = (): void => void Atomics.add(vitals, PULSE, 1);
+  // The first one at once: what never returns may come before the first sweep.
+  beat();
+  sweeper.add({ sweep: beat });
+}
 
 /**
  * Ends a worker whose event loop has stopped turning: a filter that never returns would keep all its exchanges for ever.

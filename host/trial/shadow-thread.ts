@@ -10,10 +10,10 @@ import {
   type Order,
   type OrderMessage,
   type PreparedFilter,
-  PULSE,
   type WorkerData,
   type WorkerMessage,
 } from "../control/messages.ts";
+import { showPulse } from "../control/pulse-watch.ts";
 import { obey } from "../control/obeying.ts";
 import { InstanceBudget } from "../filter/budget.ts";
 import type { HostServices } from "../filter/contract.ts";
@@ -84,7 +84,7 @@ class ShadowThread {
     this.#sweeper.add(this.#log);
     this.#meter.loop = new LoopMeter(data.place);
     this.#sweeper.add(this.#meter.loop);
-    this.#sweeper.add({ sweep: () => void Atomics.add(data.vitals, PULSE, 1) });
+    showPulse(data.vitals, this.#sweeper);
   }
 
   static serve(port: MessagePort, data: WorkerData): void {

@@ -52,3 +52,14 @@ test("an endless configure refuses the swap, and what ran before still runs", as
   const { head } = await client.ask(request("/"));
   expect([head.one("x-mark"), host.host.status().generation]).toEqual(["one", 1]);
 });
+
+test("a configure that is endless from the first moment of a worker on is noticed as well, and nothing starts", async () => {
+  const start = startHost({
+    filters: {
+      bad: { component: component("bad_config"), config: { how: "stall" }, limits: { fuel: 2_000_000_000 } },
+    },
+    upstreams: { main: { servers: ["http://127.0.0.1:1"] } },
+    routes: [{ filters: ["bad"], upstream: "main" }],
+  });
+  await expect(start).rejects.toMatchObject({ message: expect.stringContaining("event loop stood still") });
+});

@@ -6,7 +6,9 @@ import { startProxy, type TestHost } from "../support/test-host.ts";
 import { Upstream } from "../support/upstream.ts";
 import { plateau } from "../support/waiting.ts";
 
-const BODIES = [randomBytes(12_000_000), randomBytes(12_000_000)];
+/** More than the system keeps on the way: 4 MB at each sender, and what the host's socket may have grown to while it read. */
+const BODY_BYTES = 48_000_000;
+const BODIES = [randomBytes(BODY_BYTES), randomBytes(BODY_BYTES)];
 let upstream: Upstream;
 let host: TestHost;
 

@@ -6,9 +6,9 @@ import { metricOf, residentMiB } from "./host-process.ts";
 
 /**
  * By how much the process may have grown in the last fifth, from the second one on, at the smallest that it was in each: between two
- * collections there is what they have left to do, and heaps take some thousand changes to come to their size.
+ * collections there is what they have left to do. Heaps take some thousand changes to come to their size.
  */
-const GROWTH_MIB_MAX = 64;
+const GROWTH_MIB_MAX = 48;
 
 /** What takes longer is ended, and is a finding. */
 const MS_MAX = 9 * 60_000;

@@ -14,7 +14,6 @@ export class CapsuleFolder {
   /** By filter and reason: when there may be the next one, whichever worker it comes from. */
   readonly #next = new Map<string, number>();
   #turn: Promise<unknown> = Promise.resolve();
-  #last = 0;
   #lastMs = 0;
 
   /** Whether one of this kind may be written now; it is taken for written then. */
@@ -46,12 +45,11 @@ export class CapsuleFolder {
   ): Promise<string | undefined> {
     if (Buffer.byteLength(text) > bytesMax) return undefined;
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    this.#last += 1;
     // Each has a millisecond of its own, since names tell the order.
     this.#lastMs = Math.max(Date.now(), this.#lastMs + 1);
     const at = new Date(this.#lastMs).toISOString().replaceAll(/[-:.]/g, "");
     const who = `${filter}-${reason}`.replaceAll(/[^\w.@-]/g, "_").slice(0, 128);
-    const file = join(folder, `capsule-${at}-${who}-${process.pid}-${this.#last}.json`);
+    const file = join(folder, `capsule-${at}-${who}-${process.pid}.json`);
     // Nobody reads half of one.
     await writeFile(`${file}.part`, text, { mode: 0o600, flag: "wx" });
     await rename(`${file}.part`, file);

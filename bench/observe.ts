@@ -46,11 +46,12 @@ export async function measureObserving(quick: boolean, rounds = 0): Promise<Obse
     return undefined;
   }
   const most = rounds > 0 ? rounds : quick ? 2 : 9;
-  const got = new Map<string, number[]>();
   const collector = await Collector.start();
+  const parts = waysWith(collector.url);
+  const got = new Map(Object.keys(parts).map((name): [string, number[]] => [name, []]));
   try {
     for (let done = 0; done < most; done += ROUNDS_OF_A_PROCESS) {
-      await measureProcesses(waysWith(collector.url), Math.min(most - done, ROUNDS_OF_A_PROCESS), quick, got);
+      await measureProcesses(parts, Math.min(most - done, ROUNDS_OF_A_PROCESS), quick, got);
       console.error(`round ${Math.min(most, done + ROUNDS_OF_A_PROCESS)} of ${most}`);
     }
   } finally {
@@ -66,7 +67,7 @@ export async function measureObserving(quick: boolean, rounds = 0): Promise<Obse
   return { machine: machine(), metrics, ways, aims: aimsOf(ways, metrics) };
 }
 
-/** A process for each way, and so many rounds of all of them. CPU microseconds per request go to the others that are `got`. */
+/** A process for each way, and so many rounds of all of them. CPU microseconds per request are added to what was `got` before. */
 async function measureProcesses(
   parts: Readonly<Record<string, object>>,
   rounds: number,
@@ -79,10 +80,7 @@ async function measureProcesses(
   try {
     const contenders: Contender[] = [];
     for (const [name, own] of Object.entries(parts)) contenders.push(await field.sluiceWith(name, "/1", own));
-    for (const contender of contenders) {
-      await load(contender, row, quick ? 1 : 5, folder);
-      if (!got.has(contender.name)) got.set(contender.name, []);
-    }
+    for (const contender of contenders) await load(contender, row, quick ? 1 : 5, folder);
     for (let round = 0; round < rounds; round++) {
       for (let index = 0; index < contenders.length; index++) {
         const contender = contenders[(index + round) % contenders.length] as Contender;

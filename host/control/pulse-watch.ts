@@ -68,5 +68,5 @@ export class PulseWatch {
   }
 }
 
-/** Longer than any single piece of work of a worker, the preparation of hundreds of filters included. */
+/** Longer than any single piece of work of a worker, the loading of a large filter included. */
 const STUCK_CPU_MS = 800;
